@@ -1,0 +1,1 @@
+"""Audio features, their cache on disk, filelists, corpus readers, and batches for training."""

@@ -1,0 +1,82 @@
+"""Audio files in and out: any format, rate and channel count that libsndfile reads; 16-bit WAV out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from data.atomic import replacing
+from data.errors import InputError
+
+
+def audio_seconds(path: str | os.PathLike) -> float:
+    """Duration as the file's header tells; InputError if it has none."""
+    try:
+        info = soundfile.info(path)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
+    return info.frames / info.samplerate
+
+
+def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
+    """Read an audio file as mono at `sample_rate` Hz.
+
+    Channels are averaged; another rate is resampled once (soxr, HQ).
+
+    Returns:
+        (samples,) float32; full scale is [-1, 1].
+    Raises:
+        InputError: the file is missing, a folder, empty, not audio, without samples, or not finite.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give an audio file")
+    if not path.exists():
+        raise InputError(f"{path}: no such audio file; check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is an empty file; replace it or take it off the list")
+    try:
+        # (samples, channels)
+        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); convert it to WAV or FLAC") from error
+    audio = channels.mean(axis=1)  # (samples,)
+    if audio.size == 0:
+        raise InputError(f"{path} holds no samples (truncated?); replace it or take it off the list")
+    if not np.isfinite(audio).all():
+        raise InputError(f"{path} holds samples that are not finite (NaN or infinity); replace it")
+    if rate != sample_rate:
+        audio = soxr.resample(audio, rate, sample_rate, quality="HQ")
+        if audio.size == 0:
+            raise InputError(f"{path} is too short to resample from {rate} to {sample_rate} Hz; take it off the list")
+    return np.ascontiguousarray(audio, dtype=np.float32)
+
+
+def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
+    """Write (samples,) audio in [-1, 1] as 16-bit PCM: rounded at a scale of 32767, clipped outside.
+
+    The file appears whole or not at all. Missing folders are made.
+
+    Raises:
+        ValueError: audio is not one-dimensional or not finite.
+        InputError: the place cannot be written to.
+    """
+    audio = np.asarray(audio)
+    if audio.ndim != 1:
+        raise ValueError(f"audio must have shape (samples,), not {audio.shape}")
+    if not np.isfinite(audio).all():
+        raise ValueError("audio holds samples that are not finite")
+    pcm = np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
+    try:
+        with replacing(path) as temporary:
+            soundfile.write(temporary, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be written ({error}); choose another output folder") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

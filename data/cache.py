@@ -1,0 +1,176 @@
+"""Features on disk, keyed by the content of the audio and the parameters of the analysis.
+
+Moving or copying a corpus keeps its entries; editing a file or a parameter makes new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from data.atomic import replacing
+from data.audio import read_audio
+from data.errors import InputError
+from data.features import Features, extract
+from data.labels import labels_path, parse_labels, with_labels, with_symbols
+from params import Audio
+
+EXTRACTION_VERSION = 2  # raise it when the same audio gives other features
+
+
+@dataclass(frozen=True)
+class Reject:
+    path: Path
+    reason: str
+
+
+class FeatureCache:
+    """One .npz an utterance in `folder`, in 256 subfolders: mel in float16 (off by less than 0.004), the rest float32.
+
+    Entries appear whole or not at all, so processes may share a folder and may be killed; an entry that cannot be read
+    is made again.
+    """
+
+    def __init__(self, folder: str | os.PathLike, audio_params: Audio) -> None:
+        self.folder = Path(folder)
+        self.audio_params = audio_params
+
+    def get(self, path: str | os.PathLike) -> Features:
+        """Features of an audio file, and of the labels beside it (data.labels) where there are any; made if missing.
+
+        Raises:
+            InputError: the audio or its labels cannot be used, or the cache cannot be written.
+        """
+        entry, labels = self._locate(Path(path))
+        features = self._load(entry)
+        if features is None:
+            features = self._make(Path(path), labels)
+            try:
+                self._save(entry, features)
+            except OSError as error:
+                raise InputError(f"the cache {self.folder} cannot be written ({error}); choose another") from error
+            # What was just computed and what a later call reads must be the same.
+            features.mel = features.mel.astype(np.float16).astype(np.float32)
+        return features
+
+    def entry_path(self, path: str | os.PathLike) -> Path:
+        """Where the features of an audio file are, or will be."""
+        return self._locate(Path(path))[0]
+
+    def build(
+        self,
+        paths: Iterable[str | os.PathLike],
+        workers: int = 1,
+        progress: bool = True,
+        shard: tuple[int, int] = (0, 1),
+    ) -> list[Reject]:
+        """Make the entries of many files, in `workers` processes of one thread each.
+
+        shard: (i, n) takes every n-th path from the i-th on, so that n machines share the work.
+
+        Returns:
+            The files that cannot be used, and why; also those without a voiced frame.
+        Raises:
+            InputError: a worker was killed (memory).
+        """
+        number, shards = shard
+        if not 0 <= number < shards:
+            raise ValueError(f"shard {number} of {shards}: the number must be from 0 to {shards - 1}")
+        chosen = [Path(path) for path in paths][number::shards]
+        build_one = partial(_build_one, self)
+        bar = tqdm(total=len(chosen), unit="file", desc="features", disable=not progress)
+        rejects = []
+        with bar:
+            for reject in self._map(build_one, chosen, workers):
+                bar.update()
+                if reject is not None:
+                    rejects.append(reject)
+        return rejects
+
+    def _make(self, path: Path, labels: bytes | None) -> Features:
+        audio = read_audio(path, self.audio_params.sample_rate)
+        exact = None if labels is None else parse_labels(labels, labels_path(path))
+        try:
+            features = extract(audio, self.audio_params)
+            return features if exact is None else with_labels(features, exact, self.audio_params)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    @staticmethod
+    def _map(function, paths: Sequence[Path], workers: int):
+        if workers <= 1 or len(paths) <= 1:
+            yield from map(function, paths)
+            return
+        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+        executor = ProcessPoolExecutor(min(workers, len(paths)), context, initializer=_use_one_thread)
+        try:
+            yield from executor.map(function, paths, chunksize=4)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker process was killed (out of memory?); run again with fewer workers, finished entries are kept"
+            ) from error
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _locate(self, path: Path) -> tuple[Path, bytes | None]:
+        """The entry of an audio file, and the bytes of its label file."""
+        digest = hashlib.blake2b(digest_size=16)
+        settings = {"version": EXTRACTION_VERSION, **asdict(self.audio_params)}
+        audio = _read_bytes(path)
+        labels = _read_bytes(labels_path(path)) if labels_path(path).is_file() else None
+        for part in (json.dumps(settings, sort_keys=True).encode(), audio, labels):
+            digest.update(b"none" if part is None else b"%d:" % len(part) + part)
+        key = digest.hexdigest()
+        return self.folder / key[:2] / f"{key[2:]}.npz", labels
+
+    @staticmethod
+    def _save(entry: Path, features: Features) -> None:
+        arrays = {"mel": features.mel.astype(np.float16), "f0": features.f0, "energy": features.energy}
+        if features.symbols is not None:
+            arrays |= {"symbols": np.array(features.symbols), "symbol_seconds": features.symbol_seconds}
+        with replacing(entry) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+
+    def _load(self, entry: Path) -> Features | None:
+        try:
+            with np.load(entry, allow_pickle=False) as arrays:
+                mel, f0, energy = arrays["mel"].astype(np.float32), arrays["f0"], arrays["energy"]
+                features = Features(mel=mel, f0=f0, voicing=(f0 > 0).astype(np.float32), energy=energy)
+                if "symbols" in arrays:
+                    symbols = tuple(arrays["symbols"].tolist())
+                    features = with_symbols(features, symbols, arrays["symbol_seconds"], self.audio_params)
+        except Exception:  # missing, cut short, or damaged in one of many ways: made again
+            return None
+        return features if f0.shape == energy.shape == mel.shape[1:] else None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read ({reason}); check the path") from error
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _build_one(cache: FeatureCache, path: Path) -> Reject | None:
+    try:
+        features = cache.get(path)
+    except InputError as error:
+        return Reject(path, str(error))
+    return None if features.voicing.any() else Reject(path, "no voiced frame (silence?)")

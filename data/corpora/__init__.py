@@ -1,0 +1,16 @@
+"""Readers of published corpora, by name; `kokoro`, which is generated, is apart."""
+
+from __future__ import annotations
+
+from data.corpora import esd, folder, kathleen, libritts, ljspeech, ravdess, vctk
+from data.corpora.reading import Reader
+
+READERS: dict[str, Reader] = {
+    "ljspeech": ljspeech.read,
+    "vctk": vctk.read,
+    "libritts": libritts.read,
+    "esd": esd.read,
+    "ravdess": ravdess.read,
+    "kathleen": kathleen.read,
+    "folder": folder.read,
+}

@@ -1,0 +1,58 @@
+"""A folder of one's own: audio with a .txt or .lab of the same name beside it, or a metadata.csv `file|text`.
+
+The speaker is the first subfolder's name; files directly in the folder are of speaker `0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, read_sentence
+from data.errors import InputError
+from data.filelist import DEFAULT_SPEAKER, Utterance
+from data.textfile import read_lines
+
+TEXT_SUFFIXES = (".txt", ".lab")
+AUDIO_FOLDERS = ("", "wav", "wavs")  # where metadata.csv's files may lie
+
+
+def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
+    """Utterances of a metadata.csv if the folder has one, else of the texts beside the audio."""
+    if (source / "metadata.csv").is_file():
+        yield from _read_metadata(source, on_reject)
+        return
+    wavs = audio_files(source)
+    if not wavs:
+        raise InputError(f"{source} holds no audio; supported: {', '.join(sorted(AUDIO_SUFFIXES))}")
+    for wav in wavs:
+        text = next((wav.with_suffix(s) for s in TEXT_SUFFIXES if wav.with_suffix(s).is_file()), None)
+        if text is None:
+            on_reject(wav, "no text")
+        else:
+            yield Utterance(wav, read_sentence(text), _speaker(wav.relative_to(source)))
+
+
+def _read_metadata(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
+    for number, line in enumerate(read_lines(source / "metadata.csv"), 1):
+        if not line.strip():
+            continue
+        name, *texts = [column.strip() for column in line.split("|")]
+        if not texts:
+            raise InputError(f"{source / 'metadata.csv'}:{number}: expected `file|text`, found {line[:80]!r}")
+        wav = _find(source, name)
+        if wav is None:
+            on_reject(source / name, "no audio file")
+        else:
+            yield Utterance(wav, texts[0], _speaker(Path(name)))
+
+
+def _find(source: Path, name: str) -> Path | None:
+    """The file of a metadata row: with or without its suffix, in one of the usual subfolders."""
+    suffixes = ("",) if Path(name).suffix.lower() in AUDIO_SUFFIXES else tuple(sorted(AUDIO_SUFFIXES))
+    candidates = (source / folder / f"{name}{suffix}" for folder in AUDIO_FOLDERS for suffix in suffixes)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _speaker(relative: Path) -> str:
+    return relative.parts[0] if len(relative.parts) > 1 else DEFAULT_SPEAKER

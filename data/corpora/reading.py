@@ -1,0 +1,34 @@
+"""What the corpus readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data.errors import InputError
+from data.filelist import Utterance
+from data.textfile import read_lines
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
+
+# Told of every file that is left out, and why.
+OnReject = Callable[[Path, str], None]
+# A corpus folder -> its utterances. Raises InputError if the folder does not have the corpus's layout.
+Reader = Callable[[Path, OnReject], Iterator[Utterance]]
+
+
+def expect(path: Path, corpus: str) -> Path:
+    """`path` if it exists, else InputError: the folder is not that corpus."""
+    if not path.exists():
+        raise InputError(f"{path} is missing: this is not the published layout of {corpus}; give its top folder")
+    return path
+
+
+def read_sentence(path: Path) -> str:
+    """The text of a file, its lines joined by blanks."""
+    return " ".join(" ".join(read_lines(path)).split())
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """All audio files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())

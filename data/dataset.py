@@ -1,0 +1,164 @@
+"""Utterances as training items: token ids, features, speaker and emotion ids, and a reference of the same voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from data.audio import audio_seconds
+from data.cache import FeatureCache
+from data.errors import InputError
+from data.features import Features
+from data.filelist import Utterance
+from data.token_spans import token_spans
+from text.symbols import BLANK
+
+REFERENCE_FRAMES = 256  # at most, about 3 seconds
+
+
+class Encoded(Protocol):
+    ids: Sequence[int]
+    symbols: Sequence[str]  # of the same length as ids, blanks included
+
+
+class FrontEnd(Protocol):
+    def encode(self, text: str) -> Encoded: ...
+
+
+@dataclass
+class Item:
+    """One utterance; S tokens, T frames, R reference frames."""
+
+    index: int  # position in the dataset
+    ids: torch.Tensor  # (S,) int64
+    mel: torch.Tensor  # (n_mels, T)
+    f0: torch.Tensor  # (T,) Hz, 0 where unvoiced
+    voicing: torch.Tensor  # (T,)
+    energy: torch.Tensor  # (T,)
+    speaker: int
+    emotion: int
+    reference_mel: torch.Tensor  # (n_mels, R)
+    token_spans: torch.Tensor | None  # (S, 2) int64, data.token_spans
+    speaker_embedding: torch.Tensor | None  # (width,)
+    emotion_embedding: torch.Tensor | None  # (width,)
+
+
+class UtteranceDataset(torch.utils.data.Dataset):
+    """Items by index, or by (epoch, index): all that is random in an item depends on (seed, epoch, index) alone.
+
+    The reference is another utterance of the same speaker, cropped to `REFERENCE_FRAMES`; the utterance itself if its
+    speaker has no other.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        cache: FeatureCache,
+        front_end: FrontEnd,
+        speakers: Sequence[str],
+        emotions: Sequence[str],
+        seed: int = 0,
+        speaker_embeddings: Mapping[str, np.ndarray] | None = None,
+        emotion_embeddings: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """speakers, emotions: names; ids are their positions. Embeddings: the wav's stem -> vector.
+
+        Raises:
+            InputError: a name or an embedding that is missing, a text that cannot be encoded, a wav that cannot be
+                opened, or one with fewer frames than its text has tokens.
+        """
+        self.utterances = list(utterances)
+        self.cache = cache
+        self.seed = seed
+        self._speakers = _ids([u.speaker for u in self.utterances], speakers, "speaker")
+        self._emotions = _ids([u.emotion for u in self.utterances], emotions, "emotion")
+        self._speaker_embeddings = _vectors(self.utterances, speaker_embeddings, "speaker")
+        self._emotion_embeddings = _vectors(self.utterances, emotion_embeddings, "emotion")
+        self._same_speaker = {s: np.flatnonzero(self._speakers == s) for s in set(self._speakers.tolist())}
+        self._encoded = [_encode(u, front_end) for u in self.utterances]
+        self.frames = np.array([_header_frames(u, cache) for u in self.utterances], dtype=np.int64)
+        for utterance, encoded, frames in zip(self.utterances, self._encoded, self.frames, strict=True):
+            if len(encoded.ids) > frames:
+                raise InputError(
+                    f"{utterance.wav} has {frames} frames for {len(encoded.ids)} tokens of text; take it off the list"
+                )
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def speaker_ids(self) -> np.ndarray:
+        """(utterances,) ids of the speakers."""
+        return self._speakers
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Item:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        features = self.cache.get(self.utterances[index].wav)
+        spans = self._token_spans(index, features)
+        return Item(
+            index=index,
+            ids=torch.tensor(self._encoded[index].ids, dtype=torch.long),
+            mel=torch.from_numpy(features.mel),
+            f0=torch.from_numpy(features.f0),
+            voicing=torch.from_numpy(features.voicing),
+            energy=torch.from_numpy(features.energy),
+            speaker=int(self._speakers[index]),
+            emotion=int(self._emotions[index]),
+            reference_mel=torch.from_numpy(self._reference_mel(epoch, index)),
+            token_spans=None if spans is None else torch.from_numpy(spans),
+            speaker_embedding=None if self._speaker_embeddings is None else self._speaker_embeddings[index],
+            emotion_embedding=None if self._emotion_embeddings is None else self._emotion_embeddings[index],
+        )
+
+    def _reference_mel(self, epoch: int, index: int) -> np.ndarray:
+        generator = np.random.default_rng((self.seed, epoch, index))
+        same = self._same_speaker[int(self._speakers[index])]
+        others = same[same != index]
+        chosen = int(generator.choice(others)) if len(others) else index
+        mel = self.cache.get(self.utterances[chosen].wav).mel
+        start = int(generator.integers(max(mel.shape[1] - REFERENCE_FRAMES, 0) + 1))
+        return np.ascontiguousarray(mel[:, start : start + REFERENCE_FRAMES])
+
+    def _token_spans(self, index: int, features: Features) -> np.ndarray | None:
+        if features.symbols is None:
+            return None
+        tokens = self._encoded[index].symbols
+        if tuple(token for token in tokens if token != BLANK) != features.symbols:
+            return None  # the labels are of another text, or of another front end
+        return token_spans([token == BLANK for token in tokens], features.durations, features.frames)
+
+
+def _ids(used: Sequence[str], names: Sequence[str], kind: str) -> np.ndarray:
+    table = {name: i for i, name in enumerate(names)}
+    unknown = sorted(set(used) - set(table))
+    if unknown:
+        raise InputError(f"the {kind} {unknown[0]!r} is not one of: {', '.join(names)}; change the filelist")
+    return np.array([table[name] for name in used], dtype=np.int64)
+
+
+def _vectors(
+    utterances: Sequence[Utterance], table: Mapping[str, np.ndarray] | None, kind: str
+) -> torch.Tensor | None:
+    if table is None:
+        return None
+    missing = [u for u in utterances if u.stem not in table]
+    if missing:
+        raise InputError(f"{missing[0].wav} has no {kind} embedding; make the table again with prepare_data.py")
+    return torch.from_numpy(np.stack([table[u.stem] for u in utterances]).astype(np.float32))  # (N, width)
+
+
+def _encode(utterance: Utterance, front_end: FrontEnd) -> Encoded:
+    try:
+        return front_end.encode(utterance.text)
+    except InputError as error:
+        raise InputError(f"{utterance.wav}: {error}") from error
+
+
+def _header_frames(utterance: Utterance, cache: FeatureCache) -> int:
+    """Mel frames as the file's header tells; resampling may change them by one."""
+    audio = cache.audio_params
+    return int(audio_seconds(utterance.wav) * audio.sample_rate + 0.5) // audio.hop_length

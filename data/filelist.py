@@ -1,0 +1,147 @@
+"""Filelists: lines of `wav_path|text|speaker|emotion`; and the texts that are to be spoken."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.atomic import replacing
+from data.errors import InputError
+from data.textfile import decode_lines, read_lines
+
+DEFAULT_SPEAKER = "0"
+DEFAULT_EMOTION = "neutral"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recorded sentence."""
+
+    wav: str | os.PathLike
+    text: str
+    speaker: str = DEFAULT_SPEAKER
+    emotion: str = DEFAULT_EMOTION
+    split: str | None = None  # "train", "valid" or "test", where the corpus publishes a split; not in filelists
+
+    @property
+    def stem(self) -> str:
+        return Path(self.wav).stem
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """One text to be spoken."""
+
+    index: int  # position among the texts, from 0
+    line: int  # line number in the file, from 1
+    text: str
+    speaker: str | None = None
+    emotion: str | None = None
+    ref: Path | None = None  # reference audio
+
+
+def read_filelist(path: str | os.PathLike) -> list[Utterance]:
+    """Utterances of a UTF-8 filelist; speaker and emotion may be left out (`0`, `neutral`).
+
+    Blank lines and lines that begin with `#` are skipped. A relative wav path is looked for in the filelist's folder,
+    then in the current one.
+
+    Raises:
+        InputError: with file and line: not UTF-8, wrong columns, no text, no such wav.
+    """
+    utterances = []
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip() and not line.startswith("#"):
+            where = f"{path}:{number}"
+            wav, text, speaker, emotion = _utterance_columns(line, where)
+            found = _resolve(wav, Path(path).parent, where)
+            utterances.append(Utterance(found, text, speaker, emotion))
+    return utterances
+
+
+def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
+    """Write a filelist that `read_filelist` reads back; the file appears whole or not at all.
+
+    A wav below the filelist's folder is written relative to it, a relative path as it is.
+
+    Raises:
+        InputError: a column that a filelist cannot hold (a `|`, a line break, blanks at its ends, an empty text), or a
+            place that cannot be written to.
+    """
+    path = Path(path)
+    lines = []
+    for utterance in utterances:
+        wav = Path(utterance.wav)
+        if wav.is_absolute() and wav.is_relative_to(path.parent.absolute()):
+            wav = wav.relative_to(path.parent.absolute())
+        # "./" keeps a name that begins like a comment or a byte order mark from being one.
+        name = str(wav) if str(wav)[0].isalnum() or str(wav)[0] in "./_" else f"./{wav}"
+        columns = (name, utterance.text, utterance.speaker, utterance.emotion)
+        line = "|".join(columns)
+        if "\n" in line or "\r" in line or not _survives(line, columns):
+            raise InputError(f"{path}: {columns} cannot stand in a filelist; take out '|', line breaks, outer blanks")
+        lines.append(line + "\n")
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
+
+
+def read_texts(path_or_dash: str | os.PathLike) -> list[TextLine]:
+    """Texts to speak, from a UTF-8 file or, for `-`, from standard input: a text a line, or `text|speaker|emotion|ref`.
+
+    Blank lines are skipped, empty columns are None, and a relative `ref` is looked for in the file's folder, then in
+    the current one.
+
+    Raises:
+        InputError: with file and line: not UTF-8, wrong columns, no such reference; or no text at all.
+    """
+    if str(path_or_dash) == "-":
+        name, folder, lines = "standard input", Path(), decode_lines(sys.stdin.buffer.read(), "standard input")
+    else:
+        name, folder, lines = str(path_or_dash), Path(path_or_dash).parent, read_lines(path_or_dash)
+    texts: list[TextLine] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{name}:{number}"
+        columns = [column.strip() for column in line.split("|")]
+        if len(columns) > 4 or not columns[0]:
+            raise InputError(f"{where}: expected `text` or `text|speaker|emotion|ref.wav`, found {_shorten(line)}")
+        text, speaker, emotion, ref = columns + [""] * (4 - len(columns))
+        found = _resolve(ref, folder, where) if ref else None
+        texts.append(TextLine(len(texts), number, text, speaker or None, emotion or None, found))
+    if not texts:
+        raise InputError(f"{name} holds no text; give one sentence a line")
+    return texts
+
+
+def _utterance_columns(line: str, where: str) -> tuple[str, str, str, str]:
+    columns = [column.strip() for column in line.split("|")]
+    if not 2 <= len(columns) <= 4 or not columns[0] or not columns[1]:
+        raise InputError(f"{where}: expected `wav_path|text|speaker|emotion`, found {_shorten(line)}")
+    wav, text, speaker, emotion = columns + [""] * (4 - len(columns))
+    return wav, text, speaker or DEFAULT_SPEAKER, emotion or DEFAULT_EMOTION
+
+
+def _survives(line: str, columns: tuple[str, str, str, str]) -> bool:
+    try:
+        line.encode("utf-8")
+        return _utterance_columns(line, "") == columns
+    except ValueError:
+        return False
+
+
+def _resolve(name: str, folder: Path, where: str) -> Path:
+    for candidate in (folder / name, Path(name)):
+        if os.path.isfile(candidate):  # unlike Path.is_file, False for names that no file can have
+            return candidate
+    raise InputError(f"{where}: no file {_shorten(name)} in {folder.absolute()} or the current folder; check the path")
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")

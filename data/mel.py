@@ -1,0 +1,87 @@
+"""The mel spectrogram that HiFi-GAN was trained on.
+
+Source: Kong et al., "HiFi-GAN", 2020, and its published feature extraction.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import librosa
+import numpy as np
+import torch
+
+from data.errors import InputError
+from params import Audio
+
+MAGNITUDE_FLOOR = 1e-9  # added to the power, under the root
+AMPLITUDE_FLOOR = 1e-5  # of a mel band, before the logarithm
+
+
+@functools.lru_cache(maxsize=8)
+def filterbank(audio_params: Audio) -> np.ndarray:
+    """Slaney mel filters, (n_mels, n_fft // 2 + 1) float32, read-only."""
+    filters = librosa.filters.mel(
+        sr=audio_params.sample_rate,
+        n_fft=audio_params.n_fft,
+        n_mels=audio_params.n_mels,
+        fmin=audio_params.fmin,
+        fmax=audio_params.fmax,
+    ).astype(np.float32)
+    filters.setflags(write=False)
+    return filters
+
+
+def pad_frames(audio: np.ndarray, audio_params: Audio) -> np.ndarray:
+    """Reflect (n_fft - hop) / 2 samples at both ends: frame i is then centred on sample (i + 0.5) * hop of `audio`."""
+    return np.pad(audio, (audio_params.n_fft - audio_params.hop_length) // 2, mode="reflect")
+
+
+class MelSpectrogram:
+    """Log-mel of one utterance: natural logarithm of slaney mel bands of the magnitude spectrum.
+
+    Frame i covers samples [i * hop - (n_fft - hop) / 2, i * hop + (n_fft + hop) / 2); its centre is (i + 0.5) * hop.
+    """
+
+    def __init__(self, audio_params: Audio) -> None:
+        self.audio_params = audio_params
+        self.filters = torch.from_numpy(filterbank(audio_params).copy())  # (n_mels, bins)
+        self.window = torch.hann_window(audio_params.win_length)
+
+    def __call__(self, audio: np.ndarray) -> np.ndarray:
+        """(samples,) at the parameters' rate -> (n_mels, samples // hop) float32.
+
+        Raises:
+            ValueError: audio is not one-dimensional.
+            InputError: audio is shorter than one hop.
+        """
+        p = self.audio_params
+        audio = np.asarray(audio, dtype=np.float32)
+        if audio.ndim != 1:
+            raise ValueError(f"audio must have shape (samples,), not {audio.shape}")
+        if len(audio) < p.hop_length:
+            raise InputError(
+                f"the audio has {len(audio)} samples, less than one frame ({p.hop_length}); take it off the list"
+            )
+        spectrum = torch.stft(
+            torch.from_numpy(pad_frames(audio, p)),
+            p.n_fft,
+            hop_length=p.hop_length,
+            win_length=p.win_length,
+            window=self.window,
+            center=False,
+            return_complex=True,
+        )  # (bins, T)
+        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + MAGNITUDE_FLOOR)
+        mel = self.filters @ magnitude  # (n_mels, T)
+        return torch.log(mel.clamp(min=AMPLITUDE_FLOOR)).numpy()
+
+
+@functools.lru_cache(maxsize=8)
+def _cached(audio_params: Audio) -> MelSpectrogram:
+    return MelSpectrogram(audio_params)
+
+
+def mel_spectrogram(audio: np.ndarray, audio_params: Audio) -> np.ndarray:
+    """`MelSpectrogram(audio_params)(audio)`, with filters and window made once per set of parameters."""
+    return _cached(audio_params)(audio)

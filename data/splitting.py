@@ -1,0 +1,81 @@
+"""Held-out utterances: no sentence of theirs is in training."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from data.errors import InputError
+from data.filelist import Utterance
+
+
+@dataclass
+class Split:
+    train: list[Utterance] = field(default_factory=list)
+    valid: list[Utterance] = field(default_factory=list)
+    test: list[Utterance] = field(default_factory=list)  # only where the corpus publishes one
+    left_out: list[Utterance] = field(default_factory=list)  # of a held-out sentence, but not needed
+
+
+def sentence_key(text: str) -> str:
+    """The same for texts that differ in case, punctuation or blanks only."""
+    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold().replace("'", "")).split())
+
+
+def split_published(utterances: Sequence[Utterance]) -> Split:
+    """The corpus's own split; training utterances whose sentence is held out are left out.
+
+    Raises:
+        InputError: the corpus publishes no validation split.
+    """
+    parts = {name: [u for u in utterances if u.split == name] for name in ("train", "valid", "test")}
+    if not parts["train"] or not parts["valid"]:
+        raise InputError("the corpus has no published split here; give a number to --valid")
+    return _without_held_out(parts["train"], parts["valid"], parts["test"])
+
+
+def split_by_sentence(utterances: Sequence[Utterance], valid: int, seed: int) -> Split:
+    """Hold out random sentences, all utterances of each, until there are `valid` utterances.
+
+    Sentences with too many utterances are passed over. If all have too many (a corpus of a few statements), the rarest
+    is held out and its surplus left out. A published test split stays apart.
+
+    Raises:
+        InputError: nothing would be left to train on.
+    """
+    test = [u for u in utterances if u.split == "test"]
+    rest = [u for u in utterances if u.split != "test"]
+    if valid == 0:
+        return _without_held_out(rest, [], test)
+    groups: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in rest:
+        groups[sentence_key(utterance.text)].append(utterance)
+    order = sorted(groups)
+    generator = random.Random(seed)
+    generator.shuffle(order)
+    held: list[Utterance] = []
+    for key in order:
+        if len(held) + len(groups[key]) <= valid:
+            held += groups.pop(key)
+    if not held and groups:
+        rarest = min(order, key=lambda key: len(groups[key]))
+        held = groups.pop(rarest)
+    if not groups:
+        raise InputError(f"{len(rest)} utterances are too few to hold out {valid}; give a smaller --valid, or 0")
+    surplus = held if len(held) <= valid else generator.sample(held, len(held))
+    kept = set(surplus[:valid])
+    split = _without_held_out(
+        [u for u in rest if sentence_key(u.text) in groups], [u for u in rest if u in kept], test
+    )
+    split.left_out += [u for u in held if u not in kept]
+    return split
+
+
+def _without_held_out(train: list[Utterance], valid: list[Utterance], test: list[Utterance]) -> Split:
+    held = {sentence_key(u.text) for u in (*valid, *test)}
+    split = Split(valid=valid, test=test)
+    for utterance in train:
+        (split.left_out if sentence_key(utterance.text) in held else split.train).append(utterance)
+    return split

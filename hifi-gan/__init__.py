@@ -1,0 +1,9 @@
+"""HiFi-GAN: mel spectrograms to audio (Kong, Kim, Bae, "HiFi-GAN", 2020, arXiv:2010.05646)."""
+
+from __future__ import annotations
+
+from hifigan.configuration import PRESETS, V1, V2, V3, VocoderConfig
+from hifigan.generator import Generator
+from hifigan.vocoder import load_vocoder, vocode
+
+__all__ = ["PRESETS", "V1", "V2", "V3", "Generator", "VocoderConfig", "load_vocoder", "vocode"]

@@ -1,0 +1,103 @@
+"""Pairs of audio and a predicted mel, and an endless, seeded stream of crops of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data.audio import read_audio
+from data.errors import InputError
+from data.mel import AMPLITUDE_FLOOR
+from params import Audio
+
+MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are reflected
+
+
+def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tuple[Path, Path]]:
+    """The audio of a filelist (`wav_path|...`, one a line) with `MELS/NAME.npy` for each `NAME.wav`.
+
+    Raises:
+        InputError: the filelist is missing or empty, two files share a name, or a mel is missing.
+    """
+    filelist = Path(filelist)
+    try:
+        lines = filelist.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{filelist} cannot be read as a UTF-8 filelist ({type(error).__name__})") from error
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        wav = Path(line.split("|")[0].strip())
+        mel = Path(mels) / f"{wav.stem}.npy"
+        if wav.stem in pairs:
+            raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")
+        if not mel.is_file():
+            raise InputError(f"{filelist}:{number}: {mel} is missing; predict mels for the whole filelist first")
+        pairs[wav.stem] = (wav, mel)
+    if not pairs:
+        raise InputError(f"{filelist} names no audio")
+    return list(pairs.values())
+
+
+def load_pair(wav: Path, mel: Path, audio: Audio) -> tuple[np.ndarray, np.ndarray]:
+    """The mel (n_mels, T) and the T * hop samples that belong to it, float32.
+
+    Raises:
+        InputError: a file cannot be read, or the mel is more than a frame longer or shorter than the audio.
+    """
+    samples = read_audio(wav, audio.sample_rate)
+    try:
+        frames = np.load(mel, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{mel} cannot be read as a NumPy array ({type(error).__name__}); predict it again") from error
+    if frames.ndim == 3 and frames.shape[0] == 1:
+        frames = frames[0]  # (n_mels, T)
+    if frames.ndim != 2 or frames.shape[0] != audio.n_mels or frames.dtype.kind != "f":
+        raise InputError(f"{mel} holds {frames.dtype} {frames.shape}; a mel is a float array ({audio.n_mels}, frames)")
+    if not np.isfinite(frames).all():
+        raise InputError(f"{mel} holds values that are not finite; predict it again")
+    length = len(samples) // audio.hop_length
+    if abs(frames.shape[1] - length) > 1:
+        raise InputError(
+            f"{mel} has {frames.shape[1]} frames and {wav} {length}; predict mels with the recording's own alignment"
+        )
+    length = min(length, frames.shape[1])
+    if length < MIN_FRAMES:
+        raise InputError(f"{wav} is shorter than {MIN_FRAMES} frames; take it off the list")
+    return frames[:, :length].astype(np.float32), samples[: length * audio.hop_length]
+
+
+class Segments(Dataset):
+    """Item n of an endless stream of crops, the same at every reading, so that a run goes on exactly where it stopped.
+
+    Each epoch has every pair once, in an order of its own. An item is (mel (n_mels, frames), audio (frames * hop,));
+    what is shorter is filled with silence.
+    """
+
+    def __init__(self, pairs: list[tuple[Path, Path]], audio: Audio, frames: int, seed: int) -> None:
+        self.pairs = pairs
+        self.audio = audio
+        self.frames = frames
+        self.seed = seed
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        epoch, place = divmod(position, len(self.pairs))
+        # The third number keeps the two kinds of draws apart.
+        pair = np.random.default_rng((self.seed, epoch, 0)).permutation(len(self.pairs))[place]
+        mel, samples = load_pair(*self.pairs[pair], self.audio)
+        missing = self.frames - mel.shape[1]
+        if missing > 0:
+            mel = np.pad(mel, ((0, 0), (0, missing)), constant_values=np.log(AMPLITUDE_FLOOR))
+            samples = np.pad(samples, (0, missing * self.audio.hop_length))
+        start = np.random.default_rng((self.seed, position, 1)).integers(mel.shape[1] - self.frames + 1)
+        hop = self.audio.hop_length
+        return (
+            torch.from_numpy(mel[:, start : start + self.frames].copy()),
+            torch.from_numpy(samples[start * hop : (start + self.frames) * hop].copy()),
+        )

@@ -1,0 +1,308 @@
+"""Fine-tune a vocoder on the mels that a model predicts.
+
+    python -m hifigan.train --filelist train.txt --mels predicted/ --out logs/vocoder
+
+`predicted/NAME.npy` is the model's mel (n_mels, frames) for `NAME.wav`, made with the recording's own alignment, so
+that the two run in step. OUT receives `g_STEP` (the generator, loadable by `load_vocoder`), `do_STEP` (discriminators
+and optimizers), `config.json` and TensorBoard logs; run the same command again to go on from the last `g_`/`do_` pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from data.atomic import replacing
+from data.errors import InputError, reports_input_errors
+from hifigan.checkpoint import read_checkpoint, tensors_of, write_checkpoint
+from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
+from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
+from hifigan.generator import Generator
+from hifigan.losses import (
+    FEATURE_WEIGHT,
+    MEL_WEIGHT,
+    LogMel,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+)
+from hifigan.vocoder import load_vocoder, vocode
+from hifigan.weight_norm import add_weight_norm, official_names, parametrized_names
+from params import Audio
+
+BETAS = (0.8, 0.99)
+VALIDATION_CHUNK = 512  # frames
+
+
+class FineTuning:
+    """The networks, their optimizers and one training step (Kong et al., 2020, section 2.4 and 3)."""
+
+    def __init__(
+        self, generator: Generator, channels: int, audio: Audio, learning_rate: float, device: torch.device
+    ) -> None:
+        self.generator = generator.to(device).train()
+        add_weight_norm(self.generator)
+        self.mpd = MultiPeriodDiscriminator(channels).to(device)
+        self.msd = MultiScaleDiscriminator(channels).to(device)
+        # The loss hears the whole band, also what lies above the vocoder's own mel.
+        self.log_mel = LogMel(replace(audio, fmax=audio.sample_rate / 2)).to(device)
+        self.generator_optimizer = torch.optim.AdamW(self.generator.parameters(), learning_rate, BETAS)
+        # The order is that of the published files.
+        parameters = itertools.chain(self.msd.parameters(), self.mpd.parameters())
+        self.discriminator_optimizer = torch.optim.AdamW(parameters, learning_rate, BETAS)
+        self.steps = 0
+        self.epoch = 0
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+
+    def step(self, mel: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        """Update the discriminators, then the generator. mel (B, n_mels, T), audio (B, T * hop) -> losses."""
+        real = audio.unsqueeze(1)  # (B, 1, N)
+        fake = self.generator(mel)  # (B, 1, N)
+
+        discriminators = (self.mpd, self.msd)
+        judging = torch.stack(
+            [discriminator_loss(judge(real)[0], judge(fake.detach())[0]) for judge in discriminators]
+        ).sum()
+        self.discriminator_optimizer.zero_grad()
+        judging.backward()
+        self.discriminator_optimizer.step()
+
+        for judge in discriminators:
+            judge.requires_grad_(False)
+        mel_error = functional.l1_loss(self.log_mel(fake.squeeze(1)), self.log_mel(audio))
+        adversarial = feature = torch.zeros((), device=mel_error.device)
+        for judge in discriminators:
+            with torch.no_grad():
+                _, real_features = judge(real)
+            fake_scores, fake_features = judge(fake)
+            adversarial = adversarial + adversarial_loss(fake_scores)
+            feature = feature + feature_matching_loss(real_features, fake_features)
+        total = adversarial + FEATURE_WEIGHT * feature + MEL_WEIGHT * mel_error
+        self.generator_optimizer.zero_grad()
+        total.backward()
+        self.generator_optimizer.step()
+        for judge in discriminators:
+            judge.requires_grad_(True)
+
+        self.steps += 1
+        losses = {
+            "mel_error": mel_error,
+            "feature_matching": feature,
+            "adversarial": adversarial,
+            "discriminator": judging,
+        }
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write `do_STEP` and then `g_STEP`, in the published format; older `do_` files go."""
+        write_checkpoint(
+            folder / f"do_{self.steps:08d}",
+            {
+                "mpd": official_names(self.mpd.state_dict()),
+                "msd": official_names(self.msd.state_dict()),
+                "optim_g": self.generator_optimizer.state_dict(),
+                "optim_d": self.discriminator_optimizer.state_dict(),
+                "steps": self.steps,
+                "epoch": self.epoch,
+            },
+        )
+        write_checkpoint(folder / f"g_{self.steps:08d}", {"generator": official_names(self.generator.state_dict())})
+        for step, path in _numbered(folder, "do_").items():
+            if step < self.steps:
+                path.unlink()
+
+    def load_discriminators(self, path: Path) -> dict[str, Any]:
+        """The discriminators of a published `do_*` file; returns the rest of it too."""
+        checkpoint = read_checkpoint(path)
+        for name, judge in (("mpd", self.mpd), ("msd", self.msd)):
+            if name not in checkpoint:
+                raise InputError(f"{path} holds no discriminator {name!r}; give a do_* file of a training run")
+            _load_strictly(judge, tensors_of(checkpoint, name, path), path)
+        return checkpoint
+
+    def resume(self, generator_path: Path, path: Path) -> None:
+        """Go on from a `g_`/`do_` pair, with the optimizers as they were."""
+        state = tensors_of(read_checkpoint(generator_path), "generator", generator_path)
+        _load_strictly(self.generator, state, generator_path)
+        checkpoint = self.load_discriminators(path)
+        try:
+            self.generator_optimizer.load_state_dict(checkpoint["optim_g"])
+            self.discriminator_optimizer.load_state_dict(checkpoint["optim_d"])
+            self.steps = int(checkpoint["steps"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+
+
+def _load_strictly(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(parametrized_names(state))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path} does not fit a {type(module).__name__} of this size: {reason}") from error
+
+
+def _numbered(folder: Path, prefix: str) -> dict[int, Path]:
+    """Step -> file, of the files named PREFIX and digits."""
+    found = ((re.fullmatch(rf"{prefix}(\d+)", path.name), path) for path in folder.glob(f"{prefix}*"))
+    return {int(match[1]): path for match, path in found if match}
+
+
+def last_pair(folder: Path) -> tuple[Path, Path] | None:
+    """The newest `g_` and `do_` files of the same step, or None."""
+    generators, states = _numbered(folder, "g_"), _numbered(folder, "do_")
+    common = generators.keys() & states.keys()
+    return (generators[max(common)], states[max(common)]) if common else None
+
+
+def validation_error(tuning: FineTuning, pairs: list[tuple[Path, Path]], audio: Audio) -> float:
+    """Mean absolute log-mel error of whole vocoded recordings, each counted once."""
+    errors = []
+    device = next(tuning.generator.parameters()).device
+    for wav, mel_path in pairs:
+        mel, samples = load_pair(wav, mel_path, audio)
+        vocoded = vocode(tuning.generator, torch.from_numpy(mel), chunk_frames=VALIDATION_CHUNK)
+        with torch.no_grad():
+            wanted = tuning.log_mel(torch.from_numpy(samples).to(device).unsqueeze(0))  # (1, n_mels, T)
+            errors.append(functional.l1_loss(tuning.log_mel(vocoded), wanted).item())
+    return sum(errors) / len(errors)
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM only ask to stop, so that a step ends and is saved; a second one acts as usual."""
+    asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hifigan.train", description=__doc__.splitlines()[0])
+    parser.add_argument("--filelist", required=True, help="wav_path|..., one a line")
+    parser.add_argument("--mels", required=True, help="folder of predicted mels, NAME.npy for NAME.wav")
+    parser.add_argument("--valid-filelist", help="held-out recordings, their mels in the same folder")
+    parser.add_argument("--out", default="logs/vocoder", help="folder for checkpoints and logs")
+    parser.add_argument("--generator", help="weights to start from (default: the universal V1 generator)")
+    parser.add_argument("--config", help="their config.json")
+    parser.add_argument("--discriminators", help="a do_* file to take the discriminators from; much better than none")
+    parser.add_argument("--discriminator-channels", type=int, default=CHANNELS, help="smaller is quicker and worse")
+    parser.add_argument("--steps", type=int, default=20_000, help="total, those before a resumption included")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--segment-frames", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=2e-5)
+    parser.add_argument("--learning-rate-decay", type=float, default=0.999, help="factor an epoch")
+    parser.add_argument("--warmup-steps", type=int, default=500, help="the rate rises linearly over these")
+    parser.add_argument("--save-every", type=int, default=1000)
+    parser.add_argument("--log-every", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=0, help="data-loader processes")
+    parser.add_argument("--seed", type=int, default=1234)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    args = parser.parse_args(argv)
+    for name in ("steps", "batch_size", "warmup_steps", "save_every", "log_every"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
+    if args.segment_frames < MIN_FRAMES:
+        parser.error(f"--segment-frames must be {MIN_FRAMES} or more")
+    return args
+
+
+@reports_input_errors
+def main(argv: list[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no GPU is available; use --device cpu")
+    device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
+    audio = Audio()
+    torch.manual_seed(args.seed)
+    pairs = read_pairs(args.filelist, args.mels)
+    held_out = read_pairs(args.valid_filelist, args.mels) if args.valid_filelist else []
+    folder = Path(args.out)
+
+    last = last_pair(folder)
+    generator = load_vocoder(last[0], expect=audio) if last else load_vocoder(args.generator, args.config, expect=audio)
+    try:
+        tuning = FineTuning(generator, args.discriminator_channels, audio, args.learning_rate, device)
+    except ValueError as error:
+        raise InputError(f"--discriminator-channels: {error}") from error
+    if last:
+        tuning.resume(*last)
+        print(f"going on from step {tuning.steps} of {folder}")
+    elif args.discriminators:
+        tuning.load_discriminators(Path(args.discriminators))
+
+    with replacing(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(generator.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    first = tuning.steps * args.batch_size
+    loader = DataLoader(
+        Segments(pairs, audio, args.segment_frames, args.seed),
+        batch_size=args.batch_size,
+        sampler=range(first, args.steps * args.batch_size),
+        num_workers=args.workers,
+        pin_memory=device.type == "cuda",
+    )
+    if tuning.steps >= args.steps:
+        print(f"{folder} has {tuning.steps} steps already; give more --steps to go on")
+        return 0
+    with SummaryWriter(str(folder / "logs"), purge_step=tuning.steps) as writer, stopping_on_signals() as asked_to_stop:
+        for mel, samples in loader:
+            tuning.epoch = tuning.steps * args.batch_size // len(pairs)
+            # Adam's first steps move every weight by the whole rate, which would undo a trained generator.
+            warmup = min(1.0, (tuning.steps + 1) / args.warmup_steps)
+            learning_rate = warmup * args.learning_rate * args.learning_rate_decay**tuning.epoch
+            tuning.set_learning_rate(learning_rate)
+            losses = tuning.step(mel.to(device, non_blocking=True), samples.to(device, non_blocking=True))
+            ending = tuning.steps == args.steps or asked_to_stop()
+            saving = ending or tuning.steps % args.save_every == 0
+            if saving or tuning.steps % args.log_every == 0:
+                values = {name: loss.item() for name, loss in losses.items()}
+                if not all(map(math.isfinite, values.values())):
+                    raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and go on")
+                for name, value in values.items():
+                    writer.add_scalar(f"train/{name}", value, tuning.steps)
+                writer.add_scalar("train/learning_rate", learning_rate, tuning.steps)
+                print(f"step {tuning.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+            if saving:
+                tuning.save(folder)
+                if held_out:
+                    error = validation_error(tuning, held_out, audio)
+                    writer.add_scalar("valid/mel_error", error, tuning.steps)
+                    print(f"step {tuning.steps}  held-out mel error {error:.4f}")
+            if ending:
+                break
+    print(f"saved {folder / f'g_{tuning.steps:08d}'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

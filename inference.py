@@ -1,0 +1,127 @@
+"""Speak the texts of a file.
+
+    python inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out
+
+Writes OUT/0000.wav, OUT/0001.wav, ... (16-bit; the number is the text's, from 0) and OUT/report.json. A line of the
+file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
+
+from data.errors import InputError, reports_input_errors
+from data.filelist import TextLine, read_texts
+from synthesis.options import check_options
+
+# torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for every other mistake."""
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("-f", "--file", required=True, help="texts, one a line; - for standard input")
+    parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
+    parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
+    parser.add_argument("-s", "--speaker", help="name or id; default: the first")
+    parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
+    parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="output folder; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
+    parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
+    parser.add_argument("--length-scale", type=float, help="above 1 is slower")
+    parser.add_argument("--guidance-scale", type=float, help="above 1 makes the style stronger, at twice the cost")
+    parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
+    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    return parser
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output folder {path} cannot be made ({error.strerror}); choose another") from error
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int | None:
+    args = _parser().parse_args(argv)
+    given = {
+        "steps": args.timesteps,
+        "temperature": args.temperature,
+        "length_scale": args.length_scale,
+        "guidance_scale": args.guidance_scale,
+        "seed": args.seed,
+    }
+    check_options(**given, threads=args.threads)
+    texts = read_texts(args.file)
+    for name in (args.checkpoint, args.ref, args.vocoder):
+        if name is not None and not os.path.isfile(name):
+            raise InputError(f"{name}: no such file; check the path")
+    _make_folder(args.out)
+    _speak(args, texts, given)
+    return 0
+
+
+def _speak(args: argparse.Namespace, texts: list[TextLine], given: dict[str, float | None]) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from data.audio import write_wav
+    from synthesis import load_model
+    from synthesis.report import write_report
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    synthesiser = load_model(args.checkpoint, args.vocoder, args.device)
+    options = synthesiser.options(**given)
+    each = synthesiser.synthesise_each(texts, options, speaker=args.speaker, emotion=args.emotion, ref=args.ref)
+    results, wavs = [], []
+    with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
+        for result in each:
+            wav = args.out / f"{result.index:04d}.wav"
+            write_wav(wav, result.audio, result.sample_rate)
+            if args.plots:
+                from synthesis.plots import plot_result
+
+                plot_result(wav.with_suffix(".png"), result, synthesiser.params.audio)
+            results.append(result)
+            wavs.append(wav)
+            beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
+            pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
+            line = f"{result.index:04d}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
+            bar.write(line, file=sys.stdout)
+            bar.update()
+    settings = {
+        "checkpoint": args.checkpoint,
+        "step": synthesiser.step,
+        "vocoder": None if args.vocoder is None else str(args.vocoder),
+        "device": str(synthesiser.device),
+        "threads": torch.get_num_threads(),
+        "sample_rate": synthesiser.params.audio.sample_rate,
+        "speaker": args.speaker,
+        "emotion": args.emotion,
+        "ref": None if args.ref is None else str(args.ref),
+        **asdict(options),
+    }
+    report = args.out / "report.json"
+    write_report(report, results, wavs, settings)
+    seconds = sum(result.seconds for result in results)
+    print(f"{len(results)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Text encoder, estimators, diffusion, samplers: no file reading, no printing, no choice of device."""

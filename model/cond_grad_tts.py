@@ -1,0 +1,329 @@
+"""Conditional Grad-TTS: text to an averaged mel, then a diffusion decoder that reads a style by cross-attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
+from model.diffusion import ResidualDiffusion
+from model.estimators import ESTIMATORS
+from model.guidance import GuidedDenoiser
+from model.lengths import duration_path, padded_length, sequence_mask
+from model.sampling import SAMPLERS
+from model.schedule import Schedule
+from model.style import TYPES, StyleEncoder, StyleSource
+from monotonic_align import alignment_durations
+from params import Params
+
+REFERENCE_FRAMES = 128  # of a speaker's default reference
+_OUTSIDE_SPAN = -1e4  # log-likelihood of a token at a frame outside its known span
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A text spread over frames; T is a multiple of the decoder's `length_multiple`.
+
+    mu (B, n_mels, T), content (B, pictures, n_mels, T), voicing (B, T) probability, mask (B, 1, T), position (B, T) of
+    each frame in its utterance, alignment (B, S, T), durations (B, S) and lengths (B,) in frames. Mels are normalised.
+    """
+
+    mu: Tensor
+    content: Tensor
+    voicing: Tensor
+    mask: Tensor
+    position: Tensor
+    alignment: Tensor
+    durations: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True)
+class CondSynthesis:
+    """mel, mu (B, n_mels, T) in natural log; alignment (B, S, T), durations (B, S), lengths (B,); nfe: evaluations."""
+
+    mel: Tensor
+    mu: Tensor
+    alignment: Tensor
+    durations: Tensor
+    lengths: Tensor
+    nfe: int
+
+
+@dataclass(frozen=True)
+class CondLosses:
+    """Scalars; see `CondGradTTS.losses`."""
+
+    prior: Tensor
+    duration: Tensor
+    voicing: Tensor
+    diffusion: Tensor
+    durations: Tensor  # (B, S) of the alignment that was found
+
+    @property
+    def total(self) -> Tensor:
+        return self.prior + self.duration + self.voicing + self.diffusion
+
+
+class CondGradTTS(nn.Module):
+    """The conditional model. Speakers and emotions are ids, or embeddings when `params.style` gives their widths."""
+
+    def __init__(self, params: Params, n_symbols: int, n_speakers: int, n_emotions: int) -> None:
+        super().__init__()
+        self.params = params
+        n_mels = params.audio.n_mels
+        self.encoder = CondTextEncoder(n_symbols, n_mels, params.encoder, params.style, n_speakers, n_emotions)
+        self.style = StyleEncoder(params.style, n_mels, n_speakers, n_emotions)
+        estimator = ESTIMATORS[params.estimator.name](
+            params.estimator, params.style, params.audio, params.encoder.content_pictures
+        )
+        diffusion = params.diffusion
+        self.decoder = ResidualDiffusion(
+            estimator,
+            Schedule(diffusion.beta_min, diffusion.beta_max),
+            diffusion.residual_std,
+            diffusion.noise_mean,
+            diffusion.noise_std,
+        )
+        # Statistics of the training corpus; mels and energy are normalised by them inside.
+        self.register_buffer("mel_mean", torch.zeros(n_mels, 1))
+        self.register_buffer("mel_std", torch.ones(n_mels, 1))
+        self.register_buffer("energy_statistics", torch.tensor([0.0, 1.0]))  # mean, standard deviation
+        # A stretch of each speaker, for the timbre type where no reference is given; length 0: there is none.
+        self.register_buffer("default_reference", torch.zeros(n_speakers, n_mels, REFERENCE_FRAMES))
+        self.register_buffer("default_reference_lengths", torch.zeros(n_speakers, dtype=torch.long))
+
+    def normalise(self, mel: Tensor) -> Tensor:
+        """Natural-log mel (B, n_mels, T) to zero mean and unit deviation in each bin."""
+        return (mel - self.mel_mean) / self.mel_std
+
+    def normalise_energy(self, energy: Tensor) -> Tensor:
+        return (energy - self.energy_statistics[0]) / self.energy_statistics[1]
+
+    def with_default_timbre(self, style: StyleSource) -> StyleSource:
+        """The style with the speakers' default references, if it has speaker ids and no reference."""
+        ids = style.speaker
+        if style.reference_mel is not None or ids is None or ids.is_floating_point():
+            return style
+        lengths = self.default_reference_lengths[ids]
+        if int(lengths.min()) == 0:
+            return style
+        return replace(style, reference_mel=self.default_reference[ids], reference_lengths=lengths)
+
+    # ---------------------------------------------------------------- training
+
+    def losses(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        style: StyleSource,
+        *,
+        token_spans: Tensor | None = None,
+        crop_frames: int | None = None,
+        train_decoder: bool = True,
+        autocast: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> CondLosses:
+        """Training losses of a batch.
+
+        ids (B, S), mel (B, n_mels, T) in natural log, lengths (B,); style with contours at the frames of mel.
+        token_spans: (B, S, 2), the frames [start, end) in which each token may lie, where that is known.
+        crop_frames: length of the decoder's random crop, a multiple of 4; None: everything.
+        autocast: lower precision of the decoder.
+
+        prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
+        right. voicing: cross-entropy per frame. diffusion: `ResidualDiffusion.loss`; about 1 before training.
+        """
+        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        mel = self.normalise(mel)
+        mask = sequence_mask(mel_lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
+        mel = mel * mask
+        durations = self.align(text, id_lengths, mel, mel_lengths, token_spans)  # (B, S)
+        path = duration_path(durations.to(mel.dtype), text.mask, mask)  # (B, S, T)
+        mu = text.mu @ path
+        cells = mask.sum() * mel.shape[1]
+        prior = 0.5 * ((mu - mel).square() * mask).sum() / cells
+        text_mask = text.mask.squeeze(1)
+        counts = durations.to(mel.dtype)
+        # exp(p) - c p, less its minimum c - c log c: its expectation is smallest where exp(p) is the mean of c.
+        deviance = text.log_durations.exp() - counts * text.log_durations - counts + torch.xlogy(counts, counts)
+        duration = (deviance * text_mask).sum() / text_mask.sum()
+        frame_voicing = (text.voicing[:, None] @ path).squeeze(1)  # (B, T)
+        voiced = F.binary_cross_entropy_with_logits(frame_voicing, style.voicing, reduction="none")
+        voicing = (voiced * mask.squeeze(1)).sum() / mask.sum()
+        diffusion = mel.new_zeros(())
+        if train_decoder:
+            frames = self.spread_durations(text, durations, mel_lengths, path, mask)
+            frames, mel = crop(frames, mel, crop_frames, generator)
+            with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
+                encoded = self.style(style, len(ids))
+                condition = self.decoder.estimator.prepare(
+                    frames.mu.detach(), frames.mask, encoded, frames.position, frames.content
+                )
+                diffusion = self.decoder.loss(mel, condition, generator)
+        return CondLosses(prior, duration, voicing, diffusion, durations)
+
+    @torch.no_grad()
+    def align(
+        self, text: CondTextEncoding, id_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, token_spans: Tensor | None
+    ) -> Tensor:
+        """Frames of each token, (B, S) long, by monotonic alignment search over N(mu, I) (Grad-TTS, equation 11).
+
+        mel (B, n_mels, T), normalised.
+        """
+        # -1/2 |mel - mu|^2, without the part that is the same for all tokens.
+        value = text.mu.transpose(1, 2) @ mel - 0.5 * text.mu.square().sum(1)[:, :, None]  # (B, S, T)
+        if token_spans is not None:
+            frame = torch.arange(mel.shape[2], device=mel.device)
+            inside = (frame >= token_spans[:, :, :1]) & (frame < token_spans[:, :, 1:])  # (B, S, T)
+            value = torch.where(inside, value, value + _OUTSIDE_SPAN)
+        return alignment_durations(value, id_lengths, mel_lengths)
+
+    # --------------------------------------------------------------- synthesis
+
+    @torch.no_grad()
+    def spread(self, ids: Tensor, id_lengths: Tensor, style: StyleSource, length_scale: float = 1.0) -> Frames:
+        """Encode a text and spread it over its predicted durations.
+
+        Raises ValueError if the length scale is not positive.
+        """
+        if not length_scale > 0:
+            raise ValueError(f"length_scale must be positive, not {length_scale}")
+        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        expected = text.log_durations.exp() * text.mask.squeeze(1) * length_scale
+        durations = round_durations(expected)
+        lengths = durations.sum(1)
+        size = padded_length(int(lengths.max()), self.decoder.estimator.length_multiple)
+        mask = sequence_mask(lengths, size, text.mu.dtype)
+        path = duration_path(durations.to(text.mu.dtype), text.mask, mask)
+        return self.spread_durations(text, durations, lengths, path, mask)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        frames: Frames,
+        style: StyleSource,
+        steps: int,
+        *,
+        temperature: float = 1.0,
+        guidance_scale: float = 1.0,
+        sampler: str = "edm-2m",
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
+    ) -> CondSynthesis:
+        """From spread text to mels, with `steps` evaluations (twice as many with guidance).
+
+        temperature: divides the start noise. guidance_scale: above 1, away from the prediction without any style.
+        noise: start noise (B, n_mels, T) of unit variance instead of a drawn one.
+        Raises ValueError if an argument is out of range.
+        """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        estimator, batch_size = self.decoder.estimator, len(frames.mu)
+        encoded = self.style(self.with_default_timbre(style), batch_size)
+        condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
+        denoiser = self.decoder.denoiser(condition)
+        if guidance_scale != 1:
+            nothing = self.style(StyleSource(), batch_size)
+            free = estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content)
+            denoiser = GuidedDenoiser(denoiser, self.decoder.denoiser(free), guidance_scale)
+        chosen = SAMPLERS[sampler]
+        x = chosen.start(
+            self.decoder.schedule, frames.mu, frames.mask, temperature, generator=generator, noise=noise
+        )
+        mel = chosen(denoiser, x, frames.mu, frames.mask, steps, generator=generator)
+        longest = int(frames.lengths.max())
+        return CondSynthesis(
+            mel=self._denormalise(mel)[:, :, :longest],
+            mu=self._denormalise(frames.mu)[:, :, :longest],
+            alignment=frames.alignment[:, :, :longest],
+            durations=frames.durations,
+            lengths=frames.lengths,
+            nfe=steps * (1 if guidance_scale == 1 else 2),
+        )
+
+    def synthesise(
+        self, ids: Tensor, id_lengths: Tensor, style: StyleSource, steps: int, *, length_scale: float = 1.0, **options
+    ) -> CondSynthesis:
+        """`spread`, then `decode` with its options."""
+        return self.decode(self.spread(ids, id_lengths, style, length_scale), style, steps, **options)
+
+    def _denormalise(self, mel: Tensor) -> Tensor:
+        return mel * self.mel_std + self.mel_mean
+
+    def spread_durations(
+        self, text: CondTextEncoding, durations: Tensor, lengths: Tensor, path: Tensor, mask: Tensor
+    ) -> Frames:
+        """Encoded tokens over frames by known durations (B, S), with their path (B, S, T) and mask (B, 1, T)."""
+        content = (text.content @ path).unflatten(1, (-1, text.mu.shape[1]))  # (B, pictures, n_mels, T)
+        index = torch.arange(mask.shape[2], device=mask.device).to(mask.dtype)
+        return Frames(
+            mu=text.mu @ path,
+            content=content,
+            voicing=torch.sigmoid((text.voicing[:, None] @ path).squeeze(1)) * mask.squeeze(1),
+            mask=mask,
+            position=(index + 0.5) / lengths[:, None].to(mask.dtype),
+            alignment=path,
+            durations=durations,
+            lengths=lengths,
+        )
+
+
+def crop(
+    frames: Frames, mel: Tensor, size: int | None, generator: torch.Generator | None = None
+) -> tuple[Frames, Tensor]:
+    """The same random stretch of `size` frames out of the text's frames and the mel, one for each item.
+
+    Shorter items are padded to it. None leaves the length as it is, but for padding to a multiple of 4.
+    """
+    total = mel.shape[2]
+    size = padded_length(total, 4) if size is None else size
+    slack = (frames.lengths - size).clamp(min=0)
+    device = mel.device if generator is None else generator.device
+    draw = torch.rand(len(mel), generator=generator, device=device).to(mel.device)
+    start = (draw * (slack + 1)).long().clamp(max=slack)  # (B,) every offset is as likely
+    index = start[:, None] + torch.arange(size, device=mel.device)  # (B, size)
+
+    def take(x: Tensor) -> Tensor:
+        """(B, ..., T) -> (B, ..., size)."""
+        at = index.clamp(max=total - 1).view(len(x), *(1,) * (x.dim() - 2), size).expand(*x.shape[:-1], size)
+        return x.gather(-1, at)
+
+    mask = (index < frames.lengths[:, None])[:, None].to(mel.dtype)  # (B, 1, size)
+    cropped = Frames(
+        mu=take(frames.mu) * mask,
+        content=take(frames.content) * mask[:, None],
+        voicing=take(frames.voicing) * mask.squeeze(1),
+        mask=mask,
+        position=(index.to(mel.dtype) + 0.5) / frames.lengths[:, None].to(mel.dtype),
+        alignment=take(frames.alignment) * mask,
+        durations=frames.durations,
+        lengths=frames.lengths,
+    )
+    return cropped, take(mel) * mask
+
+
+def draw_known_types(
+    batch_size: int,
+    probability: float,
+    contours_probability: float,
+    all_probability: float,
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """Which types each item of a training batch keeps, (B,) bool by type.
+
+    Each is dropped by itself; besides, both contours together (as when no reference is given), and everything (what
+    guidance moves away from).
+    """
+    everything = torch.rand(batch_size, generator=generator) < all_probability
+    contours = torch.rand(batch_size, generator=generator) < contours_probability
+    known = {}
+    for name in TYPES:
+        dropped = (torch.rand(batch_size, generator=generator) < probability) | everything
+        known[name] = ~(dropped | contours) if name in ("pitch", "energy") else ~dropped
+    return known

@@ -1,0 +1,77 @@
+"""The text encoder of CondGradTTS: the official layers, told the speaker, with more to say to the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+import params
+from model.text_encoder import TextEncoder
+
+
+@dataclass(frozen=True)
+class CondTextEncoding:
+    """What each token is, before it is spread over frames; all zero outside the mask.
+
+    mu (B, n_mels, S); log_durations (B, S), natural log of the expected frames; voicing (B, S), logit of the share of
+    voiced frames; content (B, pictures * n_mels, S); mask (B, 1, S).
+    """
+
+    mu: Tensor
+    log_durations: Tensor
+    voicing: Tensor
+    content: Tensor
+    mask: Tensor
+
+
+class CondTextEncoder(nn.Module):
+    """mu, content and voicing see the text and the speaker; durations see the emotion too.
+
+    speakers, emotions: sizes of the tables; not used where `style` gives the width of external embeddings.
+    """
+
+    def __init__(
+        self, n_symbols: int, n_mels: int, config: params.Encoder, style: params.Style, speakers: int, emotions: int
+    ) -> None:
+        super().__init__()
+        self.text = TextEncoder(n_symbols, n_mels, config)
+        self.speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
+        self.duration_speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
+        self.duration_emotion = _label_vector(emotions, style.emotion_embedding_dim, config.channels)
+        self.content = nn.Conv1d(config.channels, config.content_pictures * n_mels, 1)
+        self.voicing = nn.Conv1d(config.channels, 1, 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor, speaker: Tensor, emotion: Tensor) -> CondTextEncoding:
+        """ids (B, S), lengths (B,), speaker and emotion ids (B,) or embeddings (B, width)."""
+        x, mask = self.text.embed(ids, lengths)
+        hidden = self.text.encoder(x + self.speaker(speaker)[:, :, None], mask)  # (B, C, S)
+        voice = self.duration_speaker(speaker) + self.duration_emotion(emotion)
+        # The duration predictor must not shape the encoder (Grad-TTS, section 3.4).
+        durations = self.text.proj_w(hidden.detach() + voice[:, :, None], mask)
+        return CondTextEncoding(
+            mu=self.text.proj_m(hidden) * mask,
+            log_durations=durations.squeeze(1),
+            voicing=(self.voicing(hidden) * mask).squeeze(1),
+            content=self.content(hidden) * mask,
+            mask=mask,
+        )
+
+
+def round_durations(expected: Tensor) -> Tensor:
+    """Whole frames for expected ones, (B, S) both: the running sum is rounded, so the total errs by half a frame.
+
+    A token that is expected to last much less than a frame may get none; every item gets at least one frame.
+    """
+    ends = expected.double().cumsum(1).round()
+    ends[:, -1].clamp_(min=1)
+    return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1])).long()
+
+
+def _label_vector(count: int, external_width: int, width: int) -> nn.Module:
+    if external_width:
+        return nn.Linear(external_width, width)
+    table = nn.Embedding(count, width)
+    nn.init.normal_(table.weight, std=0.3)
+    return table

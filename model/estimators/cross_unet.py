@@ -1,0 +1,154 @@
+"""This project's estimator: a 2-D U-Net whose cross-attention reads typed style tokens at every level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.estimators.cross_unet_blocks import CellNorm, Downsample, LinearAttention, ResidualBlock, Upsample, masked
+from model.estimators.unet_blocks import TimeEmbedding
+from model.style import TYPES, Style
+from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
+from model.style_pictures import StylePictures
+from params import Audio
+from params import Estimator as EstimatorParams
+from params import Style as StyleParams
+
+# Residual blocks of the way down, by level; the way up has the same, the middle two. A convolution costs about the same
+# at every level, what goes with it costs four times more at each finer one.
+BLOCKS = (1, 2, 1)
+_TIME_SCALE = 16.0  # of log s, which lies in about [-4, 2]
+
+
+@dataclass(frozen=True)
+class CrossUNetCondition:
+    """What does not depend on the latent or the noise level.
+
+    mu (B, n_mels, T); mask (B, 1, T); pictures (B, 3 + content, n_mels, T): mu, source, energy, content;
+    sites: keys of the style by site; padded: whether any frame is masked.
+    """
+
+    mu: Tensor
+    mask: Tensor
+    pictures: Tensor
+    sites: dict[str, SiteCondition]
+    padded: bool
+
+
+class CrossUNet(nn.Module):
+    """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up.
+
+    The noise level modulates every residual block; the style enters through attention and the pictures alone, so that
+    whatever is blended there is blended everywhere.
+    """
+
+    length_multiple = 4
+
+    def __init__(self, params: EstimatorParams, style: StyleParams, audio: Audio, content_pictures: int) -> None:
+        super().__init__()
+        widths = [params.channels * 2**level for level in range(len(BLOCKS))]
+        embedding = 4 * params.channels
+        types = TYPES if style.kind == "typed" else ("bundled",)
+
+        def attention(level: int) -> StyleAttention:
+            return StyleAttention(
+                widths[level], style.token_channels, params.heads[level], params.head_channels, types, style.prior_width
+            )
+
+        def blocks(level: int) -> nn.ModuleList:
+            return nn.ModuleList(ResidualBlock(widths[level], embedding) for _ in range(BLOCKS[level]))
+
+        self.pictures = StylePictures(audio, style.token_channels, style.prior_width)
+        self.time = nn.Sequential(
+            TimeEmbedding(params.channels, _TIME_SCALE),
+            nn.Linear(params.channels, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+        )
+        self.conv_in = nn.Conv2d(4 + content_pictures, widths[0], 3, padding=1)
+        levels = range(len(BLOCKS))
+        self.down_blocks = nn.ModuleList(blocks(i) for i in levels)
+        self.down_attention = nn.ModuleList(attention(i) for i in levels)
+        self.downsample = nn.ModuleList(Downsample(widths[i], widths[i + 1]) for i in levels[:-1])
+        self.middle_in = ResidualBlock(widths[-1], embedding)
+        self.middle_self = LinearAttention(widths[-1], params.heads[-1], 32)
+        self.middle_attention = attention(len(BLOCKS) - 1)
+        self.middle_out = ResidualBlock(widths[-1], embedding)
+        self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for width in widths)
+        self.up_blocks = nn.ModuleList(blocks(i) for i in levels)
+        # Not at the finest level again, where cells are many and attention is dear.
+        self.up_attention = nn.ModuleDict({str(i): attention(i) for i in levels[1:]})
+        self.upsample = nn.ModuleList(Upsample(widths[i + 1], widths[i]) for i in levels[:-1])
+        self.norm_out = CellNorm(widths[0])
+        self.conv_out = nn.Conv2d(widths[0], 1, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+
+    def attention_sites(self) -> dict[str, tuple[int, StyleAttention]]:
+        """Every style attention by name, with its level (0: finest)."""
+        sites = {f"down{level}": (level, site) for level, site in enumerate(self.down_attention)}
+        sites["middle"] = (len(BLOCKS) - 1, self.middle_attention)
+        sites |= {f"up{level}": (int(level), site) for level, site in self.up_attention.items()}
+        return sites
+
+    def prepare(
+        self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor | None = None
+    ) -> CrossUNetCondition:
+        """Draw the pictures and make the keys, once per utterance.
+
+        mu (B, n_mels, T); mask (B, 1, T); frame_position (B, T) in [0, 1] of the whole utterance; content
+        (B, content_pictures, n_mels, T), drawn from the text encoder.
+        Raises ValueError if T is not a multiple of 4.
+        """
+        if mu.shape[-1] % self.length_multiple:
+            raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
+        drawn = self.pictures.draw(self.pictures.contours(style, mu, frame_position))  # (B, 2, n_mels, T)
+        pictures = [mu[:, None], drawn] if content is None else [mu[:, None], drawn, content]
+        return CrossUNetCondition(
+            mu=mu,
+            mask=mask,
+            pictures=torch.cat(pictures, 1) * mask[:, None],
+            sites={
+                name: site.prepare(style, frame_position[:, :: 2**level])
+                for name, (level, site) in self.attention_sites().items()
+            },
+            padded=bool((mask == 0).any()),
+        )
+
+    def forward(
+        self, x: Tensor, t: Tensor, condition: CrossUNetCondition, attention: AttentionBlend | None = None
+    ) -> Tensor:
+        """EDM's F (B, n_mels, T), zero outside the mask; x (B, n_mels, T) scaled noisy residual, t (B,) log s."""
+
+        def attend(name: str, site: StyleAttention, hidden: Tensor) -> Tensor:
+            other = attention.other.sites[name] if attention is not None else None
+            return site(hidden, condition.sites[name], attention, other, name)
+
+        mask = condition.mask[:, None]  # (B, 1, 1, T)
+        masks = [mask[..., :: 2**level] if condition.padded else None for level in range(len(BLOCKS))]
+        embedding = self.time(t)
+        images = torch.cat([(x * condition.mask)[:, None], condition.pictures.to(x.dtype)], 1)
+        hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))  # (B, C, n_mels, T)
+        skips = []
+        for level, blocks in enumerate(self.down_blocks):
+            for block in blocks:
+                hidden = block(hidden, embedding, masks[level])
+            hidden = attend(f"down{level}", self.down_attention[level], hidden)
+            skips.append(hidden)
+            if level < len(self.downsample):
+                hidden = self.downsample[level](hidden, masks[level])
+        hidden = self.middle_self(self.middle_in(hidden, embedding, masks[-1]), masks[-1])
+        hidden = self.middle_out(attend("middle", self.middle_attention, hidden), embedding, masks[-1])
+        for level in reversed(range(len(BLOCKS))):
+            hidden = self.merge[level](torch.cat([hidden, skips.pop()], 1))
+            for block in self.up_blocks[level]:
+                hidden = block(hidden, embedding, masks[level])
+            if level:
+                hidden = attend(f"up{level}", self.up_attention[str(level)], hidden)
+                hidden = self.upsample[level - 1](hidden, masks[level])
+        output = self.conv_out(masked(F.silu(self.norm_out(hidden)), masks[0]))  # (B, 1, n_mels, T)
+        return output[:, 0] * condition.mask

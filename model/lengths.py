@@ -1,0 +1,38 @@
+"""Masks, padded lengths, and the path that durations describe."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def sequence_mask(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(B,) lengths to (B, 1, size): 1 before each length, 0 from it on. Lengths may be fractional."""
+    position = torch.arange(size, device=lengths.device, dtype=lengths.dtype)
+    return (position < lengths[:, None])[:, None].to(dtype)
+
+
+def padded_length(length: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-length // multiple) * multiple
+
+
+def duration_path(durations: Tensor, text_mask: Tensor, frame_mask: Tensor) -> Tensor:
+    """The monotonic alignment of given durations.
+
+    Token i has the frames whose number is in [c_(i-1), c_i), c the cumulative durations; with fractional durations a
+    token may get none.
+
+    Args:
+        durations: (B, T_text), frames, may be fractional.
+        text_mask: (B, 1, T_text). frame_mask: (B, 1, T).
+
+    Returns:
+        (B, T_text, T) of 0 and 1.
+    """
+    ends = durations.cumsum(1)  # (B, T_text)
+    position = torch.arange(frame_mask.shape[-1], device=durations.device, dtype=durations.dtype)
+    before = (position < ends[:, :, None]).to(frame_mask.dtype)  # (B, T_text, T): frames before the token's end
+    path = before - F.pad(before, (0, 0, 1, 0))[:, :-1]
+    return path * text_mask.transpose(1, 2) * frame_mask

@@ -1,0 +1,102 @@
+"""Official checkpoints: bare state dicts, recognised by their keys and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import params
+from model.grad_tts import GradTTS, GradTTSConfig
+
+_SHOWN = 3  # tensors named in an error
+
+
+def is_official(state: Mapping[str, Any]) -> bool:
+    """Whether a loaded file looks like an official state dict: names of tensors, with these among them."""
+    marks = ("encoder.emb.weight", "decoder.estimator.mlp.0.weight")
+    return all(isinstance(state.get(mark), Tensor) for mark in marks)
+
+
+def infer_config(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTSConfig:
+    """Hyper-parameters of an official state dict.
+
+    Dropout and the noise schedule leave no trace in it: they are the official ones.
+
+    Args:
+        state: tensors by name.
+        pe_scale: of the time embedding; 1 only for `grad-tts-old.pt`.
+
+    Raises:
+        ValueError: if a tensor that tells a size is missing or has another number of dimensions.
+    """
+    n_symbols, channels = _shape(state, "encoder.emb.weight", 2)
+    filter_channels, _, kernel_size = _shape(state, "encoder.encoder.ffn_layers.0.conv_1.weight", 3)
+    _, positions, head_channels = _shape(state, "encoder.encoder.attn_layers.0.emb_rel_k", 3)
+    n_speakers, speaker_channels = 1, 64
+    if "spk_emb.weight" in state:
+        n_speakers, speaker_channels = _shape(state, "spk_emb.weight", 2)
+    return GradTTSConfig(
+        n_symbols=n_symbols,
+        n_speakers=n_speakers,
+        speaker_channels=speaker_channels,
+        n_mels=_shape(state, "encoder.proj_m.weight", 3)[0],
+        encoder=params.Encoder(
+            channels=channels,
+            filter_channels=filter_channels,
+            filter_channels_duration=_shape(state, "encoder.proj_w.conv_1.weight", 3)[0],
+            layers=_count(state, "encoder.encoder.attn_layers."),
+            heads=max(1, channels // max(1, head_channels)),
+            kernel_size=kernel_size,
+            dropout=0.1,
+            window_size=(positions - 1) // 2,
+            prenet_layers=_count(state, "encoder.prenet.conv_layers."),
+        ),
+        estimator=params.Estimator(
+            name="unet", channels=_shape(state, "decoder.estimator.mlp.0.weight", 2)[1], pe_scale=pe_scale
+        ),
+        diffusion=params.Diffusion(beta_min=0.05, beta_max=20.0),
+    )
+
+
+def load_official(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTS:
+    """Build the model of an official state dict and load it strictly; arguments as for `infer_config`.
+
+    Returns:
+        The model, on the CPU, in evaluation mode.
+
+    Raises:
+        ValueError: if the state dict is not official; the line names tensors that do not fit.
+    """
+    config = infer_config(state, pe_scale)
+    with torch.device("meta"):  # sizes first: a wrong file should not cost memory
+        expected = {key: tuple(value.shape) for key, value in GradTTS(config).state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, Tensor)}
+    complaints = [f"{key} is missing" for key in expected if key not in state]
+    complaints += [f"{key} is unknown" for key in state if key not in expected]
+    complaints += [
+        f"{key} is {given.get(key, type(state[key]).__name__)}, not {shape}"
+        for key, shape in expected.items()
+        if key in state and given.get(key) != shape
+    ]
+    if complaints:
+        more = f"; and {len(complaints) - _SHOWN} more" if len(complaints) > _SHOWN else ""
+        raise ValueError("not an official Grad-TTS state dict: " + "; ".join(complaints[:_SHOWN]) + more)
+    model = GradTTS(config)
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def _shape(state: Mapping[str, Any], key: str, dimensions: int) -> tuple[int, ...]:
+    value = state.get(key)
+    if not isinstance(value, Tensor) or value.dim() != dimensions:
+        found = "is missing" if value is None else "has another form"
+        raise ValueError(f"not an official Grad-TTS state dict: {key} {found}")
+    return tuple(value.shape)
+
+
+def _count(state: Mapping[str, Any], prefix: str) -> int:
+    """How many modules a list has: numbers that follow the prefix."""
+    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})

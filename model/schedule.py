@@ -1,0 +1,97 @@
+"""The noise schedule of Grad-TTS, and what follows from it.
+
+    dX = 1/2 (mu - X) beta(t) dt + sqrt(beta(t)) dW,   t in [0, 1],   beta(t) = beta_min + (beta_max - beta_min) t
+    X_t | X_0 ~ N(alpha X_0 + (1 - alpha) mu, sigma^2 I),   alpha = exp(-B/2),   sigma^2 = 1 - exp(-B)
+
+Source: Popov et al., Grad-TTS (arXiv 2105.06337), equations 5 to 9, with the linear schedule of its section 4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Time = TypeVar("Time", float, Tensor)
+
+
+def _exp(x: Time) -> Time:
+    return x.exp() if isinstance(x, Tensor) else math.exp(x)
+
+
+def _expm1(x: Time) -> Time:
+    return x.expm1() if isinstance(x, Tensor) else math.expm1(x)
+
+
+def _log(x: Time) -> Time:
+    return x.log() if isinstance(x, Tensor) else math.log(x)
+
+
+def _log1p(x: Time) -> Time:
+    return x.log1p() if isinstance(x, Tensor) else math.log1p(x)
+
+
+def _sqrt(x: Time) -> Time:
+    return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
+
+
+def _softplus(x: Time) -> Time:
+    """log(1 + e^x), for any x."""
+    if isinstance(x, Tensor):
+        return torch.logaddexp(x, torch.zeros_like(x))
+    return max(0.0, x) + math.log1p(math.exp(-abs(x)))
+
+
+class Schedule:
+    """Functions of the diffusion time t: a Python float gives a Python float (double precision), a tensor a tensor.
+
+    Args:
+        beta_min, beta_max: the noise rate at t = 0 and t = 1.
+
+    Raises:
+        ValueError: unless 0 < beta_min < beta_max.
+    """
+
+    def __init__(self, beta_min: float = 0.05, beta_max: float = 20.0) -> None:
+        if not 0 < beta_min < beta_max:
+            raise ValueError(f"the noise schedule needs 0 < beta_min < beta_max, not {beta_min} and {beta_max}")
+        self.beta_min = beta_min
+        self.beta_max = beta_max
+
+    def beta(self, t: Time) -> Time:
+        """Noise rate."""
+        return self.beta_min + (self.beta_max - self.beta_min) * t
+
+    def B(self, t: Time) -> Time:  # noqa: N802
+        """Integral of beta from 0 to t."""
+        return self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * t * t
+
+    def alpha(self, t: Time) -> Time:
+        """What is left of X_0 - mu at time t."""
+        return _exp(-0.5 * self.B(t))
+
+    def sigma(self, t: Time) -> Time:
+        """Standard deviation of the noise in X_t."""
+        return _sqrt(-_expm1(-self.B(t)))
+
+    def lam(self, t: Time) -> Time:
+        """Half the log signal-to-noise ratio, log(alpha / sigma)."""
+        return -0.5 * self.B(t) - 0.5 * _log(-_expm1(-self.B(t)))
+
+    def t_of_lam(self, lam: Time) -> Time:
+        """Inverse of `lam`."""
+        return self._t_of_B(_softplus(-2 * lam))  # B = log(1 + e^(-2 lam))
+
+    def noise_level(self, t: Time) -> Time:
+        """s = sigma / alpha, the noise's standard deviation in (X_t - mu) / alpha: .022 at t = .005, 150 at t = 1."""
+        return _sqrt(_expm1(self.B(t)))
+
+    def t_of_noise_level(self, s: Time) -> Time:
+        """Inverse of `noise_level`."""
+        return self._t_of_B(_log1p(s * s))
+
+    def _t_of_B(self, B: Time) -> Time:  # noqa: N802
+        # The positive root of B(t) = B, in the form that does not cancel for small B.
+        return 2 * B / (_sqrt(self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * B) + self.beta_min)

@@ -1,0 +1,240 @@
+"""Style as typed tokens: what cross-attention reads, one set for each type.
+
+Pitch and energy come from contours, timbre from a reference mel, speaker and emotion from labels or embeddings. Every
+type can be unknown, for all items or for some; a learned null token stands in for it then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from params import Style as StyleParams
+
+TYPES = ("pitch", "energy", "timbre", "speaker", "emotion")
+CONTOUR_TYPES = ("pitch", "energy")  # their tokens have places in time, and a positional prior
+_LOG_F0_CENTRE = 5.1  # log of 164 Hz
+_LOG_F0_SCALE = 0.4
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """What a style is made from. A field left None is unknown for the whole batch.
+
+    speaker, emotion: ids (B,) long, or embeddings (B, width) when the model was built for them.
+    log_f0: (B, T) natural log of Hz, any finite value where unvoiced. voicing: (B, T) in [0, 1].
+    energy: (B, T) as `data.energy`, normalised by the model's corpus statistics.
+    contour_lengths: (B,) frames of the contours.
+    reference_mel: (B, n_mels, R), normalised like the model's mels; reference_lengths: (B,).
+    known: for a type, (B,) bool: False drops the type for that item.
+    """
+
+    speaker: Tensor | None = None
+    emotion: Tensor | None = None
+    log_f0: Tensor | None = None
+    voicing: Tensor | None = None
+    energy: Tensor | None = None
+    contour_lengths: Tensor | None = None
+    reference_mel: Tensor | None = None
+    reference_lengths: Tensor | None = None
+    known: dict[str, Tensor] | None = None
+
+    def without(self, *types: str) -> StyleSource:
+        """The same source with some types unknown."""
+        fields = {
+            "pitch": ("log_f0", "voicing"),
+            "energy": ("energy",),
+            "timbre": ("reference_mel", "reference_lengths"),
+            "speaker": ("speaker",),
+            "emotion": ("emotion",),
+        }
+        return replace(self, **{field: None for name in types for field in fields[name]})
+
+
+@dataclass(frozen=True)
+class TypedTokens:
+    """Tokens of one type.
+
+    tokens (B, N, D); positions (B, N) in [0, 1] of their own utterance; mask (B, N) bool, True where a token is;
+    known (B,) bool; values (B, N, V): what they stand for: voicing * log F0 and voicing, or energy; V is 0 elsewhere.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    mask: Tensor
+    known: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Style:
+    """All types of a batch of utterances."""
+
+    types: dict[str, TypedTokens]
+
+    def bundled(self) -> TypedTokens:
+        """All types as one set of tokens: the one-attention baseline."""
+        parts = list(self.types.values())
+        return TypedTokens(
+            tokens=torch.cat([part.tokens for part in parts], 1),
+            positions=torch.cat([part.positions for part in parts], 1),
+            mask=torch.cat([part.mask for part in parts], 1),
+            known=torch.stack([part.known for part in parts]).any(0),
+            values=parts[0].values[:, :0],
+        )
+
+
+class StyleEncoder(nn.Module):
+    """Turns a `StyleSource` into typed tokens.
+
+    speakers, emotions: sizes of the tables; not used where the parameters give the width of external embeddings.
+    """
+
+    def __init__(self, params: StyleParams, n_mels: int, speakers: int, emotions: int) -> None:
+        super().__init__()
+        width = params.token_channels
+        self.contour_frames = params.contour_frames
+        self.null = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.1) for name in TYPES})
+        self.pitch = _ContourTokens(3, width)
+        self.energy = _ContourTokens(1, width)
+        self.timbre = TimbreEncoder(n_mels, params.timbre_bottleneck, width, params.timbre_frames)
+        self.speaker = _label_embedding(speakers, params.speaker_embedding_dim, width)
+        self.emotion = _label_embedding(emotions, params.emotion_embedding_dim, width)
+
+    def forward(self, source: StyleSource, batch_size: int) -> Style:
+        """Typed tokens of the source; types that it leaves out are null tokens."""
+        device = self.null["pitch"].device
+        types = {name: self._encode(name, source) for name in TYPES}
+        for name, encoded in types.items():
+            if encoded is None:
+                types[name] = self._null(name, batch_size, device)
+            elif source.known is not None and name in source.known:
+                known = source.known[name]
+                tokens = torch.where(known[:, None, None], encoded.tokens, self.null[name].to(encoded.tokens.dtype))
+                types[name] = replace(encoded, tokens=tokens, known=known)
+        return Style(types)
+
+    def _encode(self, name: str, source: StyleSource) -> TypedTokens | None:
+        if name == "pitch" and source.log_f0 is not None:
+            return self._encode_pitch(source)
+        if name == "energy" and source.energy is not None:
+            values, positions, mask = pool_contour(
+                source.energy[..., None], _valid(source.energy, source.contour_lengths), self.contour_frames
+            )
+            return _typed(self.energy(values, mask), positions, mask, values)
+        if name == "timbre" and source.reference_mel is not None:
+            return _typed(*self.timbre(source.reference_mel, source.reference_lengths))
+        if name == "speaker" and source.speaker is not None:
+            return _one_token(self.speaker(source.speaker))
+        if name == "emotion" and source.emotion is not None:
+            return _one_token(self.emotion(source.emotion))
+        return None
+
+    def _encode_pitch(self, source: StyleSource) -> TypedTokens:
+        valid = _valid(source.log_f0, source.contour_lengths)
+        voicing = source.voicing * valid
+        stacked = torch.stack([source.log_f0 * voicing, voicing], -1)  # (B, T, 2)
+        pooled, positions, mask = pool_contour(stacked, valid, self.contour_frames)
+        weighted, voiced = pooled.unbind(-1)  # (B, N)
+        # Means over the voiced frames of a token; where there are none, the value has no weight anywhere.
+        log_f0 = torch.where(voiced > 0, weighted / voiced.clamp(min=1e-4), _LOG_F0_CENTRE)
+        centre = (log_f0 * voiced).sum(1, keepdim=True) / voiced.sum(1, keepdim=True).clamp(min=1e-4)  # (B, 1)
+        features = torch.stack(
+            [voiced * (log_f0 - _LOG_F0_CENTRE) / _LOG_F0_SCALE, voiced * (log_f0 - centre) / _LOG_F0_SCALE, voiced], -1
+        )  # (B, N, 3)
+        return _typed(self.pitch(features, mask), positions, mask, torch.stack([voiced * log_f0, voiced], -1))
+
+    def _null(self, name: str, batch_size: int, device: torch.device) -> TypedTokens:
+        size = {"pitch": 2, "energy": 1}.get(name, 0)
+        return TypedTokens(
+            tokens=self.null[name].expand(batch_size, 1, -1),
+            positions=torch.full((batch_size, 1), 0.5, device=device),
+            mask=torch.ones(batch_size, 1, dtype=torch.bool, device=device),
+            known=torch.zeros(batch_size, dtype=torch.bool, device=device),
+            values=torch.zeros(batch_size, 1, size, device=device),
+        )
+
+
+class TimbreEncoder(nn.Module):
+    """Convolutions over a reference mel with a narrow bottleneck, about `frames` frames a token."""
+
+    def __init__(self, n_mels: int, bottleneck: int, width: int, frames: int) -> None:
+        super().__init__()
+        halvings = frames.bit_length() - 1
+        if frames != 2**halvings:
+            raise ValueError(f"timbre_frames must be a power of two, not {frames}")
+        channels = [n_mels] + [width] * halvings
+        self.convs = nn.ModuleList(
+            nn.Conv1d(before, after, 5, stride=2, padding=2)
+            for before, after in pairwise(channels)
+        )
+        self.bottleneck = nn.Conv1d(width, bottleneck, 1)
+        self.expand = nn.Linear(bottleneck, width)
+
+    def forward(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """mel (B, n_mels, R), lengths (B,) -> tokens (B, N, D), positions (B, N), mask (B, N) bool."""
+        mask = _valid(mel[:, 0], lengths)  # (B, R)
+        hidden = mel * mask[:, None]
+        for conv in self.convs:
+            mask = mask[:, ::2]
+            hidden = F.silu(conv(hidden)) * mask[:, None]  # (B, D, R / 2)
+        tokens = self.expand(self.bottleneck(hidden).transpose(1, 2))  # (B, N, D)
+        counts = mask.sum(1, keepdim=True)  # (B, 1)
+        positions = (torch.arange(mask.shape[1], device=mel.device) + 0.5) / counts
+        return tokens, positions, mask > 0
+
+
+class _ContourTokens(nn.Module):
+    """Contour values to tokens, with a little of their neighbourhood."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Conv1d(features, width, 3, padding=1)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, features), (B, N) bool -> (B, N, D)."""
+        hidden = self.inner((features * mask[..., None]).transpose(1, 2)).transpose(1, 2)
+        return self.outer(F.silu(hidden))
+
+
+def pool_contour(values: Tensor, valid: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean of `frames` frames at a time, over the valid ones.
+
+    values (B, T, V), valid (B, T) -> means (B, N, V), positions (B, N) of the tokens' centres in [0, 1] of the
+    utterance, mask (B, N) bool; N = ceil(T / frames).
+    """
+    batch, length, width = values.shape
+    pad = -length % frames
+    values = F.pad(values * valid[..., None], (0, 0, 0, pad)).view(batch, -1, frames, width)  # (B, N, frames, V)
+    counts = F.pad(valid, (0, pad)).view(batch, -1, frames).sum(-1)  # (B, N)
+    means = values.sum(2) / counts.clamp(min=1)[..., None]
+    lengths = valid.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
+    starts = torch.arange(means.shape[1], device=values.device) * frames
+    positions = (starts + counts / 2) / lengths
+    return means, positions, counts > 0
+
+
+def _valid(frames: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T) of 1 within an item's length and 0 past it, in the dtype of the frames."""
+    return (torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]).to(frames.dtype)
+
+
+def _typed(tokens: Tensor, positions: Tensor, mask: Tensor, values: Tensor | None = None) -> TypedTokens:
+    known = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
+    return TypedTokens(tokens, positions, mask, known, tokens[..., :0] if values is None else values)
+
+
+def _one_token(embedding: Tensor) -> TypedTokens:
+    """(B, D) -> one token in the middle of the utterance."""
+    tokens = embedding[:, None]
+    positions = torch.full(tokens.shape[:2], 0.5, device=tokens.device)
+    return _typed(tokens, positions, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device))
+
+
+def _label_embedding(count: int, external_width: int, width: int) -> nn.Module:
+    return nn.Linear(external_width, width) if external_width else nn.Embedding(count, width)

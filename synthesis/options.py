@@ -1,0 +1,65 @@
+"""The numbers that steer a run, and what each may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from data.errors import InputError
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+
+
+def _number(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
+
+
+# The bounds keep nonsense out; what is useful lies well within them.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "steps": (_whole(1, 10_000), "a whole number from 1 to 10000"),
+    "temperature": (_number(0.01, 1000), "a number from 0.01 to 1000"),
+    "length_scale": (_number(0.1, 10), "a number from 0.1 to 10"),
+    "guidance_scale": (_number(0, 100), "a number from 0 to 100"),
+    "seed": (_whole(0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
+    "threads": (_whole(1, 1024), "a whole number from 1 to 1024"),
+}
+
+
+def check_options(**given: Any) -> None:
+    """Check options by name; None stands for an option that was not given.
+
+    Raises:
+        InputError: a value is of the wrong kind, out of range or not finite.
+    """
+    for name, value in given.items():
+        allowed, words = _RULES[name]
+        if value is not None and not allowed(value):
+            raise InputError(f"{name} must be {words}, not {value if _plain(value) else repr(value)}")
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a run, none left open.
+
+    steps: network evaluations (twice as many with guidance). temperature: divides the start noise. length_scale: above
+    1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`.
+    """
+
+    steps: int
+    temperature: float
+    length_scale: float
+    guidance_scale: float
+    seed: int
+    sampler: str
+
+    def __post_init__(self) -> None:
+        check_options(**{name: value for name, value in asdict(self).items() if name != "sampler"})

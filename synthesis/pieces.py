@@ -1,0 +1,66 @@
+"""Long texts are spoken in pieces, with a pause between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from text.sentences import split_sentences
+from text.symbols import SPACE
+
+MAX_CHARS = 250  # of a piece: about as long as the longest training utterances
+PAUSE_SECONDS = 0.25
+SILENCE = math.log(1e-5)  # the mel's floor (`data.mel`)
+
+
+@dataclass(frozen=True)
+class SpokenPiece:
+    """mel, mu (n_mels, T); audio (T * hop,); tokens, durations in frames and word_of, S each; times in seconds."""
+
+    mel: np.ndarray
+    mu: np.ndarray
+    audio: np.ndarray
+    tokens: tuple[str, ...]
+    durations: np.ndarray
+    words: tuple[str, ...]
+    word_of: tuple[int, ...]
+    nfe: int
+    mel_seconds: float
+    vocoder_seconds: float
+
+
+def split_text(text: str) -> list[str]:
+    """The text itself if it is short enough, else its sentences, and clauses of overlong sentences."""
+    return [text] if len(text) <= MAX_CHARS else split_sentences(text, MAX_CHARS)
+
+
+def join_pieces(pieces: Sequence[SpokenPiece], pause_frames: int, hop_length: int) -> SpokenPiece:
+    """One piece out of several, with `pause_frames` of silence between any two."""
+    pause = _pause(pieces[0].mel.shape[0], pause_frames, hop_length)
+    parts = [part for piece in pieces for part in (pause, piece)][1:]
+    words: list[str] = []
+    word_of: list[int] = []
+    for part in parts:
+        word_of += [index if index < 0 else index + len(words) for index in part.word_of]
+        words += part.words
+    return SpokenPiece(
+        mel=np.concatenate([part.mel for part in parts], 1),
+        mu=np.concatenate([part.mu for part in parts], 1),
+        audio=np.concatenate([part.audio for part in parts]),
+        tokens=tuple(token for part in parts for token in part.tokens),
+        durations=np.concatenate([part.durations for part in parts]),
+        words=tuple(words),
+        word_of=tuple(word_of),
+        nfe=sum(part.nfe for part in parts),
+        mel_seconds=sum(part.mel_seconds for part in parts),
+        vocoder_seconds=sum(part.vocoder_seconds for part in parts),
+    )
+
+
+def _pause(n_mels: int, frames: int, hop_length: int) -> SpokenPiece:
+    silent = np.full((n_mels, frames), SILENCE, dtype=np.float32)
+    audio = np.zeros(frames * hop_length, dtype=np.float32)
+    return SpokenPiece(silent, silent, audio, (SPACE,), np.array([frames]), (), (-1,), 0, 0.0, 0.0)

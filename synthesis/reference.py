@@ -1,0 +1,94 @@
+"""A reference recording as a style: its timbre, and its melody carried to another text."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from data.errors import InputError
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, Frames
+from model.contour import carry_by_position, fill_unvoiced
+from model.style import StyleSource
+from params import Audio
+
+MIN_SECONDS = 0.2
+MAX_SECONDS = 60.0
+
+Recording = str | os.PathLike | tuple[np.ndarray, int]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """mel (n_mels, R), natural log; log_f0 (T,) of the whole recording, interpolated where it is unvoiced."""
+
+    mel: Tensor
+    log_f0: Tensor
+
+
+def read_reference(recording: Recording, audio_params: Audio) -> Reference:
+    """Analyse a reference: an audio file, or (samples (N,) or (N, channels), Hz).
+
+    The mel is its stretch with the most voiced frames, as long as the references that models are trained with.
+
+    Raises:
+        InputError: it cannot be read, is too short or too long, or has no voiced frame.
+    """
+    # Analysis takes a while to import, and most runs have no reference.
+    from data.audio import read_audio
+    from data.mel import mel_spectrogram
+    from data.pitch import extract_f0
+
+    if isinstance(recording, tuple):
+        name, audio = "the reference", _to_mono(*recording, audio_params.sample_rate)
+    else:
+        name, audio = f"the reference {Path(recording)}", read_audio(recording, audio_params.sample_rate)
+    seconds = len(audio) / audio_params.sample_rate
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise InputError(
+            f"{name} lasts {seconds:.2f} s; give a recording of {MIN_SECONDS:g} to {MAX_SECONDS:g} s, a sentence or two"
+        )
+    f0 = torch.from_numpy(extract_f0(audio, audio_params))  # (T,)
+    voicing = (f0 > 0).float()
+    if not voicing.any():
+        raise InputError(f"{name} has no voiced frame, so it has no melody to take; give a recording of speech")
+    mel = torch.from_numpy(mel_spectrogram(audio, audio_params))  # (n_mels, T)
+    stretch = min(REFERENCE_FRAMES, mel.shape[1])
+    start = int(voicing.unfold(0, stretch, 1).sum(1).argmax())
+    return Reference(mel[:, start : start + stretch], fill_unvoiced(f0.clamp(min=1).log(), voicing))
+
+
+def with_reference(style: StyleSource, reference: Reference, frames: Frames, model: CondGradTTS) -> StyleSource:
+    """The style of one text, with the timbre and the pitch of a reference.
+
+    The F0 contour goes to the text's frames by relative position; which frames are voiced, the text says, since the
+    reference has other words. For the same reason energy is left out.
+    """
+    device, length = frames.mu.device, int(frames.lengths[0])
+    log_f0 = carry_by_position(reference.log_f0.to(device), length)  # (length,)
+    mel = reference.mel.to(device)[None]  # (1, n_mels, R)
+    return replace(
+        style,
+        log_f0=F.pad(log_f0, (0, frames.mask.shape[2] - length))[None],  # (1, T)
+        voicing=(frames.voicing > 0.5).to(log_f0),
+        contour_lengths=frames.lengths,
+        reference_mel=model.normalise(mel),
+        reference_lengths=torch.tensor([mel.shape[2]], device=device),
+    )
+
+
+def _to_mono(audio: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """(N,) or (N, channels) at `rate` Hz -> (M,) float32 at `sample_rate`."""
+    import soxr
+
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim == 2:
+        audio = audio.mean(axis=1)
+    if audio.ndim != 1 or audio.size == 0 or not np.isfinite(audio).all() or not rate > 0:
+        raise InputError("the reference must be finite samples (N,) or (N, channels), with a rate in Hz")
+    return audio if rate == sample_rate else soxr.resample(audio, rate, sample_rate, quality="HQ")

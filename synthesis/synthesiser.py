@@ -1,0 +1,349 @@
+"""A model and a vocoder, ready to speak."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.checkpoint_file import read_checkpoint
+from data.errors import InputError
+from data.filelist import TextLine
+from hifigan import Generator, load_vocoder, vocode
+from model.checkpoint import Loaded, unpack
+from model.cond_grad_tts import CondGradTTS, CondSynthesis
+from model.grad_tts import Synthesis
+from model.sampling import SAMPLERS
+from model.style import StyleSource
+from synthesis.device import choose_device
+from synthesis.options import Options
+from synthesis.pieces import PAUSE_SECONDS, SpokenPiece, join_pieces, split_text
+from synthesis.reference import Recording, Reference, read_reference, with_reference
+from synthesis.result import Result
+from synthesis.voice import Choice, Label, choose_embedding, choose_name
+from text.front_end import EncodedText, front_end
+
+DEFAULT_EMOTION = "neutral"
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One text with everything found that speaking it needs."""
+
+    index: int
+    text: str
+    pieces: tuple[str, ...]
+    encoded: tuple[EncodedText, ...]  # of the pieces
+    speaker: Choice
+    emotion: Choice
+    reference: Reference | None
+
+
+def load_model(path: str | os.PathLike, vocoder: str | os.PathLike | None = None, device: str = "auto") -> Synthesiser:
+    """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
+
+    vocoder: a HiFi-GAN file; None: the universal one that is installed with this project.
+    device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: a file cannot be used, the two do not fit together, or there is no such device.
+    """
+    chosen = choose_device(device)
+    payload = read_checkpoint(path)
+    try:
+        loaded = unpack(payload)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; give another checkpoint") from error
+    return Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen)
+
+
+class Synthesiser:
+    """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
+
+    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device) -> None:
+        self.params = loaded.params
+        self.speakers = loaded.speakers
+        self.emotions = loaded.emotions
+        self.step = loaded.step
+        self.device = device
+        self._model = loaded.model.to(device)
+        self._vocoder = vocoder.to(device)
+        text = loaded.params.text
+        self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model reads styles (emotions, references, guidance); official ones do not."""
+        return isinstance(self._model, CondGradTTS)
+
+    def options(
+        self,
+        *,
+        steps: int | None = None,
+        temperature: float | None = None,
+        length_scale: float | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+        sampler: str | None = None,
+    ) -> Options:
+        """Options with the checkpoint's own values for what is None.
+
+        The sampler is "edm-2m", or "euler" for official checkpoints.
+
+        Raises:
+            InputError: a value is out of range, or the model has no such ability.
+        """
+        defaults = self.params.inference
+        if sampler is None:
+            sampler = "edm-2m" if self.conditional else "euler"
+        if sampler not in SAMPLERS:
+            raise InputError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        options = Options(
+            steps=defaults.steps if steps is None else steps,
+            temperature=defaults.temperature if temperature is None else temperature,
+            length_scale=defaults.length_scale if length_scale is None else length_scale,
+            guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
+            seed=seed,
+            sampler=sampler,
+        )
+        if options.guidance_scale != 1 and not self.conditional:
+            raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
+        return options
+
+    def synthesise(
+        self,
+        texts: str | Iterable[str | TextLine],
+        *,
+        speaker: Label | None = None,
+        emotion: Label | None = None,
+        ref: Recording | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        length_scale: float | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+        sampler: str | None = None,
+    ) -> list[Result]:
+        """Speak texts.
+
+        Args:
+            texts: strings, or lines of `data.filelist.read_texts`, whose own speaker, emotion and reference win.
+            speaker, emotion: a name or an id (an id may be a string of digits that is no name); an embedding or its
+                `.npy` file where the model was trained on embeddings. None: the first speaker; "neutral", or the first
+                emotion if there is no such.
+            ref: a recording, file or (samples, Hz), whose timbre and melody are taken.
+            seed: of the noise, together with the text's index (and the piece's, in a long text): the same seed gives
+                the same samples, and a text keeps its own when other texts change. Numbers from elsewhere in the
+                process have no part in it.
+            steps, temperature, length_scale, guidance_scale, sampler: see `options`.
+
+        Raises:
+            InputError: something given cannot be used; nothing was spoken then.
+        """
+        options = self.options(
+            steps=steps,
+            temperature=temperature,
+            length_scale=length_scale,
+            guidance_scale=guidance_scale,
+            seed=seed,
+            sampler=sampler,
+        )
+        return list(self.synthesise_each(texts, options, speaker=speaker, emotion=emotion, ref=ref))
+
+    def synthesise_each(
+        self,
+        texts: str | Iterable[str | TextLine],
+        options: Options,
+        *,
+        speaker: Label | None = None,
+        emotion: Label | None = None,
+        ref: Recording | None = None,
+    ) -> Iterator[Result]:
+        """`synthesise`, result by result. Everything given is checked in the call itself, before the first one."""
+        requests = self._requests(texts, speaker, emotion, ref)
+        return (self._speak(request, options) for request in requests)
+
+    # ------------------------------------------------------------------ before
+
+    def _requests(
+        self,
+        texts: str | Iterable[str | TextLine],
+        speaker: Label | None,
+        emotion: Label | None,
+        ref: Recording | None,
+    ) -> list[_Request]:
+        texts = [texts] if isinstance(texts, str) else texts
+        common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
+        common_reference = None if ref is None else self._reference(ref)
+        references: dict[Path, Reference] = {}
+        requests = []
+        for position, line in enumerate(texts):
+            if not isinstance(line, str | TextLine):
+                raise InputError(f"text {position} is a {type(line).__name__}; give strings")
+            place = f"text {position}" if isinstance(line, str) else f"line {line.line}"
+            line = TextLine(position, position + 1, line) if isinstance(line, str) else line
+            with _located(place):
+                if line.ref is not None and line.ref not in references:
+                    references[line.ref] = self._reference(line.ref)
+                pieces = tuple(split_text(line.text))
+                if not pieces:
+                    raise InputError("nothing to speak in an empty text")
+                requests.append(
+                    _Request(
+                        index=line.index,
+                        text=line.text,
+                        pieces=pieces,
+                        encoded=tuple(self._front_end.encode(piece) for piece in pieces),
+                        speaker=common_speaker if line.speaker is None else self._speaker(line.speaker),
+                        emotion=common_emotion if line.emotion is None else self._emotion(line.emotion),
+                        reference=common_reference if line.ref is None else references[line.ref],
+                    )
+                )
+        return requests
+
+    def _speaker(self, wanted: Label | None) -> Choice:
+        width = self.params.style.speaker_embedding_dim
+        if self.conditional and width:
+            return choose_embedding("speaker", wanted, width)
+        return choose_name("speaker", wanted, self.speakers)
+
+    def _emotion(self, wanted: Label | None) -> Choice:
+        width = self.params.style.emotion_embedding_dim
+        if self.conditional and width:
+            return choose_embedding("emotion", wanted, width)
+        default = self.emotions.index(DEFAULT_EMOTION) if DEFAULT_EMOTION in self.emotions else 0
+        return choose_name("emotion", wanted, self.emotions, default)
+
+    def _reference(self, recording: Recording) -> Reference:
+        if not self.conditional:
+            raise InputError("official checkpoints take no reference; leave ref out, or use a checkpoint that does")
+        return read_reference(recording, self.params.audio)
+
+    # ---------------------------------------------------------------- speaking
+
+    def _speak(self, request: _Request, options: Options) -> Result:
+        pieces = [
+            self._speak_piece(request, encoded, options, _generator(options.seed, request.index, number))
+            for number, encoded in enumerate(request.encoded)
+        ]
+        audio = self.params.audio
+        pause_frames = round(PAUSE_SECONDS * audio.sample_rate / audio.hop_length)
+        spoken = join_pieces(pieces, pause_frames, audio.hop_length)
+        return Result(
+            index=request.index,
+            text=request.text,
+            speaker=request.speaker.name,
+            emotion=request.emotion.name,
+            pieces=request.pieces,
+            audio=spoken.audio,
+            sample_rate=audio.sample_rate,
+            mel=spoken.mel,
+            mu=spoken.mu,
+            tokens=spoken.tokens,
+            durations=spoken.durations,
+            words=spoken.words,
+            word_of=spoken.word_of,
+            nfe=spoken.nfe,
+            mel_seconds=spoken.mel_seconds,
+            vocoder_seconds=spoken.vocoder_seconds,
+        )
+
+    @torch.inference_mode()
+    def _speak_piece(
+        self, request: _Request, encoded: EncodedText, options: Options, generator: torch.Generator
+    ) -> SpokenPiece:
+        start = self._now()
+        ids = torch.tensor([encoded.ids], device=self.device)  # (1, S)
+        lengths = torch.tensor([ids.shape[1]], device=self.device)
+        decode = self._decode_with_style if self.conditional else self._decode_official
+        output = decode(ids, lengths, request, options, generator)
+        mel_end = self._now()
+        audio = vocode(self._vocoder, output.mel)[0].cpu().numpy()
+        vocoder_end = self._now()
+        if not np.isfinite(audio).all():
+            raise InputError(
+                f"text {request.index} came out with samples that are not finite; "
+                "the checkpoint is damaged, or temperature or guidance_scale too extreme"
+            )
+        return SpokenPiece(
+            mel=output.mel[0].cpu().numpy(),
+            mu=output.mu[0].cpu().numpy(),
+            audio=audio,
+            tokens=tuple(encoded.symbols),
+            durations=output.alignment[0].sum(1).round().long().cpu().numpy(),
+            words=tuple(encoded.words),
+            word_of=tuple(encoded.word_of),
+            nfe=options.steps * (1 if options.guidance_scale == 1 else 2),
+            mel_seconds=mel_end - start,
+            vocoder_seconds=vocoder_end - mel_end,
+        )
+
+    def _decode_with_style(
+        self,
+        ids: torch.Tensor,
+        lengths: torch.Tensor,
+        request: _Request,
+        options: Options,
+        generator: torch.Generator,
+    ) -> CondSynthesis:
+        style = StyleSource(
+            speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device)
+        )
+        frames = self._model.spread(ids, lengths, style, options.length_scale)
+        if request.reference is not None:
+            style = with_reference(style, request.reference, frames, self._model)
+        return self._model.decode(
+            frames,
+            style,
+            options.steps,
+            temperature=options.temperature,
+            guidance_scale=options.guidance_scale,
+            sampler=options.sampler,
+            generator=generator,
+        )
+
+    def _decode_official(
+        self,
+        ids: torch.Tensor,
+        lengths: torch.Tensor,
+        request: _Request,
+        options: Options,
+        generator: torch.Generator,
+    ) -> Synthesis:
+        return self._model.synthesise(
+            ids,
+            lengths,
+            options.steps,
+            temperature=options.temperature,
+            length_scale=options.length_scale,
+            speaker=request.speaker.value.to(self.device) if len(self.speakers) > 1 else None,
+            sampler=options.sampler,
+            generator=generator,
+        )
+
+    def _now(self) -> float:
+        """Seconds on a clock, when all that was asked of the device is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    """A CPU generator that all the numbers decide together; the same noise on every device."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+@contextmanager
+def _located(place: str) -> Iterator[None]:
+    """Say where the text is that an error is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import data.corpora
+from data.audio import write_wav
+from data.embeddings import read_embeddings
+from data.errors import InputError
+from data.filelist import Utterance, read_filelist, write_filelist
+from data.splitting import sentence_key, split_by_sentence, split_published
+from prepare_data import main
+
+RATE = 22050
+
+
+def tone(seconds: float = 1.5, hz: float = 150.0) -> np.ndarray:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (0.2 * sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 6))).astype(np.float32)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two speakers with four sentences each, and one file for every reason to reject."""
+    root = tmp_path / "source"
+    for s, speaker in enumerate(("anna", "bert")):
+        for i, text in enumerate(("Hello there.", "How are you?", "Fine, thanks.", "Good bye!")):
+            write_wav(root / speaker / f"{speaker}{i}.wav", tone(hz=120 + 40 * s + i), RATE)
+            (root / speaker / f"{speaker}{i}.txt").write_text(text)
+    for name, audio, text in (
+        ("short", tone(0.2), "Hi"),
+        ("long", tone(16), "Hello"),
+        ("silent", tone() * 0, "Silence"),
+        ("dense", tone(0.6), "Far too many words for less than a second of audio, it seems"),
+        ("unspeakable", tone(), "..."),
+    ):
+        write_wav(root / "bad" / f"{name}.wav", audio, RATE)
+        (root / "bad" / f"{name}.txt").write_text(text)
+    (root / "bad" / "broken.wav").write_text("no audio")
+    (root / "bad" / "broken.txt").write_text("Broken")
+    write_wav(root / "bad" / "mute.wav", tone(), RATE)
+    return root
+
+
+def prepare(source, tmp_path, *more: str) -> int:
+    return main(["folder", str(source), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"), *more])
+
+
+def test_a_folder_becomes_filelists_tables_cache_and_summary(source, tmp_path, capsys):
+    assert prepare(source, tmp_path, "--valid", "2") == 0
+    out = tmp_path / "out"
+    train, valid = read_filelist(out / "train.txt"), read_filelist(out / "valid.txt")
+    assert len(train) == 6 and len(valid) == 2
+    assert not {u.text for u in train} & {u.text for u in valid}
+    assert {u.speaker for u in train} == {"anna", "bert"}
+    assert (out / "speakers.txt").read_text() == "anna\nbert\n"
+    assert (out / "emotions.txt").read_text() == "neutral\n"
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) >= 8
+    rejects = dict(line.split("\t") for line in (out / "rejects.txt").read_text().splitlines())
+    reasons = {Path(path).stem: reason for path, reason in rejects.items()}
+    assert set(reasons) == {"short", "long", "silent", "dense", "unspeakable", "broken", "mute"}
+    for stem, part in {
+        "short": "shorter than 0.5 s",
+        "long": "longer than 15 s",
+        "silent": "no voiced frame",
+        "dense": "more tokens",
+        "unspeakable": "nothing to speak",
+        "broken": "cannot be read as audio",
+        "mute": "no text",
+    }.items():
+        assert part in reasons[stem]
+    shown = capsys.readouterr().out
+    assert (out / "summary.txt").read_text().strip() in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["part", "train", "6", "0.003"] in rows and ["part", "valid", "2", "0.001"] in rows
+    assert ["speaker", "anna", "4", "0.002"] in rows and ["emotion", "neutral", "8", "0.003"] in rows
+    assert ["all", "8", "0.003"] in rows and ["rejected", "7"] in rows
+
+
+def test_the_seed_alone_decides_the_split(source, tmp_path):
+    lists = []
+    for seed in ("0", "0", "1", "2", "3"):
+        assert prepare(source, tmp_path, "--valid", "2", "--seed", seed) == 0
+        lists.append((tmp_path / "out" / "valid.txt").read_text())
+    assert lists[0] == lists[1]
+    assert len(set(lists)) > 1
+
+
+def test_shards_fill_the_cache_and_a_last_run_lists(source, tmp_path, monkeypatch):
+    for shard in ("0/2", "1/2"):
+        assert prepare(source, tmp_path, "--shard", shard) == 0
+        assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("data.cache.extract", lambda *_: pytest.fail("extracted again"))
+    assert prepare(source, tmp_path, "--valid", "2") == 0
+    assert (tmp_path / "out" / "train.txt").exists()
+
+
+def test_embeddings_are_checked_and_tabulated(source, tmp_path, capsys):
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    stems = [f"{speaker}{i}" for speaker in ("anna", "bert") for i in range(4)]
+    for i, stem in enumerate(stems):
+        np.save(folder / f"{stem}.npy", np.full((1, 256), i, np.float64))
+    options = ("--valid", "2", "--speaker-embeddings", str(folder))
+    assert prepare(source, tmp_path, *options) == 0
+    table = read_embeddings(tmp_path / "out" / "speaker_embeddings.npz")
+    assert set(table) == set(stems)
+    assert all(v.shape == (256,) and v.dtype == np.float32 for v in table.values())
+    assert table["bert1"][0] == 5
+    assert not (tmp_path / "out" / "emotion_embeddings.npz").exists()
+    capsys.readouterr()
+    for spoil, message in (
+        (lambda p: np.save(p, np.zeros(255)), "differ in width"),
+        (lambda p: np.save(p, np.full(256, np.nan)), "anna0.npy must hold one finite vector"),
+        (lambda p: np.save(p, np.zeros((2, 256))), "anna0.npy must hold one finite vector"),
+        (lambda p: p.write_text("x"), "anna0.npy is not a .npy array"),
+        (lambda p: p.unlink(), "no embedding for 1 utterances, e.g. anna0.npy"),
+    ):
+        spoil(folder / "anna0.npy")
+        assert prepare(source, tmp_path, *options) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_embeddings_go_by_unique_names(tmp_path, capsys):
+    for speaker in ("anna", "bert"):
+        write_wav(tmp_path / "source" / speaker / "1.wav", tone(), RATE)
+        (tmp_path / "source" / speaker / "1.txt").write_text(f"I am {speaker}")
+    (tmp_path / "e").mkdir()
+    np.save(tmp_path / "e" / "1.npy", np.zeros(4))
+    assert prepare(tmp_path / "source", tmp_path, "--valid", "1", "--emotion-embeddings", str(tmp_path / "e")) == 2
+    assert "have the same name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["none", "file.txt"])
+def test_a_wrong_source_is_one_line_and_exit_code_2(tmp_path, capsys, missing):
+    (tmp_path / "file.txt").touch()
+    assert prepare(tmp_path / missing, tmp_path) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and missing in error
+
+
+def test_nothing_usable_is_an_error(source, tmp_path, capsys):
+    assert prepare(source / "bad", tmp_path) == 2
+    assert "every utterance was rejected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--valid", "x"], ["--valid", "-1"], ["--shard", "2/2"], ["--shard", "1"]])
+def test_wrong_options_are_refused(source, tmp_path, options):
+    with pytest.raises(SystemExit) as ended:
+        prepare(source, tmp_path, *options)
+    assert ended.value.code == 2
+
+
+def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
+    def generate(args):
+        for i in range(args.count):
+            wav = args.out / "wavs" / f"{i}.wav"
+            write_wav(wav, tone(hz=100 + args.seed), RATE)
+            np.savez(
+                wav.with_suffix(".labels.npz"), f0=np.full(120, 140.0), frame_rate=80.0, symbols=np.array(["A"]),
+                symbol_seconds=np.array([1.5]),
+            )  # fmt: skip
+        rows = [Utterance(f"wavs/{i}.wav", f"Text {i}", "af", "calm") for i in range(args.count)]
+        write_filelist(args.out / "train.txt", rows[1:])
+        write_filelist(args.out / "valid.txt", rows[:1])
+
+    def add_arguments(parser):
+        parser.add_argument("--count", type=int)
+
+    generator = SimpleNamespace(add_arguments=add_arguments, generate=generate)
+    monkeypatch.setitem(sys.modules, "data.corpora.kokoro", generator)
+    monkeypatch.setattr(data.corpora, "kokoro", generator, raising=False)
+    monkeypatch.chdir(tmp_path)
+    options = ["kokoro", "--out", "corpora/k", "--cache", "cache", "--count", "3", "--seed", "5"]
+    assert main(options) == 0
+    out = Path("corpora/k")
+    assert [u.text for u in read_filelist(out / "train.txt")] == ["Text 1", "Text 2"]
+    assert (out / "train.txt").read_text().startswith("wavs/1.wav|")
+    assert (out / "speakers.txt").read_text() == "af\n" and (out / "emotions.txt").read_text() == "calm\n"
+    assert "calm" in capsys.readouterr().out
+    assert len(list(Path("cache").rglob("*.npz"))) == 1  # three equal files
+
+
+def test_help_lists_every_corpus(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in (*data.corpora.READERS, "kokoro"))
+
+
+# --- the split ---------------------------------------------------------------------------------------------------
+
+
+def test_sentences_are_the_same_whatever_their_case_and_marks():
+    assert sentence_key("Don't  STOP, now!") == sentence_key("dont stop - now")
+    assert sentence_key("one two") != sentence_key("onetwo")
+
+
+_utterances = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["x", "y", "z"]), st.sampled_from([None, None, "test"])),
+    min_size=1, max_size=30,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(rows=_utterances, valid=st.integers(0, 12), seed=st.integers(0, 3))
+def test_no_held_out_sentence_is_in_training(rows, valid, seed):
+    utterances = [Utterance(f"{i}.wav", text, speaker, split=s) for i, (text, speaker, s) in enumerate(rows)]
+    try:
+        split = split_by_sentence(utterances, valid, seed)
+    except InputError:
+        assert len({u.text for u in utterances if u.split is None}) <= max(valid, 1)
+        return
+    held = {u.text for u in (*split.valid, *split.test)}
+    assert not held & {u.text for u in split.train}
+    assert len(split.valid) <= valid
+    parts = [*split.train, *split.valid, *split.test, *split.left_out]
+    assert sorted(parts, key=str) == sorted(utterances, key=str)
+    assert {u.split for u in split.test} <= {"test"} and "test" not in {u.split for u in split.train}
+    again = split_by_sentence(utterances, valid, seed)
+    assert again.valid == split.valid
+
+
+def test_as_many_as_asked_for_are_held_out():
+    utterances = [Utterance(f"{i}.wav", f"sentence {i}") for i in range(50)]
+    split = split_by_sentence(utterances, 7, seed=0)
+    assert len(split.valid) == 7 and len(split.train) == 43 and not split.left_out
+
+
+def test_a_corpus_of_two_statements_holds_one_out():
+    utterances = [Utterance(f"{i}.wav", "ab"[i % 2]) for i in range(20)]
+    split = split_by_sentence(utterances, 3, seed=0)
+    assert len(split.valid) == 3 and len(split.train) == 10 and len(split.left_out) == 7
+
+
+def test_a_published_split_is_kept_without_shared_sentences():
+    rows = [("a", "train"), ("b", "train"), ("b", "valid"), ("c", "test"), ("c", "train")]
+    utterances = [Utterance(f"{i}.wav", text, split=split) for i, (text, split) in enumerate(rows)]
+    split = split_published(utterances)
+    assert [[u.stem for u in part] for part in (split.train, split.valid, split.test, split.left_out)] == [
+        ["0"], ["2"], ["3"], ["1", "4"],
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="no published split"):
+        split_published(utterances[:2])
+
+
+def test_audio_is_not_changed(source, tmp_path):
+    before = {path: path.read_bytes() for path in source.rglob("*.wav")}
+    prepare(source, tmp_path, "--valid", "2")
+    assert {path: path.read_bytes() for path in source.rglob("*.wav")} == before
+    assert soundfile.info(source / "anna" / "anna0.wav").samplerate == RATE

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from text.fold import KEPT, fold
+from text.normalise import normalise
+
+SPOKEN = {
+    # numbers
+    "1,234 and 12345": "one thousand two hundred thirty-four and twelve thousand three hundred forty-five",
+    "3.14, .5 and 1.2.3": "three point one four, point five and one point two point three",
+    "In 1984 and 2005.": "in nineteen eighty-four and two thousand five.",
+    "It's -5 or \u22125, not 3-5.": "it's minus five or minus five, not three to five.",
+    "007": "zero zero seven",
+    "1, 2,3": "one, two, three",
+    "the 1990s, '90s and 80s": "the nineteen nineties, nineties and eighties",
+    "1st, 22nd, 103rd, 11th": "first, twenty-second, one hundred third, eleventh",
+    "5% or 2.5 %": "five percent or two point five percent",
+    "1/2, 3/4, 2 1/2, 3\u00bd, 24/7": "a half, three quarters, two and a half, three and a half, twenty-four seven",
+    # money
+    "$5, $1, $0.99, $1.50": "five dollars, one dollar, ninety-nine cents, one dollar and fifty cents",
+    "$2.5 million and \u00a33bn": "two point five million dollars and three billion pounds",
+    "\u20ac20 or 20 \u20ac, 50\u00a2, \u00a31.01, $5K": (
+        "twenty euros or twenty euros, fifty cents, one pound and one penny, five thousand dollars"
+    ),
+    "-$5": "minus five dollars",
+    # times, dates, telephones
+    "at 3:45, 3:05 p.m. or 3:00": "at three forty-five, three oh five p m or three o'clock",
+    "9 a.m. 12:30AM": "nine ay m twelve thirty ay m",
+    "on January 5, 2020 or 12/25/2024.": (
+        "on january fifth, twenty twenty or december twenty-fifth, twenty twenty-four."
+    ),
+    "2024-01-15": "january fifteenth, twenty twenty-four",
+    "Call 555-1234.": "call five five five, one two three four.",
+    # units
+    "5 km, 1 kg, 60mph, 2.4 GHz, 20\u00b0C": (
+        "five kilometers, one kilogram, sixty miles per hour, two point four gigahertz, twenty degrees celsius"
+    ),
+    "5 m\u00b2 and 6 ft.": "five square meters and six feet.",
+    "5'10\"": "five foot ten",
+    # abbreviations
+    "Mr. and Mrs. Smith met Dr. Jones.": "mister and missus smith met doctor jones.",
+    "St. Paul, Main St., 12 Elm St. near Park Dr.": "saint paul, main street, twelve elm street near park drive.",
+    "Acme Co. was founded by Sam Jr. in May.": "acme company was founded by sam junior in may.",
+    "e.g. this, i.e. that, etc. And vs. them": "for example this, that is that, et cetera. and versus them",
+    "No. 5 is alive. No. He said no.": "number five is alive. no. he said no.",
+    # initialisms
+    "the U.S.A., the US and A&E": "the u s ay, the u s and ay and e",
+    "IBM, HTTPS, NASA and XKCD": "ibm, h t t p s, nasa and x k c d",
+    "TVs and the FBI's": "tvs and the fbi's",
+    "WHO IS IT?": "who is it?",
+    "MP3, H2O, A380, COVID-19": "m p three, h two o, ay three hundred eighty, covid-nineteen",
+    "J. R. R. Tolkien": "j r r tolkien",
+    # symbols
+    "a & b + c = d @ home #5": "a and b plus c equals d at home number five",
+    "me@example.com www.example.com": "me at example dot com w w w dot example dot com",
+    # Roman numerals
+    "Henry VIII and Louis XIV": "henry the eighth and louis the fourteenth",
+    "Chapter IV of World War II, the part I like": "chapter four of world war two, the part i like",
+    "IV and XI": "i v and xi",
+    # punctuation and quotes
+    "'Quoted' \u201cwords\u201d \u2014 don't": "quoted words - don't",
+    "goin' get 'em, dogs' 'tis o'clock": "goin' get 'em, dogs 'tis o'clock",
+    "Really?! Yes... (no) [x] \u2026": "really? yes. no, x.",
+    "... well-known -- word-": "well-known - word -",
+    # Unicode
+    "caf\u00e9 na\u00efve stra\u00dfe \ufb01ne \u03b1": "cafe naive strasse fine alpha",
+    "two\nlines\tand\u00a0spaces": "two lines and spaces",
+    "\u041f\u0440\u0438\u0432\u0435\u0442 \U0001f600 !": "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("text", SPOKEN)
+def test_spoken_form(text):
+    assert normalise(text) == SPOKEN[text]
+
+
+WORD = r"'?[a-z]+(?:'[a-z]+)*'?"
+NORMALISED = re.compile(rf"(?:{WORD}(?:-{WORD})*[,.!?;:]?(?: - | -$| |$))*")
+SIGNS = "$ \u00a3 - -- ' \" . , : / % # @ & st th am p.m. Dr. St. U.S. I II km K 's \u00bd + ( ) A"
+CAT = "the cat sat on a mat while nobody really looked"
+PIECES = st.one_of(
+    st.text(max_size=8),
+    st.integers(0, 10**12).map(str),
+    st.sampled_from(SIGNS.split(" ")),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PIECES, max_size=12), st.sampled_from(["", " "]))
+def test_any_text_gives_words_and_marks_only(pieces, joint):
+    spoken = normalise(joint.join(pieces))
+    assert NORMALISED.fullmatch(spoken), spoken
+    assert normalise(spoken) == spoken
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from(CAT.split(" ")), min_size=1))
+def test_plain_words_stay(words):
+    assert normalise(" ".join(words)) == " ".join(words)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text())
+def test_folded_text_is_plain(text):
+    folded = fold(text)
+    assert all(" " <= character <= "~" or character in KEPT for character in folded)
+
+
+def test_long_digit_strings():
+    assert normalise("1" * 5000) == " ".join(["one"] * 5000)

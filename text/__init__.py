@@ -1,0 +1,1 @@
+"""English text front end: normalisation, pronunciation, symbols."""

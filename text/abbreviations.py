@@ -1,0 +1,188 @@
+"""Abbreviations with a full stop, and initialisms read letter by letter."""
+
+from __future__ import annotations
+
+import re
+
+from text import lexicon
+
+# Before a name: the full stop never ends a sentence.
+_TITLES = {
+    "Mr": "mister",
+    "Mrs": "missus",
+    "Ms": "miz",
+    "Messrs": "messieurs",
+    "Mx": "mix",
+    "Drs": "doctors",
+    "Prof": "professor",
+    "Gen": "general",
+    "Maj": "major",
+    "Col": "colonel",
+    "Capt": "captain",
+    "Cpt": "captain",
+    "Cmdr": "commander",
+    "Lt": "lieutenant",
+    "Sgt": "sergeant",
+    "Cpl": "corporal",
+    "Pvt": "private",
+    "Adm": "admiral",
+    "Rev": "reverend",
+    "Fr": "father",
+    "Hon": "honorable",
+    "Gov": "governor",
+    "Sen": "senator",
+    "Rep": "representative",
+    "Pres": "president",
+    "Supt": "superintendent",
+    "Mt": "mount",
+    "Ft": "fort",
+}
+# Anywhere: the full stop stays when the sentence seems to end there.
+_OTHERS = {
+    "Co": "company",
+    "Corp": "corporation",
+    "Inc": "incorporated",
+    "Ltd": "limited",
+    "Bros": "brothers",
+    "Jr": "junior",
+    "Sr": "senior",
+    "Esq": "esquire",
+    "Ave": "avenue",
+    "Blvd": "boulevard",
+    "Rd": "road",
+    "Hwy": "highway",
+    "Pkwy": "parkway",
+    "Dept": "department",
+    "Univ": "university",
+    "Assn": "association",
+    "etc": "et cetera",
+    "vs": "versus",
+    "viz": "namely",
+    "cf": "compare",
+    "approx": "approximately",
+    "appt": "appointment",
+    "govt": "government",
+    "misc": "miscellaneous",
+    "e.g": "for example",
+    "i.e": "that is",
+    "Ph.D": "p h d",
+    "M.D": "m d",
+    "a.k.a": "also known as",
+    "P.S": "p s",
+    "Jan": "January",
+    "Feb": "February",
+    "Aug": "August",
+    "Sept": "September",
+    "Oct": "October",
+    "Nov": "November",
+    "Dec": "December",
+}
+# Before a number only.
+_BEFORE_NUMBER = {
+    "No": "number",
+    "Nos": "numbers",
+    "Vol": "volume",
+    "Ch": "chapter",
+    "Fig": "figure",
+    "Figs": "figures",
+    "Sec": "section",
+    "Eq": "equation",
+    "pp": "pages",
+    "p": "page",
+    "ca": "circa",
+    "c": "circa",
+    "Mar": "March",
+    "Apr": "April",
+    "Jun": "June",
+    "Jul": "July",
+}
+_LETTER_NAMES = {"a": "ay"}  # the other letters are words of the dictionary; "a" is the article there
+
+# Dictionary words, yet names of letters when in capitals.
+_SPELLED = frozenset(
+    ["AC", "AI", "AM", "AP", "CD", "CEO", "CIA", "ER", "ERA", "HP", "ID", "IRA", "LA", "NGO", "OS", "PA", "PM", "US"]
+)
+_WORDS = frozenset(["OK", "I", "A", "O"])
+
+
+def _cased(table: dict[str, str]) -> dict[str, str]:
+    """Also with a capital first letter."""
+    return {**{key[0].upper() + key[1:]: words for key, words in table.items()}, **table}
+
+
+def _pattern(table: dict[str, str], rest: str) -> re.Pattern:
+    keys = "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.])({keys})\.{rest}")
+
+
+_OTHERS_CASED = _cased(_OTHERS)
+_BEFORE_NUMBER_CASED = _cased(_BEFORE_NUMBER)
+_TITLE_RE = _pattern(_TITLES, r"(?=\s*(?:[A-Z\"']|and\b|&))")
+_BEFORE_NUMBER_RE = _pattern(_BEFORE_NUMBER_CASED, r"(?=\s*#?\d)")
+_OTHER_RE = _pattern(_OTHERS_CASED, r"(?!\w)")
+_BARE_TITLE_RE = re.compile(r"\b(Mr|Mrs|Ms|Dr)(?=\s+[A-Z])")
+_SAINT_OR_STREET_RE = re.compile(r"(?<![\w.])(St|Dr)\.(?!\w)")
+_DOTTED_RE = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,}|(?:[A-Za-z]\.)+[A-Za-z](?![\w.]))('s\b)?")
+_INITIAL_RE = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s*[A-Z])")
+_CAPITALS_RE = re.compile(r"(?<![\w'])([A-Z]{2,6})(s|'s)?(?![\w'])")
+_NUMBERED_A_RE = re.compile(r"\bA(?=-?\d)")  # A380, A-1
+_LAST_A_RE = re.compile(r"(?<![\w.'])A(?=[,.;:!?)]|$)")  # vitamin A.
+_AMPERSAND_RE = re.compile(r"\b([A-Z])&([A-Z])\b")
+
+_TEXT_ENDS = re.compile(r"[\"')\]]*\s*$")
+_SENTENCE_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(]*[A-Z])")
+
+
+def _stop(text: str, position: int) -> str:
+    """The full stop to keep at `position`, the end of an abbreviation."""
+    return "." if _SENTENCE_ENDS.match(text, position) else ""
+
+
+def spell(letters: str) -> str:
+    return " ".join(_LETTER_NAMES.get(letter, letter) for letter in letters.lower())
+
+
+def _saint_or_street(match: re.Match) -> str:
+    text = match.string
+    before = text[max(0, match.start() - 80) : match.start()].rstrip(" ")  # an address is short
+    after_name = re.search(r"(?:\b[A-Z][a-z]+|\d(?:st|nd|rd|th))$", before)
+    before_name = re.compile(r"\s+[A-Z]").match(text, match.end())
+    first, last = ("doctor", "drive") if match[1] == "Dr" else ("saint", "street")
+    if after_name and not before_name:
+        return last + _stop(text, match.end())
+    if after_name and re.search(r"\d+\s+(?:[A-Z]\w*\s+)*[A-Z][a-z]+$", before):  # a house number comes before
+        return f"{last},"
+    return first
+
+
+def _spell_dotted(match: re.Match) -> str:
+    # The last full stop of "the U.S. Army" ends no sentence; only the end of the text is sure.
+    ends = match[1].endswith(".") and not match[2] and _TEXT_ENDS.match(match.string, match.end())
+    return spell(match[1].replace(".", "")) + (match[2] or "") + ("." if ends else "")
+
+
+def _spell_capitals(match: re.Match) -> str:
+    letters, ending = match[1], match[2] or ""
+    is_read = lexicon.contains(letters.lower()) or (len(letters) > 4 and re.search("[AEIOUY]", letters))
+    is_word = letters in _WORDS or (letters not in _SPELLED and is_read)
+    return match[0] if is_word else spell(letters) + (f"'{ending}" if ending == "s" else ending)
+
+
+def expand(text: str) -> str:
+    """Written-out abbreviations, before numbers are expanded."""
+    text = _TITLE_RE.sub(lambda m: _TITLES[m[1]], text)
+    text = _BARE_TITLE_RE.sub(lambda m: _TITLES.get(m[1], "doctor"), text)
+    text = _SAINT_OR_STREET_RE.sub(_saint_or_street, text)
+    text = _NUMBERED_A_RE.sub("ay", text)
+    text = _BEFORE_NUMBER_RE.sub(lambda m: _BEFORE_NUMBER_CASED[m[1]], text)
+    return _OTHER_RE.sub(lambda m: _OTHERS_CASED[m[1]] + _stop(m.string, m.end()), text)
+
+
+def expand_initialisms(text: str) -> str:
+    """U.S.A., BBC -> letters; NASA stays a word. A text without lower-case letters is shouted, not spelled."""
+    text = _DOTTED_RE.sub(_spell_dotted, text)
+    text = _LAST_A_RE.sub("ay", text)
+    text = _INITIAL_RE.sub(lambda m: spell(m[1]), text)
+    text = _AMPERSAND_RE.sub(lambda m: f"{spell(m[1])} and {spell(m[2])}", text)
+    shouted = len(text.split()) > 1 and not re.search(r"[a-z]", text)
+    return text if shouted else _CAPITALS_RE.sub(_spell_capitals, text)

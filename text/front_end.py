@@ -1,0 +1,107 @@
+"""Text to the ids that a model reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data.errors import InputError
+from text import official
+from text.normalise import normalise
+from text.official_symbols import OFFICIAL_SYMBOLS
+from text.pronounce import pronounce_words
+from text.symbols import BLANK, PHONES, SPACE, SYMBOLS, extend_symbols
+
+__all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "extend_symbols", "front_end", "official_front_end"]
+
+# Symbols, words, and for each symbol the index of its word or -1.
+Reading = tuple[list[str], list[str], list[int]]
+
+_MARK = re.compile(r"[,.!?;:]|-(?!\S)")
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """`ids`, `symbols` and `word_of` have one length: 2n + 1 with blanks between n symbols, else n."""
+
+    ids: list[int]
+    symbols: list[str]  # the names of ids
+    words: list[str]
+    word_of: list[int]  # index into words, -1 for a symbol between words; a blank goes with the symbol before it
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    symbols: tuple[str, ...]  # a symbol's id is its position
+    add_blank: bool
+    read: Callable[[str], Reading]
+
+    def encode(self, text: str) -> EncodedText:
+        """Raises `InputError` for a text without anything to speak.
+
+        Marks that `symbols` lacks are left out, so that a model with fewer marks reads every text.
+        """
+        symbols, words, word_of = self.read(text)
+        if not words:
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise InputError(f"nothing to speak in the text {shown!r}: give it at least one English word or number")
+        position = {symbol: i for i, symbol in enumerate(self.symbols)}
+        kept = [i for i, symbol in enumerate(symbols) if symbol in position]
+        symbols, word_of = [symbols[i] for i in kept], [word_of[i] for i in kept]
+        if self.add_blank:
+            symbols = [BLANK, *(name for symbol in symbols for name in (symbol, BLANK))]  # [b, x, b, y, b]
+            word_of = [word_of[0], *(index for index in word_of for _ in range(2))]
+        return EncodedText([position[symbol] for symbol in symbols], symbols, words, word_of)
+
+
+def read_arpabet(text: str) -> Reading:
+    """The reading of new models: phones, a boundary between words, and the marks of `text.symbols`."""
+    # "well, this - is" -> [("well", ","), ("this", "-"), ("is", "")]
+    pieces: list[tuple[str, str]] = []
+    for token in normalise(text).split(" "):
+        mark = token[-1] if _MARK.fullmatch(token[-1:]) else ""
+        word = token.removesuffix(mark)
+        if word:
+            pieces.append((word, mark))
+        elif pieces:
+            pieces[-1] = (pieces[-1][0], mark)
+    words = [word for word, _ in pieces]
+    symbols: list[str] = []
+    word_of: list[int] = []
+    for i, ((_, mark), phones) in enumerate(zip(pieces, pronounce_words(words), strict=True)):
+        between = [mark] if mark else []
+        if i + 1 < len(pieces):
+            between.append(SPACE)
+        symbols += [*phones, *between]
+        word_of += [i] * len(phones) + [-1] * len(between)
+    return symbols, words, word_of
+
+
+def arpabet_front_end(symbols: tuple[str, ...] = SYMBOLS, add_blank: bool = True) -> FrontEnd:
+    return FrontEnd(symbols, add_blank, read_arpabet)
+
+
+def official_front_end(symbols: tuple[str, ...] = OFFICIAL_SYMBOLS, add_blank: bool = True) -> FrontEnd:
+    return FrontEnd(symbols, add_blank, official.read)
+
+
+def front_end(kind: str, symbols: tuple[str, ...] | None = None, add_blank: bool = True) -> FrontEnd:
+    """`kind` is "arpabet" or "official"; `symbols` those of a checkpoint, whose ids are positions.
+
+    Raises `InputError` for another kind, for repeated symbols, and for a table that cannot spell every word.
+    """
+    kinds = {
+        "arpabet": (arpabet_front_end, SYMBOLS, PHONES),
+        "official": (official_front_end, OFFICIAL_SYMBOLS, OFFICIAL_SYMBOLS[1:-1]),
+    }
+    if kind not in kinds:
+        raise InputError(f"unknown text front end {kind!r}: use one of {', '.join(kinds)}")
+    make, default, needed = kinds[kind]
+    symbols = default if symbols is None else tuple(symbols)
+    missing = [symbol for symbol in (*needed, *([BLANK] if add_blank else [])) if symbol not in set(symbols)]
+    if missing:
+        raise InputError(f"the symbols lack {', '.join(missing)}, which the {kind} front end needs")
+    if len(set(symbols)) < len(symbols):
+        raise InputError("the symbols have a name twice: each may stand once")
+    return make(symbols, add_blank)

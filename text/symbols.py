@@ -1,0 +1,28 @@
+"""The symbols that new models read: ARPAbet phones, word boundary and the punctuation that shapes prosody."""
+
+from __future__ import annotations
+
+PAD = "<pad>"
+BLANK = "<blank>"
+SPACE = " "
+PUNCTUATION = (",", ".", "!", "?", ";", ":", "-")
+
+_VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
+VOWELS = tuple(f"{vowel}{stress}" for vowel in _VOWELS for stress in "012")
+SONORANTS = ("L", "M", "N", "NG", "R", "W", "Y")
+VOICED_OBSTRUENTS = ("B", "D", "DH", "G", "JH", "V", "Z", "ZH")
+VOICELESS = ("CH", "F", "HH", "K", "P", "S", "SH", "T", "TH")
+
+PHONES = (*VOWELS, *sorted((*SONORANTS, *VOICED_OBSTRUENTS, *VOICELESS)))
+
+# Vowels and sonorants: the phones that carry F0 throughout. Voiced obstruents are apart, since their closures and
+# frication are often devoiced.
+VOICED = frozenset((*VOWELS, *SONORANTS))
+
+# Ids are positions. A checkpoint carries its own tuple; append here, never reorder.
+SYMBOLS = (PAD, BLANK, SPACE, *PUNCTUATION, *PHONES)
+
+
+def extend_symbols(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    """`old` with the symbols of `new` that it lacks appended: every old id stays, so old embedding rows stay too."""
+    return (*old, *(symbol for symbol in dict.fromkeys(new) if symbol not in set(old)))

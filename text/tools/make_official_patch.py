@@ -1,0 +1,40 @@
+"""Write `text/official_dictionary.txt`: `python -m text.tools.make_official_patch CMU_DICTIONARY`.
+
+CMU_DICTIONARY is the file `cmu_dictionary` of the official code (in the package grad-tts==0.0.4: `grad_tts/text/`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from text import lexicon
+from text.official import PATCH_PATH
+
+_ENTRY = re.compile(r"([A-Z'][^ ]*)  (.+)")
+
+
+def official_entries(path: Path) -> dict[str, str]:
+    """Lower-case word -> first pronunciation."""
+    found: dict[str, str] = {}
+    for line in path.read_text(encoding="latin-1").splitlines():
+        entry = _ENTRY.fullmatch(line)
+        if entry:
+            found.setdefault(re.sub(r"\([0-9]+\)", "", entry[1]).lower(), entry[2].strip())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cmu_dictionary", type=Path)
+    official = official_entries(parser.parse_args().cmu_dictionary)
+    ours = {word: variants[0] for word, variants in lexicon.entries().items()}
+    lines = [f"{word} {phones}" for word, phones in official.items() if ours.get(word) != phones]
+    lines += [word for word in ours if word not in official]
+    PATCH_PATH.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
+    print(f"{len(lines)} words differ")
+
+
+if __name__ == "__main__":
+    main()

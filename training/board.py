@@ -1,0 +1,61 @@
+"""What a run shows in TensorBoard. Figures are drawn without a display and without pyplot's global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+from model.cond_grad_tts import CondSynthesis
+
+# Shown as a text, so that nobody has to ask whether a loss is supposed to fall.
+LOSS_GUIDE = """\
+| loss | starts near | should go to |
+|---|---|---|
+| prior | 0.5 | 0.2 or lower: half the squared error of mu in normalised cells; what is left is pitch and detail |
+| duration | 1 to 3 | 0.3 or lower; 0 would be every duration right |
+| voicing | 0.7 | 0.25 or lower |
+| diffusion | 1 | 0.4 to 0.6, and then almost flat for most of the run. **That is normal**: it is a mean over noise \
+levels, most of which cannot be predicted better. Watch validation, pictures and audio instead |
+"""
+
+
+class Board:
+    """TensorBoard's writer with this project's figures."""
+
+    def __init__(self, log_dir: Path, sample_rate: int, hop_length: int) -> None:
+        self.writer = SummaryWriter(str(log_dir))
+        self.sample_rate = sample_rate
+        self.frame_seconds = hop_length / sample_rate
+        self.writer.add_text("losses", LOSS_GUIDE)
+
+    def scalars(self, group: str, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(f"{group}/{name}", value, step)
+
+    def sample(self, name: str, synthesis: CondSynthesis, audio: np.ndarray, step: int) -> None:
+        """Pictures and audio of one synthesised text; audio (samples,) in [-1, 1]."""
+        self.writer.add_image(f"{name}/mel", self._picture(synthesis), step, dataformats="HWC")
+        self.writer.add_audio(f"{name}/audio", audio[None], step, sample_rate=self.sample_rate)
+
+    def _picture(self, synthesis: CondSynthesis) -> np.ndarray:
+        """(height, width, 3) of mel, mu and alignment."""
+        figure = Figure(figsize=(10, 8), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        length = int(synthesis.lengths[0])
+        images = (("mel", synthesis.mel[0]), ("mu", synthesis.mu[0]), ("alignment", synthesis.alignment[0]))
+        for axes, (title, image) in zip(figure.subplots(3, 1, sharex=True), images, strict=True):
+            shown = image[:, :length].float().cpu().numpy()
+            extent = (0, length * self.frame_seconds, 0, len(shown))
+            axes.imshow(shown, origin="lower", aspect="auto", interpolation="nearest", extent=extent)
+            axes.set_title(title)
+            axes.set_ylabel("token" if title == "alignment" else "mel bin")
+        axes.set_xlabel("seconds")
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def close(self) -> None:
+        self.writer.close()

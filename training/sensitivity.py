@@ -1,0 +1,65 @@
+"""Is the style pathway alive? How far the decoder's output moves when one type's keys are swapped, site by site."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import torch
+
+from data.batching import Batch
+from model.cond_grad_tts import CondGradTTS, crop
+from model.estimators.cross_unet import CrossUNetCondition
+from model.lengths import duration_path, sequence_mask
+from model.style import TypedTokens
+from model.style_attention import SiteCondition, TypeKeys
+from training.style_batch import style_of_batch
+
+_NOISE = 1.0  # noise level, as a multiple of residual_std
+
+
+@torch.no_grad()
+def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: int) -> dict[str, float]:
+    """Relative change |F' - F| / |F| of the network's output when items of a batch trade their styles.
+
+    Keys "site/type": only that site's keys of the type are traded. Keys "all/type": every site's and the pictures.
+    A type that never moves the output is dead.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    style = style_of_batch(model, batch)
+    text = model.encoder(batch.ids, batch.id_lengths, style.speaker, style.emotion)
+    mel = model.normalise(batch.mel)
+    mask = sequence_mask(batch.mel_lengths, mel.shape[2], mel.dtype)
+    durations = model.align(text, batch.id_lengths, mel * mask, batch.mel_lengths, batch.token_spans)
+    path = duration_path(durations.to(mel.dtype), text.mask, mask)
+    frames = model.spread_durations(text, durations, batch.mel_lengths, path, mask)
+    frames, mel = crop(frames, mel, crop_frames, generator)
+    estimator = model.decoder.estimator
+    encoded = model.style(style, len(batch.ids))
+    condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
+    std = model.params.diffusion.residual_std
+    noise = torch.randn(mel.shape, generator=generator).to(mel)
+    x = (mel - frames.mu + _NOISE * std * noise) / (std * (1 + _NOISE**2) ** 0.5)
+    t = x.new_full((len(x),), _NOISE * std).log()
+    base = estimator(x, t, condition)
+
+    def change(other: CrossUNetCondition) -> float:
+        return float((estimator(x, t, other) - base).norm() / base.norm().clamp(min=1e-8))
+
+    result = {}
+    for name, site in condition.sites.items():
+        for type_name in site.keys:
+            keys = {**site.keys, type_name: _rolled(site.keys[type_name])}
+            sites = {**condition.sites, name: SiteCondition(keys, site.frame_query)}
+            result[f"{name}/{type_name}"] = change(replace(condition, sites=sites))
+    for type_name in encoded.types:
+        tokens = encoded.types[type_name]
+        traded = TypedTokens(*(getattr(tokens, field.name).roll(1, 0) for field in fields(tokens)))
+        other = replace(encoded, types={**encoded.types, type_name: traded})
+        result[f"all/{type_name}"] = change(
+            estimator.prepare(frames.mu, frames.mask, other, frames.position, frames.content)
+        )
+    return result
+
+
+def _rolled(keys: TypeKeys) -> TypeKeys:
+    return TypeKeys(keys.key.roll(1, 0), keys.value.roll(1, 0), keys.bias.roll(1, 0))

@@ -1,0 +1,38 @@
+"""A training batch's own labels as a style source."""
+
+from __future__ import annotations
+
+import torch
+
+from data.batching import Batch
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, draw_known_types
+from model.style import StyleSource
+from params import Style
+
+
+def style_of_batch(model: CondGradTTS, batch: Batch, known: dict[str, torch.Tensor] | None = None) -> StyleSource:
+    """Contours from the target's labels, timbre from another utterance of its speaker; known: types kept by item."""
+    voiced = batch.f0 > 0
+    return StyleSource(
+        speaker=batch.speaker if batch.speaker_embedding is None else batch.speaker_embedding,
+        emotion=batch.emotion if batch.emotion_embedding is None else batch.emotion_embedding,
+        log_f0=torch.where(voiced, batch.f0, 100.0).log(),
+        voicing=batch.voicing,
+        energy=model.normalise_energy(batch.energy),
+        contour_lengths=batch.mel_lengths,
+        reference_mel=model.normalise(batch.reference_mel[:, :, :REFERENCE_FRAMES]),
+        reference_lengths=batch.reference_lengths.clamp(max=REFERENCE_FRAMES),
+        known=known,
+    )
+
+
+def drawn_types(style: Style, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Which style types each item keeps in this step; on the batch's device."""
+    known = draw_known_types(
+        len(batch.ids),
+        style.drop_probability,
+        style.drop_contours_probability,
+        style.drop_all_probability,
+        generator,
+    )
+    return {name: kept.to(batch.ids.device) for name, kept in known.items()}
