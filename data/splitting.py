@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from data.errors import InputError
 from data.filelist import Utterance
+from data.textfile import read_lines
 
 
 @dataclass
@@ -22,6 +24,28 @@ class Split:
 def sentence_key(text: str) -> str:
     """The same for texts that differ in case, punctuation or blanks only."""
     return " ".join("".join(c if c.isalnum() else " " for c in text.casefold().replace("'", "")).split())
+
+
+def read_sentences(path: str | os.PathLike) -> list[str]:
+    """The sentences of a file with lines 'name|sentence'.
+
+    Raises:
+        InputError: the file cannot be read, or a line has another form.
+    """
+    sentences = []
+    for number, line in enumerate(read_lines(path), start=1):
+        name, separator, sentence = line.partition("|")
+        if line.strip() and not (separator and name and sentence.strip()):
+            raise InputError(f"{path}:{number} is not of the form name|sentence; correct the line")
+        if line.strip():
+            sentences.append(sentence)
+    return sentences
+
+
+def hold_out(utterances: Sequence[Utterance], sentences: Iterable[str]) -> list[Utterance]:
+    """The utterances, with those of the given sentences in the split "test"."""
+    keys = {sentence_key(sentence) for sentence in sentences}
+    return [replace(u, split="test") if sentence_key(u.text) in keys else u for u in utterances]
 
 
 def split_published(utterances: Sequence[Utterance]) -> Split:

@@ -241,6 +241,21 @@ def test_a_corpus_of_two_statements_holds_one_out():
     assert len(split.valid) == 3 and len(split.train) == 10 and len(split.left_out) == 7
 
 
+def test_named_sentences_are_held_out_for_the_test(source, tmp_path):
+    (tmp_path / "held_out.txt").write_text("x1|how are you\nx2|Never said.\n")
+    assert prepare(source, tmp_path, "--valid", "2", "--held-out", str(tmp_path / "held_out.txt")) == 0
+    out = tmp_path / "out"
+    parts = {name: [u.text for u in read_filelist(out / f"{name}.txt")] for name in ("train", "valid", "test")}
+    assert parts["test"] == ["How are you?"] * 2
+    assert "How are you?" not in parts["train"] + parts["valid"]
+
+
+def test_a_held_out_file_of_another_form_is_one_line(source, tmp_path, capsys):
+    (tmp_path / "held_out.txt").write_text("x1|Fine.\nno bar here\n")
+    assert prepare(source, tmp_path, "--held-out", str(tmp_path / "held_out.txt")) == 2
+    assert "held_out.txt:2" in capsys.readouterr().err
+
+
 def test_a_published_split_is_kept_without_shared_sentences():
     rows = [("a", "train"), ("b", "train"), ("b", "valid"), ("c", "test"), ("c", "train")]
     utterances = [Utterance(f"{i}.wav", text, split=split) for i, (text, split) in enumerate(rows)]

@@ -1,0 +1,68 @@
+# make demo   set up, then speak resources/filelists/synthesis.txt
+# make test   set up, then the whole test suite
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-long lint setup mutation corpus train tensorboard clean
+
+demo: setup
+	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out/demo
+	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
+
+test: setup $(VENV)/peer
+	$(RUN) -m pytest -m "not slow"
+
+# Everything that takes minutes besides.
+test-long: setup $(VENV)/peer
+	$(RUN) -m pytest
+
+lint: setup
+	$(RUN) -m ruff check .
+
+# Breaks one line at a time of the exact parts and runs their tests; a survivor is an error.
+mutation: setup $(VENV)/peer
+	$(RUN) -m tests.mutation
+
+setup: $(VENV)/installed
+
+# The pinned requirements, then the package itself with its compiled part; done again when either changes.
+$(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/search.pyx $(wildcard monotonic_align/*.h)
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q -r requirements.txt
+	$(RUN) -m pip install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+# The official code, which the equality tests compare with.
+$(VENV)/peer: $(VENV)/installed tests/peer/install.sh
+	PYTHON=$(RUN) tests/peer/install.sh
+	touch $@
+
+# The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if
+# KATHLEEN names a folder with it.
+KATHLEEN ?=
+HOURS ?= 5
+corpus: setup
+	$(RUN) -m pip install -q -e '.[corpus]' --no-build-isolation
+	mkdir -p corpora
+	test -d corpora/voice-packs || (cd corpora && tar xzf "$$(npm pack --silent kokoro-js@1.2.1)" package/voices \
+		&& mv package/voices voice-packs && rmdir package && rm kokoro-js-*.tgz)
+	OMP_NUM_THREADS=1 $(RUN) prepare_data.py kokoro --voice-packs corpora/voice-packs --hours $(HOURS) \
+		--workers 2 --out corpora/kokoro
+	mkdir -p corpora/default
+	cp corpora/kokoro/train.txt corpora/kokoro/valid.txt corpora/default
+ifneq ($(KATHLEEN),)
+	$(RUN) prepare_data.py kathleen $(KATHLEEN) --valid 20 --held-out resources/texts/held_out.txt --out corpora/kathleen
+	for part in train valid; do cat corpora/kathleen/$$part.txt >> corpora/default/$$part.txt; done
+endif
+
+train: setup
+	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml
+
+tensorboard: setup
+	$(RUN) -m tensorboard.main --logdir logs
+
+clean:
+	rm -rf $(VENV) .peer build *.egg-info out
