@@ -116,6 +116,26 @@ class Inference:
 
 
 @dataclass(frozen=True)
+class Interpolation:
+    """Defaults of two-style runs; docs/interpolation.md says what they mean and how they were chosen."""
+
+    weight: float = 0.5  # linear: a's share
+    blend: str = "condition"  # linear: "condition" or "score"
+    cross: float = 0.5  # temporal: place of the crossing, as a share of the tokens
+    cross_width: float = 0.1  # temporal: of the transition, as a share of the tokens
+    method: str = "same-time"  # frequency: "staged", "same-time" or "two-noise"
+    mask: str = "none"  # frequency: "f0", "harmonics", "f0-4", or "none" for every cell
+    carry: str = "phones"  # frequency: "phones", "linear" or "attention"
+    durations: str = "b"  # frequency: "a", "b" or "mean"
+    tal1: float = 0.5  # staged: diffusion time down to which attention is drawn to a
+    tal2: float = 0.2  # staged: time after which the run is free
+    gamma: float = 0.2  # staged: weight of the penalty on the other cells
+    epoch: int = 1  # staged: gradient steps before an evaluation
+    rate: float = 0.1  # staged: step size
+    loss: str = "competing"  # staged: "competing" or "original"
+
+
+@dataclass(frozen=True)
 class Params:
     audio: Audio = field(default_factory=Audio)
     text: Text = field(default_factory=Text)
@@ -125,3 +145,4 @@ class Params:
     diffusion: Diffusion = field(default_factory=Diffusion)
     train: Train = field(default_factory=Train)
     inference: Inference = field(default_factory=Inference)
+    interpolation: Interpolation = field(default_factory=Interpolation)

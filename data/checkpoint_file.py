@@ -1,9 +1,8 @@
-"""Checkpoint files: read without running anything in them, written whole or not at all."""
+"""Files of tensors and plain values: read without running anything in them, written whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,36 @@ from data.atomic import replacing
 from data.errors import InputError
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
-    """The dict that a checkpoint file holds; only tensors and plain values are accepted.
+def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[str, Any]:
+    """The dict that a torch file holds, tensors on the CPU; only tensors and plain values are accepted.
+
+    kind: what the file should be, for messages.
 
     Raises:
-        InputError: the file is missing, a folder, empty, damaged, or holds anything else.
+        InputError: the file is missing, a folder, empty, truncated, not a torch file, or holds anything else.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the checkpoint file")
-    if not path.exists():
-        raise InputError(f"{path}: no such checkpoint; check the path, or train one with train_multi_speaker.py")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is an empty file; use another checkpoint")
+    if not path.is_file():
+        found = "it is a folder; give the file itself" if path.is_dir() else "check the path"
+        raise InputError(f"{path}: no such {kind} file; {found}")
     try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is an empty file; copy the {kind} again")
         payload = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path} holds something other than tensors and plain values, so it is not loaded") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path} is damaged or not a checkpoint ({reason}); use another one") from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever bytes the file holds, the reader may raise anything
+        raise InputError(
+            f"{path} cannot be read as a {kind} (truncated, not a torch file, or with more than tensors in it: "
+            f"{type(error).__name__}); use another, or copy it again"
+        ) from error
     if not isinstance(payload, dict):
-        raise InputError(f"{path} holds a {type(payload).__name__}, not a checkpoint; use another one")
+        raise InputError(f"{path} holds a {type(payload).__name__}, not a {kind}; give another file")
     return payload
 
 
 def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename.
+    """Write under a temporary name, then rename; missing folders are made.
 
     Raises:
         InputError: the place cannot be written to (a full disk, say); what was there before is intact.
@@ -48,4 +50,5 @@ def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             torch.save(payload, temporary)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be written ({' '.join(str(error).split())}); free space or move it") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be written ({reason}); free space or choose another folder") from error

@@ -14,10 +14,7 @@ import itertools
 import json
 import math
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +26,10 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from data.atomic import replacing
+from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.errors import InputError, reports_input_errors
-from hifigan.checkpoint import read_checkpoint, tensors_of, write_checkpoint
+from data.stopping import stopping_on_signals
+from hifigan.checkpoint import tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from hifigan.generator import Generator
@@ -133,7 +132,7 @@ class FineTuning:
 
     def load_discriminators(self, path: Path) -> dict[str, Any]:
         """The discriminators of a published `do_*` file; returns the rest of it too."""
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_checkpoint(path, "vocoder")
         for name, judge in (("mpd", self.mpd), ("msd", self.msd)):
             if name not in checkpoint:
                 raise InputError(f"{path} holds no discriminator {name!r}; give a do_* file of a training run")
@@ -142,7 +141,7 @@ class FineTuning:
 
     def resume(self, generator_path: Path, path: Path) -> None:
         """Go on from a `g_`/`do_` pair, with the optimizers as they were."""
-        state = tensors_of(read_checkpoint(generator_path), "generator", generator_path)
+        state = tensors_of(read_checkpoint(generator_path, "vocoder"), "generator", generator_path)
         _load_strictly(self.generator, state, generator_path)
         checkpoint = self.load_discriminators(path)
         try:
@@ -185,26 +184,6 @@ def validation_error(tuning: FineTuning, pairs: list[tuple[Path, Path]], audio: 
             wanted = tuning.log_mel(torch.from_numpy(samples).to(device).unsqueeze(0))  # (1, n_mels, T)
             errors.append(functional.l1_loss(tuning.log_mel(vocoded), wanted).item())
     return sum(errors) / len(errors)
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM only ask to stop, so that a step ends and is saved; a second one acts as usual."""
-    asked = False
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, _frame: object) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:

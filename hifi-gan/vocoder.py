@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from data.checkpoint_file import read_checkpoint
 from data.errors import InputError
-from hifigan.checkpoint import read_checkpoint, tensors_of
+from hifigan.checkpoint import tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.generator import Generator
 from hifigan.receptive_field import context_frames
@@ -53,7 +54,7 @@ def load_vocoder(
     if path is None:
         path, config = _default_files(config)
     path = Path(path)
-    state = tensors_of(read_checkpoint(path), "generator", path)
+    state = tensors_of(read_checkpoint(path, "vocoder"), "generator", path)
     try:
         state = {name: tensor.float() for name, tensor in fold(state).items()}
     except ValueError as error:

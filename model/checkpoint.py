@@ -12,6 +12,7 @@ from torch import Tensor
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
 from model.official import is_official, load_official
+from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from params import Inference, Params, Text
 from text.official_symbols import OFFICIAL_SYMBOLS
@@ -38,18 +39,23 @@ def pack(
     emotions: Sequence[str],
     symbols: Sequence[str],
     step: int,
+    params: Params | None = None,
     ema: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype | None = None,
 ) -> dict[str, Any]:
     """The checkpoint of a model.
 
-    ema: averaged weights, kept beside the raw ones. dtype: of all floating-point tensors (`torch.float16` for a small
-    file to publish: then only one set of weights, the averaged if there is one, is kept).
+    params: to store instead of the model's own, from which only training and inference values may differ.
+    ema: averaged weights, kept beside the raw ones.
+    dtype: of all floating-point tensors (`torch.float16` for a small file to publish: then only one set of weights,
+        the averaged if there is one, is kept).
+
+    Raises ValueError if a weight is not finite in `dtype`.
     """
     weights = model.state_dict()
     payload: dict[str, Any] = {
         "format": FORMAT,
-        "params": params_to_dict(model.params),
+        "params": params_to_dict(model.params if params is None else params),
         "speakers": list(speakers),
         "emotions": list(emotions),
         "symbols": list(symbols),
@@ -58,6 +64,9 @@ def pack(
     if dtype is not None:
         chosen = weights if ema is None else {**weights, **ema}
         payload["ema"] = {key: _as(value, dtype) for key, value in chosen.items()}
+        unfit = [key for key, value in payload["ema"].items() if not value.isfinite().all()]
+        if unfit:
+            raise ValueError(f"{unfit[0]} is not finite as {dtype}; choose another precision or checkpoint")
     else:
         payload["weights"] = {key: value.detach().clone() for key, value in weights.items()}
         if ema is not None:
@@ -75,56 +84,93 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema") -> Loaded:
         return _official(payload)
     if payload.get("format") != FORMAT:
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
-    try:
-        params = params_from_dict(payload["params"])
-        speakers, emotions, symbols = (tuple(payload[key]) for key in ("speakers", "emotions", "symbols"))
-        state = payload.get(weights) or payload.get("ema") or payload["weights"]
-        step = int(payload["step"])
-    except KeyError as error:
-        raise ValueError(f"the checkpoint lacks {error.args[0]!r}") from error
-    model = CondGradTTS(params, len(symbols), len(speakers), len(emotions))
-    try:
-        model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)
-    except RuntimeError as error:
-        first = next(line.strip() for line in str(error).splitlines()[1:] if line.strip())
-        raise ValueError(f"the checkpoint's weights do not fit its own parameters: {first}") from error
+    params = params_from_dict(_entry(payload, "params", Mapping))
+    check_params(params)
+    speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
+    step = _entry(payload, "step", int)
+    state = _entry(payload, next((key for key in (weights, "ema") if key in payload), "weights"), Mapping)
+    with torch.device("meta"):  # sizes first: a wrong file should not cost memory
+        expected = _build(params, symbols, speakers, emotions).state_dict()
+    _check_shapes(expected, state)
+    model = _build(params, symbols, speakers, emotions)
+    model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)
     return Loaded(model.eval(), params, speakers, emotions, symbols, step)
 
 
 def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], symbols: Sequence[str]) -> Loaded:
     """The model with further speakers, emotions and symbols appended, all old weights kept (for fine-tuning).
 
-    A new row of a table starts as the mean of the old ones.
+    A new row of a table starts as the mean of the old ones; a new speaker has no default reference.
     """
     if isinstance(loaded.model, GradTTS):
         raise ValueError("fine-tuning starts from this project's own checkpoints, not from official ones")
-    new = [
+    new_speakers, new_emotions, new_symbols = (
         (*old, *(name for name in dict.fromkeys(wanted) if name not in old))
         for old, wanted in (
             (loaded.speakers, speakers),
             (loaded.emotions, emotions),
             (loaded.symbols, symbols),
         )
-    ]
-    model = CondGradTTS(loaded.params, len(new[2]), len(new[0]), len(new[1]))
-    old_state, state = loaded.model.state_dict(), model.state_dict()
-    for key, value in old_state.items():
+    )
+    model = _build(loaded.params, new_symbols, new_speakers, new_emotions)
+    state = model.state_dict()
+    for key, value in loaded.model.state_dict().items():
         target = state[key]
-        if target.shape != value.shape:  # a table that grew
-            target[len(value) :] = value.float().mean(0).to(value.dtype) if value.is_floating_point() else 0
-            target[: len(value)] = value
-        else:
+        if target.shape == value.shape:
             target.copy_(value)
-    model.load_state_dict(state)
-    return Loaded(model.eval(), loaded.params, *new, loaded.step)
+        else:  # a table that grew
+            target[: len(value)] = value
+            if not key.startswith("default_reference"):
+                target[len(value) :] = value.mean(0)
+    return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
+
+
+def _build(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
+    if params.estimator.name != "cross_unet":
+        raise ValueError(f"estimator {params.estimator.name!r} reads no styles; the conditional model needs cross_unet")
+    return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+
+
+def _entry(payload: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = payload.get(key)
+    if value is None:
+        raise ValueError(f"the checkpoint lacks {key!r}")
+    if not isinstance(value, kind):
+        raise ValueError(f"the checkpoint's {key!r} is a {type(value).__name__}")
+    return value
+
+
+def _names(payload: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = _entry(payload, key, list)
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"the checkpoint's {key!r} are not a list of different names")
+    return tuple(names)
+
+
+def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    for key in (*expected, *state):
+        wanted, found = expected.get(key), state.get(key)
+        if wanted is None:
+            raise ValueError(f"the checkpoint's weights do not fit its own parameters: {key} is unknown")
+        if not isinstance(found, Tensor) or found.layout != torch.strided or found.shape != wanted.shape:
+            shown = "missing" if found is None else tuple(getattr(found, "shape", ()))
+            raise ValueError(
+                f"the checkpoint's weights do not fit its own parameters: {key} is {shown}, not {tuple(wanted.shape)}"
+            )
 
 
 def _official(state: Mapping[str, Any]) -> Loaded:
     model = load_official(state)
     config = model.config
+    if config.n_symbols != len(OFFICIAL_SYMBOLS):
+        raise ValueError(
+            f"an official state dict with {config.n_symbols} symbols, but the official front end has "
+            f"{len(OFFICIAL_SYMBOLS)}, so its texts cannot be read"
+        )
     defaults = Params()
     params = replace(
         defaults,
+        audio=replace(defaults.audio, n_mels=config.n_mels),
         text=Text(front_end="official"),
         encoder=config.encoder,
         estimator=config.estimator,

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
+from model.denoiser import Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.guidance import GuidedDenoiser
 from model.lengths import duration_path, padded_length, sequence_mask
-from model.sampling import SAMPLERS
+from model.sampling import SAMPLERS, Tune
 from model.schedule import Schedule
 from model.style import TYPES, StyleEncoder, StyleSource
 from monotonic_align import alignment_durations
@@ -51,6 +52,20 @@ class CondSynthesis:
     durations: Tensor
     lengths: Tensor
     nfe: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample: evaluations, temperature (it divides the start noise), a name in `SAMPLERS`, and the randomness.
+
+    noise: start noise (B, n_mels, T) of unit variance instead of one drawn from the generator.
+    """
+
+    steps: int
+    temperature: float = 1.0
+    sampler: str = "edm-2m"
+    generator: torch.Generator | None = None
+    noise: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -104,14 +119,24 @@ class CondGradTTS(nn.Module):
         return (energy - self.energy_statistics[0]) / self.energy_statistics[1]
 
     def with_default_timbre(self, style: StyleSource) -> StyleSource:
-        """The style with the speakers' default references, if it has speaker ids and no reference."""
+        """The style with the speakers' default references, if it has speaker ids and no reference.
+
+        The timbre of a speaker that has no default stays unknown.
+        """
         ids = style.speaker
         if style.reference_mel is not None or ids is None or ids.is_floating_point():
             return style
         lengths = self.default_reference_lengths[ids]
-        if int(lengths.min()) == 0:
+        has_default = lengths > 0
+        if not has_default.any():
             return style
-        return replace(style, reference_mel=self.default_reference[ids], reference_lengths=lengths)
+        known = style.known or {}
+        return replace(
+            style,
+            reference_mel=self.default_reference[ids],
+            reference_lengths=lengths,
+            known={**known, "timbre": known.get("timbre", has_default) & has_default},
+        )
 
     # ---------------------------------------------------------------- training
 
@@ -222,8 +247,6 @@ class CondGradTTS(nn.Module):
         noise: start noise (B, n_mels, T) of unit variance instead of a drawn one.
         Raises ValueError if an argument is out of range.
         """
-        if sampler not in SAMPLERS:
-            raise ValueError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
         estimator, batch_size = self.decoder.estimator, len(frames.mu)
         encoded = self.style(self.with_default_timbre(style), batch_size)
         condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
@@ -232,11 +255,29 @@ class CondGradTTS(nn.Module):
             nothing = self.style(StyleSource(), batch_size)
             free = estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content)
             denoiser = GuidedDenoiser(denoiser, self.decoder.denoiser(free), guidance_scale)
-        chosen = SAMPLERS[sampler]
+        sampling = Sampling(steps, temperature, sampler, generator, noise)
+        synthesis = self.sample(denoiser, frames, sampling)
+        return synthesis if guidance_scale == 1 else replace(synthesis, nfe=2 * synthesis.nfe)
+
+    @torch.no_grad()
+    def sample(
+        self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None
+    ) -> CondSynthesis:
+        """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
+        if sampling.sampler not in SAMPLERS:
+            raise ValueError(f"there is no sampler {sampling.sampler!r}; there are {', '.join(SAMPLERS)}")
+        chosen = SAMPLERS[sampling.sampler]
         x = chosen.start(
-            self.decoder.schedule, frames.mu, frames.mask, temperature, generator=generator, noise=noise
+            self.decoder.schedule,
+            frames.mu,
+            frames.mask,
+            sampling.temperature,
+            generator=sampling.generator,
+            noise=sampling.noise,
         )
-        mel = chosen(denoiser, x, frames.mu, frames.mask, steps, generator=generator)
+        mel = chosen(
+            denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator
+        )
         longest = int(frames.lengths.max())
         return CondSynthesis(
             mel=self._denormalise(mel)[:, :, :longest],
@@ -244,7 +285,7 @@ class CondGradTTS(nn.Module):
             alignment=frames.alignment[:, :, :longest],
             durations=frames.durations,
             lengths=frames.lengths,
-            nfe=steps * (1 if guidance_scale == 1 else 2),
+            nfe=sampling.steps,
         )
 
     def synthesise(

@@ -64,8 +64,10 @@ def round_durations(expected: Tensor) -> Tensor:
 
     A token that is expected to last much less than a frame may get none; every item gets at least one frame.
     """
-    ends = expected.double().cumsum(1).round()
-    ends[:, -1].clamp_(min=1)
+    sums = expected.double().cumsum(1)  # (B, S)
+    ends = sums.round()
+    # From the last token on that lasts at all: what follows it is padding.
+    ends = torch.where(sums == sums[:, -1:], ends.clamp(min=1), ends)
     return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1])).long()
 
 

@@ -53,7 +53,7 @@ def flat_source(f0: float, audio: Audio) -> np.ndarray:
     frequencies = np.arange(audio.n_fft // 2 + 1) * audio.sample_rate / audio.n_fft  # Hz
     harmonics = np.arange(1, int(8600 / f0) + 1) * f0  # just above the mel's highest row
     offsets = (frequencies[:, None] - harmonics) * audio.win_length / audio.sample_rate  # in bins of the window's DFT
-    amplitude = _hann_response(offsets).sum(axis=1)
+    amplitude = hann_response(offsets).sum(axis=1)
     filterbank = librosa.filters.mel(
         sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
     )
@@ -62,7 +62,7 @@ def flat_source(f0: float, audio: Audio) -> np.ndarray:
     return (picture - picture.mean()) / _STANDARD_DEVIATION
 
 
-def _hann_response(offset: np.ndarray) -> np.ndarray:
+def hann_response(offset: np.ndarray) -> np.ndarray:
     """Amplitude response of the Hann window at an offset in DFT bins, 1 at the centre; 0 past the first side lobes."""
     # sinc(x) / (1 - x^2), whose limit at |x| = 1 is 1/2.
     near_one = np.isclose(np.abs(offset), 1.0)

@@ -107,15 +107,12 @@ class StyleEncoder(nn.Module):
 
     def forward(self, source: StyleSource, batch_size: int) -> Style:
         """Typed tokens of the source; types that it leaves out are null tokens."""
-        device = self.null["pitch"].device
         types = {name: self._encode(name, source) for name in TYPES}
         for name, encoded in types.items():
             if encoded is None:
-                types[name] = self._null(name, batch_size, device)
+                types[name] = self._null(name, batch_size)
             elif source.known is not None and name in source.known:
-                known = source.known[name]
-                tokens = torch.where(known[:, None, None], encoded.tokens, self.null[name].to(encoded.tokens.dtype))
-                types[name] = replace(encoded, tokens=tokens, known=known)
+                types[name] = self._drop(name, encoded, source.known[name])
         return Style(types)
 
     def _encode(self, name: str, source: StyleSource) -> TypedTokens | None:
@@ -148,14 +145,27 @@ class StyleEncoder(nn.Module):
         )  # (B, N, 3)
         return _typed(self.pitch(features, mask), positions, mask, torch.stack([voiced * log_f0, voiced], -1))
 
-    def _null(self, name: str, batch_size: int, device: torch.device) -> TypedTokens:
+    def _null(self, name: str, batch_size: int) -> TypedTokens:
+        null = self.null[name]
         size = {"pitch": 2, "energy": 1}.get(name, 0)
         return TypedTokens(
-            tokens=self.null[name].expand(batch_size, 1, -1),
-            positions=torch.full((batch_size, 1), 0.5, device=device),
-            mask=torch.ones(batch_size, 1, dtype=torch.bool, device=device),
-            known=torch.zeros(batch_size, dtype=torch.bool, device=device),
-            values=torch.zeros(batch_size, 1, size, device=device),
+            tokens=null.expand(batch_size, 1, -1),
+            positions=null.new_full((batch_size, 1), 0.5),
+            mask=torch.ones(batch_size, 1, dtype=torch.bool, device=null.device),
+            known=torch.zeros(batch_size, dtype=torch.bool, device=null.device),
+            values=null.new_zeros(batch_size, 1, size),
+        )
+
+    def _drop(self, name: str, encoded: TypedTokens, known: Tensor) -> TypedTokens:
+        """The tokens, with one null token instead in the items whose type is not known (B,)."""
+        first = torch.arange(encoded.mask.shape[1], device=known.device) == 0  # (N,)
+        null = self.null[name].to(encoded.tokens.dtype)
+        return TypedTokens(
+            tokens=torch.where(known[:, None, None], encoded.tokens, null),
+            positions=torch.where(known[:, None], encoded.positions, 0.5),
+            mask=torch.where(known[:, None], encoded.mask, first),
+            known=known,
+            values=torch.where(known[:, None, None], encoded.values, 0.0),
         )
 
 
@@ -183,7 +193,7 @@ class TimbreEncoder(nn.Module):
             mask = mask[:, ::2]
             hidden = F.silu(conv(hidden)) * mask[:, None]  # (B, D, R / 2)
         tokens = self.expand(self.bottleneck(hidden).transpose(1, 2))  # (B, N, D)
-        counts = mask.sum(1, keepdim=True)  # (B, 1)
+        counts = mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
         positions = (torch.arange(mask.shape[1], device=mel.device) + 0.5) / counts
         return tokens, positions, mask > 0
 
@@ -232,7 +242,8 @@ def _typed(tokens: Tensor, positions: Tensor, mask: Tensor, values: Tensor | Non
 def _one_token(embedding: Tensor) -> TypedTokens:
     """(B, D) -> one token in the middle of the utterance."""
     tokens = embedding[:, None]
-    positions = torch.full(tokens.shape[:2], 0.5, device=tokens.device)
+    dtype = torch.promote_types(tokens.dtype, torch.float32)  # positions stay exact under autocast
+    positions = torch.full(tokens.shape[:2], 0.5, dtype=dtype, device=tokens.device)
     return _typed(tokens, positions, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device))
 
 

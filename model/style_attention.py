@@ -63,13 +63,18 @@ class AttentionBlend:
     mass: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     def share(self, name: str, rows: int, frames: int, like: Tensor) -> Tensor:
-        """a's share of a type's cells at a site's resolution, (1 or B, rows, frames): the mean over each site cell."""
+        """a's share of a type's cells at a site's resolution, (1 or B, rows, frames): the mean over each site cell.
+
+        Raises ValueError if the field does not divide into the site's cells.
+        """
         weight = self.weight.get(name)
         if weight is None:
             return like.new_zeros(1, 1, 1)
         weight = weight.to(like)
         if weight.dim() == 0:
             return weight.view(1, 1, 1)
+        if weight.dim() != 3 or weight.shape[1] % rows or weight.shape[2] % frames:
+            raise ValueError(f"the weight of {name} must be (1 or B, F, T) of the latent, not {tuple(weight.shape)}")
         return F.adaptive_avg_pool2d(weight[:, None], (rows, frames))[:, 0]
 
 

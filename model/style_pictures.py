@@ -82,5 +82,6 @@ class StylePictures(nn.Module):
         key = self.to_key[name](tokens.tokens) + self.position_key(position_features(tokens.positions))
         window = local_window(tokens, frame_position)
         logits = (window.gather(key) * query[:, :, None]).sum(-1) / math.sqrt(_QUERY_CHANNELS)  # (B, T, W)
-        weights = (logits.float() + window.bias(self.log_prior_width[name].exp())).softmax(-1)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        weights = (logits + window.bias(self.log_prior_width[name].exp())).softmax(-1)
         return (weights[..., None] * window.gather(tokens.values)).sum(2)

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.audio import read_audio, write_wav
+from data.checkpoint_file import read_checkpoint
 from data.errors import InputError
 from data.mel import MelSpectrogram, mel_spectrogram
 from hifigan import PRESETS, V1, V2, V3, Generator, VocoderConfig, load_vocoder, vocode
 from hifigan import train as training
-from hifigan.checkpoint import read_checkpoint
 from hifigan.dataset import Segments, load_pair, read_pairs
 from hifigan.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from hifigan.losses import LogMel, adversarial_loss, discriminator_loss, feature_matching_loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -51,7 +52,7 @@ class LinearAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         batch, _, rows, frames = x.shape
         query, key, value = self.to_qkv(self.norm(x)).view(batch, 3, self.heads, -1, rows * frames).unbind(1)
-        key = key.float()  # (B, h, d, F * T)
+        key = key.to(torch.promote_types(key.dtype, torch.float32))  # (B, h, d, F * T)
         if mask is not None:
             cells = mask.expand(-1, 1, rows, -1).reshape(batch, 1, 1, rows * frames)
             key = key.masked_fill(cells == 0, -1e4)

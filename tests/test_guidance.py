@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model.denoiser import x0_from_score
+from model.guidance import GuidedDenoiser
+from model.sampling import SAMPLERS
+from tests.denoisers import GaussianDenoiser, WavyDenoiser
+from tests.tiny_model import seeded
+
+MU = torch.randn(2, 80, 12, generator=seeded(0), dtype=torch.float64)
+X = torch.randn(2, 80, 12, generator=seeded(1), dtype=torch.float64)
+MASK = torch.ones(2, 1, 12, dtype=torch.float64)
+
+
+def pair(scale: float) -> tuple[GaussianDenoiser, WavyDenoiser, GuidedDenoiser]:
+    conditional, free = GaussianDenoiser(MU + 1, 0.2, MU), WavyDenoiser(MU)
+    return conditional, free, GuidedDenoiser(conditional, free, scale)
+
+
+def test_scale_is_written_out() -> None:
+    for t in (0.9, 0.3):
+        for scale in (0.5, 1.0, 3.0):
+            conditional, free, guided = pair(scale)
+            for name in ("score", "x0"):
+                a, b = getattr(conditional, name)(X, t), getattr(free, name)(X, t)
+                torch.testing.assert_close(getattr(guided, name)(X, t), (1 - scale) * b + scale * a)
+
+
+def test_at_scale_1_the_condition_is_left_alone_and_at_0_there_is_none() -> None:
+    for t in (0.8, 0.2):
+        conditional, free, guided = pair(1.0)
+        torch.testing.assert_close(guided.x0(X, t), conditional.x0(X, t))
+        torch.testing.assert_close(pair(0.0)[2].x0(X, t), free.x0(X, t))
+
+
+@pytest.mark.parametrize("t", [0.95, 0.4, 0.05])
+def test_score_and_data_prediction_are_one_prediction(t: float) -> None:
+    guided = pair(2.5)[2]
+    from_score = x0_from_score(guided.schedule, guided.score(X, t), X, MU, t)
+    torch.testing.assert_close(guided.x0(X, t), from_score, rtol=1e-6, atol=1e-6)
+
+
+def test_equal_denoisers_are_not_changed_by_any_scale() -> None:
+    one = GaussianDenoiser(MU + 1, 0.2, MU)
+    torch.testing.assert_close(GuidedDenoiser(one, one, 7.0).x0(X, 0.5), one.x0(X, 0.5))
+
+
+@pytest.mark.parametrize("sampler", ["edm-2m", "euler"])
+def test_a_step_asks_each_of_the_two_once(sampler: str) -> None:
+    conditional, free, guided = pair(1.5)
+    SAMPLERS[sampler](guided, X, MU, MASK, 4)
+    assert len(conditional.calls) == 4
+    assert len(free.calls) == 4
+    assert [t for t, _ in conditional.calls] == [t for t, _ in free.calls]
+    for (_, seen), (_, too) in zip(conditional.calls, free.calls, strict=True):
+        assert torch.equal(seen, too)
