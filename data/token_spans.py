@@ -30,7 +30,7 @@ def token_spans(is_blank: Sequence[bool], durations: np.ndarray, frames: int) ->
     begin, end = durations[:-1], durations[1:]
     middle = (begin + end) / 2
     before = np.cumsum(~blank)  # (N,) symbols up to and including the token
-    own = np.maximum(before - 1, 0)  # the symbol, or for a blank the one before it
+    own = before - 1  # the symbol, or for a blank the one before it
     following = np.minimum(before, symbols - 1)
     starts = np.where(blank, np.floor(middle[own]), np.floor(begin[own]) - MARGIN)
     ends = np.where(blank, np.ceil(middle[following]), np.ceil(end[own]) + MARGIN)

@@ -89,8 +89,12 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema") -> Loaded:
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
     step = _entry(payload, "step", int)
     state = _entry(payload, next((key for key in (weights, "ema") if key in payload), "weights"), Mapping)
-    with torch.device("meta"):  # sizes first: a wrong file should not cost memory
-        expected = _build(params, symbols, speakers, emotions).state_dict()
+    try:
+        with torch.device("meta"):  # sizes first: a wrong file should not cost memory
+            expected = _build(params, symbols, speakers, emotions).state_dict()
+    except (RuntimeError, TypeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the checkpoint's parameters make no model ({reason})") from error
     _check_shapes(expected, state)
     model = _build(params, symbols, speakers, emotions)
     model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)

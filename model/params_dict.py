@@ -11,6 +11,8 @@ from typing import Any, get_type_hints
 from params import Params
 
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_SHOWN = reprlib.Repr()  # of values in messages, which may be as large as their author likes
+_SHOWN.maxlevel = 1
 
 
 def params_to_dict(params: Params) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def _with(node: Any, path: list[str], value: Any, key: str) -> Any:
     hints = get_type_hints(type(node))
     child = getattr(node, name) if name in hints else None
     if name not in hints or (rest and not is_dataclass(child)):
-        raise ValueError(f"there is no parameter {reprlib.repr(key)}; did you mean {_nearest(key)!r}?")
+        raise ValueError(f"there is no parameter {_SHOWN.repr(key)}; did you mean {_nearest(key)!r}?")
     if not is_dataclass(child):
         return replace(node, **{name: _checked(value, hints[name], key)})
     if rest:
@@ -74,9 +76,9 @@ def _checked(value: Any, kind: Any, key: str) -> Any:
     if kind == tuple[int, ...]:
         if isinstance(value, list | tuple) and all(map(_is_whole, value)):
             return tuple(value)
-        raise ValueError(f"{key} must be a list of whole numbers, not {reprlib.repr(value)}")
+        raise ValueError(f"{key} must be a list of whole numbers, not {_SHOWN.repr(value)}")
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise ValueError(f"{key} must be {_WORDS[kind]}, not {reprlib.repr(value)}")
+        raise ValueError(f"{key} must be {_WORDS[kind]}, not {_SHOWN.repr(value)}")
     return value
 
 

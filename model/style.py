@@ -79,12 +79,13 @@ class Style:
     def bundled(self) -> TypedTokens:
         """All types as one set of tokens: the one-attention baseline."""
         parts = list(self.types.values())
+        tokens = torch.cat([part.tokens for part in parts], 1)
         return TypedTokens(
-            tokens=torch.cat([part.tokens for part in parts], 1),
+            tokens=tokens,
             positions=torch.cat([part.positions for part in parts], 1),
             mask=torch.cat([part.mask for part in parts], 1),
             known=torch.stack([part.known for part in parts]).any(0),
-            values=parts[0].values[:, :0],
+            values=tokens[..., :0],
         )
 
 

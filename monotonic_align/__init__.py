@@ -81,7 +81,7 @@ def _align(value: Tensor, text_lengths: Tensor, frame_lengths: Tensor, path: Ten
 def _lengths(name: str, lengths: Tensor, batch: int) -> np.ndarray:
     if lengths.shape != (batch,) or lengths.is_floating_point():
         raise ValueError(f"{name} must be {batch} integers, one an item, not {lengths.dtype} {tuple(lengths.shape)}")
-    return lengths.detach().to(device="cpu", dtype=torch.int64).contiguous().numpy()
+    return lengths.to(device="cpu", dtype=torch.int64).contiguous().numpy()
 
 
 def _first_unusable(scores: np.ndarray, tokens: np.ndarray, frames: np.ndarray) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from data.errors import InputError
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
-from model.cond_grad_tts import CondGradTTS, CondSynthesis
+from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames
 from model.grad_tts import Synthesis
 from model.sampling import SAMPLERS
 from model.style import StyleSource
@@ -33,7 +34,7 @@ DEFAULT_EMOTION = "neutral"
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """One text with everything found that speaking it needs."""
 
     index: int
@@ -43,6 +44,15 @@ class _Request:
     speaker: Choice
     emotion: Choice
     reference: Reference | None
+
+
+@dataclass(frozen=True)
+class PlainRun:
+    """A piece as one style speaks it, with the frames and the style that it was decoded with (conditional models)."""
+
+    piece: SpokenPiece
+    frames: Frames | None
+    style: StyleSource | None
 
 
 def load_model(path: str | os.PathLike, vocoder: str | os.PathLike | None = None, device: str = "auto") -> Synthesiser:
@@ -72,7 +82,7 @@ class Synthesiser:
         self.emotions = loaded.emotions
         self.step = loaded.step
         self.device = device
-        self._model = loaded.model.to(device)
+        self.model = loaded.model.to(device)
         self._vocoder = vocoder.to(device)
         text = loaded.params.text
         self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
@@ -80,7 +90,7 @@ class Synthesiser:
     @property
     def conditional(self) -> bool:
         """Whether the model reads styles (emotions, references, guidance); official ones do not."""
-        return isinstance(self._model, CondGradTTS)
+        return isinstance(self.model, CondGradTTS)
 
     def options(
         self,
@@ -166,18 +176,18 @@ class Synthesiser:
         ref: Recording | None = None,
     ) -> Iterator[Result]:
         """`synthesise`, result by result. Everything given is checked in the call itself, before the first one."""
-        requests = self._requests(texts, speaker, emotion, ref)
+        requests = self.requests(texts, speaker, emotion, ref)
         return (self._speak(request, options) for request in requests)
 
     # ------------------------------------------------------------------ before
 
-    def _requests(
+    def requests(
         self,
         texts: str | Iterable[str | TextLine],
         speaker: Label | None,
         emotion: Label | None,
         ref: Recording | None,
-    ) -> list[_Request]:
+    ) -> list[Request]:
         texts = [texts] if isinstance(texts, str) else texts
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
         common_reference = None if ref is None else self._reference(ref)
@@ -195,7 +205,7 @@ class Synthesiser:
                 if not pieces:
                     raise InputError("nothing to speak in an empty text")
                 requests.append(
-                    _Request(
+                    Request(
                         index=line.index,
                         text=line.text,
                         pieces=pieces,
@@ -227,48 +237,84 @@ class Synthesiser:
 
     # ---------------------------------------------------------------- speaking
 
-    def _speak(self, request: _Request, options: Options) -> Result:
+    def _speak(self, request: Request, options: Options) -> Result:
         pieces = [
-            self._speak_piece(request, encoded, options, _generator(options.seed, request.index, number))
+            self.speak_piece(request, encoded, options, piece_generator(options.seed, request.index, number)).piece
             for number, encoded in enumerate(request.encoded)
         ]
+        return self.result(request, pieces)
+
+    def result(self, request: Request, pieces: Sequence[SpokenPiece], **changes: Any) -> Result:
+        """The spoken pieces of a text, joined; changes: fields of the result that are not the request's."""
         audio = self.params.audio
         pause_frames = round(PAUSE_SECONDS * audio.sample_rate / audio.hop_length)
         spoken = join_pieces(pieces, pause_frames, audio.hop_length)
-        return Result(
-            index=request.index,
-            text=request.text,
-            speaker=request.speaker.name,
-            emotion=request.emotion.name,
-            pieces=request.pieces,
-            audio=spoken.audio,
-            sample_rate=audio.sample_rate,
-            mel=spoken.mel,
-            mu=spoken.mu,
-            tokens=spoken.tokens,
-            durations=spoken.durations,
-            words=spoken.words,
-            word_of=spoken.word_of,
-            nfe=spoken.nfe,
-            mel_seconds=spoken.mel_seconds,
-            vocoder_seconds=spoken.vocoder_seconds,
+        fields = {
+            "index": request.index,
+            "text": request.text,
+            "speaker": request.speaker.name,
+            "emotion": request.emotion.name,
+            "pieces": request.pieces,
+            "audio": spoken.audio,
+            "sample_rate": audio.sample_rate,
+            "mel": spoken.mel,
+            "mu": spoken.mu,
+            "tokens": spoken.tokens,
+            "durations": spoken.durations,
+            "words": spoken.words,
+            "word_of": spoken.word_of,
+            "nfe": spoken.nfe,
+            "mel_seconds": spoken.mel_seconds,
+            "vocoder_seconds": spoken.vocoder_seconds,
+        }
+        return Result(**{**fields, **changes})
+
+    @torch.no_grad()
+    def speak_piece(
+        self, request: Request, encoded: EncodedText, options: Options, generator: torch.Generator
+    ) -> PlainRun:
+        """One piece in the request's own style."""
+        start = self.now()
+        ids, lengths = self.tensors(encoded)
+        if not self.conditional:
+            output = self._decode_official(ids, lengths, request, options, generator)
+            return PlainRun(self.piece(output, encoded, options.steps, start, request.index), None, None)
+        style = self.style_of(request)
+        frames = self.model.spread(ids, lengths, style, options.length_scale)
+        if request.reference is not None:
+            style = with_reference(style, request.reference, frames, self.model)
+        output = self.model.decode(
+            frames,
+            style,
+            options.steps,
+            temperature=options.temperature,
+            guidance_scale=options.guidance_scale,
+            sampler=options.sampler,
+            generator=generator,
+        )
+        return PlainRun(self.piece(output, encoded, output.nfe, start, request.index), frames, style)
+
+    def tensors(self, encoded: EncodedText) -> tuple[torch.Tensor, torch.Tensor]:
+        """ids (1, S) and lengths (1,) on the device."""
+        ids = torch.tensor([encoded.ids], device=self.device)
+        return ids, torch.tensor([ids.shape[1]], device=self.device)
+
+    def style_of(self, request: Request) -> StyleSource:
+        """Speaker and emotion of a request; no reference."""
+        return StyleSource(
+            speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device)
         )
 
-    @torch.inference_mode()
-    def _speak_piece(
-        self, request: _Request, encoded: EncodedText, options: Options, generator: torch.Generator
+    def piece(
+        self, output: CondSynthesis | Synthesis, encoded: EncodedText, nfe: int, start: float, index: int
     ) -> SpokenPiece:
-        start = self._now()
-        ids = torch.tensor([encoded.ids], device=self.device)  # (1, S)
-        lengths = torch.tensor([ids.shape[1]], device=self.device)
-        decode = self._decode_with_style if self.conditional else self._decode_official
-        output = decode(ids, lengths, request, options, generator)
-        mel_end = self._now()
+        """Vocode a decoded piece; start: when its decoding began, `now`."""
+        mel_end = self.now()
         audio = vocode(self._vocoder, output.mel)[0].cpu().numpy()
-        vocoder_end = self._now()
+        vocoder_end = self.now()
         if not np.isfinite(audio).all():
             raise InputError(
-                f"text {request.index} came out with samples that are not finite; "
+                f"text {index} came out with samples that are not finite; "
                 "the checkpoint is damaged, or temperature or guidance_scale too extreme"
             )
         return SpokenPiece(
@@ -279,44 +325,20 @@ class Synthesiser:
             durations=output.alignment[0].sum(1).round().long().cpu().numpy(),
             words=tuple(encoded.words),
             word_of=tuple(encoded.word_of),
-            nfe=options.steps * (1 if options.guidance_scale == 1 else 2),
+            nfe=nfe,
             mel_seconds=mel_end - start,
             vocoder_seconds=vocoder_end - mel_end,
-        )
-
-    def _decode_with_style(
-        self,
-        ids: torch.Tensor,
-        lengths: torch.Tensor,
-        request: _Request,
-        options: Options,
-        generator: torch.Generator,
-    ) -> CondSynthesis:
-        style = StyleSource(
-            speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device)
-        )
-        frames = self._model.spread(ids, lengths, style, options.length_scale)
-        if request.reference is not None:
-            style = with_reference(style, request.reference, frames, self._model)
-        return self._model.decode(
-            frames,
-            style,
-            options.steps,
-            temperature=options.temperature,
-            guidance_scale=options.guidance_scale,
-            sampler=options.sampler,
-            generator=generator,
         )
 
     def _decode_official(
         self,
         ids: torch.Tensor,
         lengths: torch.Tensor,
-        request: _Request,
+        request: Request,
         options: Options,
         generator: torch.Generator,
     ) -> Synthesis:
-        return self._model.synthesise(
+        return self.model.synthesise(
             ids,
             lengths,
             options.steps,
@@ -327,14 +349,14 @@ class Synthesiser:
             generator=generator,
         )
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Seconds on a clock, when all that was asked of the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
 
-def _generator(*numbers: int) -> torch.Generator:
+def piece_generator(*numbers: int) -> torch.Generator:
     """A CPU generator that all the numbers decide together; the same noise on every device."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,3 +220,29 @@ def test_nothing_but_entries_is_left(tmp_path, cache):
     cache.build(corpus(tmp_path), progress=False)
     assert all(path.suffix == ".npz" and path.parent.parent == cache.folder for path in entries(cache))
     assert all(len(name) == 2 for name in os.listdir(cache.folder))
+
+
+def test_a_cache_that_remembers_reads_no_audio_again(tmp_path, wav, monkeypatch):
+    remembering = FeatureCache(tmp_path / "cache", AUDIO, remember=True)
+    entry = remembering.entry_path(wav)
+    made = remembering.get(wav)
+    with monkeypatch.context() as patch:
+        patch.setattr("data.cache._read_bytes", lambda path: pytest.fail("read the audio again"))
+        assert_same(remembering.get(wav), made)
+        assert_same(remembering.get(str(wav)), made)
+        assert_same(pickle.loads(pickle.dumps(remembering)).get(wav), made)  # in a data-loader process
+        assert remembering.entry_path(wav) == entry
+    entry.write_bytes(b"damaged")
+    assert_same(remembering.get(wav), made)
+    entry.unlink()
+    assert_same(remembering.get(wav), made)
+    assert entry.exists()
+
+
+def test_only_a_cache_that_remembers_overlooks_a_change(tmp_path, wav):
+    plain, remembering = (FeatureCache(tmp_path / "cache", AUDIO, remember) for remember in (False, True))
+    before = remembering.get(wav)
+    plain.get(wav)
+    soundfile.write(wav, tone(200), RATE)
+    assert_same(remembering.get(wav), before)
+    assert np.median(plain.get(wav).f0) > np.median(before.f0) + 40

@@ -65,3 +65,9 @@ def test_carrying_agrees_with_numpy(values: list[float], frames: int) -> None:
     np.testing.assert_allclose(carried.numpy(), expected, atol=1e-9)
     if frames == len(values):
         np.testing.assert_allclose(carried.numpy(), values, atol=1e-12)
+
+
+def test_results_are_tensors_of_their_own() -> None:
+    for result in (fill_unvoiced(tensor(0, 5.3, 0), tensor(0, 1, 0)), carry_by_position(tensor(5.3), 3)):
+        result[0] = 1
+        assert result.tolist() == [1, 5.3, 5.3]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import InputError
 from data.labels import parse_labels, resample_f0, symbol_boundaries
-from data.token_spans import token_spans
+from data.token_spans import _can_be_laid_out, token_spans
 from params import Audio
 
 AUDIO = Audio()
@@ -146,3 +146,40 @@ def test_spans_hold_an_alignment_or_are_none(lengths, blanks, offset):
     symbols = spans[~np.array(is_blank)]
     for (start, end), low, high in zip(symbols, durations[:-1], durations[1:], strict=True):
         assert start <= low and end >= min(high, frames)  # the exact interval is allowed whole
+
+
+def test_no_symbols_are_an_error():
+    with pytest.raises(ValueError, match="0 symbols but durations of 0"):
+        token_spans([True, True], np.array([0.0]), 10)
+
+
+def test_blanks_next_to_each_other_share_a_span():
+    spans = token_spans([True, True, False, True, True, False, True, True], np.array([0, 6, 12.0]), 14)
+    assert spans.tolist() == [[0, 3], [0, 3], [0, 7], [3, 9], [3, 9], [5, 13], [9, 14], [9, 14]]
+
+
+def test_labels_that_begin_late_leave_the_first_frames_to_the_first_token():
+    assert token_spans([False, False], np.array([3, 5, 8.0]), 12).tolist() == [[0, 6], [4, 12]]
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), frames=st.integers(1, 7), tokens=st.integers(1, 5))
+def test_spans_can_be_laid_out_if_there_is_a_way(data, frames, tokens):
+    edges = st.tuples(st.integers(0, frames), st.integers(0, frames))
+    spans = np.array([sorted(data.draw(edges)) for _ in range(tokens)])
+    spans[0, 0], spans[-1, 1] = 0, frames
+    assert _can_be_laid_out(spans, frames) == brute_force_fits(spans, frames)
+
+
+@pytest.mark.parametrize(
+    ("spans", "frames", "possible"),
+    [
+        ([[0, 1], [1, 2], [2, 3]], 3, True),  # exactly one way
+        ([[0, 1], [2, 3]], 3, False),  # nobody has frame 1
+        ([[0, 2], [0, 1], [1, 3]], 3, False),  # the second has to end before it begins
+        ([[0, 3], [0, 3], [0, 3], [0, 3]], 3, False),
+        ([[0, 3], [0, 3], [0, 3]], 3, True),
+    ],
+)
+def test_laying_out(spans, frames, possible):
+    assert _can_be_laid_out(np.array(spans), frames) == possible

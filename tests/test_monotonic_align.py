@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import monotonic_align
 from monotonic_align import alignment_durations, maximum_path, reference
 from monotonic_align.search import LANES, search
 
@@ -322,3 +323,40 @@ def test_reference_refuses_what_cannot_be_aligned():
         reference.alignment_durations(np.zeros((3, 2)))
     with pytest.raises(ValueError, match="0 tokens cannot be aligned with 2 frames"):
         reference.alignment_durations(np.zeros((0, 2)))
+
+
+def test_scores_that_are_the_same_at_every_frame_may_share_memory():
+    value, tokens, frames = random_batch(8, 3, 9, 30)
+    repeated = value[:, :, :1].expand(-1, -1, 30)
+    assert torch.equal(maximum_path(repeated, tokens, frames), maximum_path(repeated.contiguous(), tokens, frames))
+
+
+def test_the_first_unusable_cell_is_named_and_padding_is_not_looked_at():
+    value, tokens, frames = torch.zeros(2, 5, 8), torch.tensor([3, 4]), torch.tensor([6, 7])
+    value[0, 3:] = value[0, :, 6:] = value[1, 4] = value[1, :, 7] = float("nan")
+    value[1, 2, 5] = value[1, 3, 1] = value[1, 2, 6] = float("inf")
+    with pytest.raises(ValueError, match=r"^batch item 1 \(4 tokens, 7 frames\): value is inf at token 2, frame 5$"):
+        maximum_path(value, tokens, frames)
+
+
+def test_what_the_compiled_search_is_called_with(monkeypatch):
+    """Never with an empty batch; no more threads than items, nor than torch may use."""
+    asked = []
+
+    def search_asked(scores, tokens, frames, durations, path, threads):
+        asked.append(threads)
+        return search(scores, tokens, frames, durations, path, threads)
+
+    monkeypatch.setattr(monotonic_align, "_search", search_asked)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    none = torch.zeros(0, dtype=torch.int64)
+    assert alignment_durations(torch.zeros(0, 4, 6), none, none).shape == (0, 4)
+    for batch in (1, 2, 3, 5):
+        alignment_durations(*random_batch(9, batch, 4, 6))
+    assert asked == [1, 2, 3, 3]
+
+
+def test_a_search_that_gives_up_without_a_reason_is_a_defect(monkeypatch):
+    monkeypatch.setattr(monotonic_align, "_search", lambda *arguments: 1)
+    with pytest.raises(AssertionError, match="NaN or \\+inf where there is none"):
+        alignment_durations(*random_batch(10, 2, 4, 6))

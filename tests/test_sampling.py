@@ -450,3 +450,40 @@ def test_edm_2m_starts_where_it_is_told(mu: Tensor, x: Tensor) -> None:
     for s_max, s_min, rho in ((1.0, 1.0, 5.0), (1.0, 0.0, 5.0), (1.0, 0.1, 0.0)):
         with pytest.raises(ValueError, match="0 < s_min < s_max and rho > 0"):
             edm_2m(s_max, s_min, rho)
+
+
+# What is not asked for
+
+
+def test_ends_of_grids_are_exact() -> None:
+    for steps in range(2, 30):
+        assert quadratic_times(SCHEDULE, steps)[-1] == math.sqrt(T_MIN) ** 2
+        last = noise_level_times(SCHEDULE, steps, s_max=1.0, s_min=0.1, rho=1.0)[-1]
+        assert last == SCHEDULE.t_of_noise_level(0.1)
+
+
+def test_start_is_of_temperature_one_unless_told(mu: Tensor, x: Tensor) -> None:
+    for sampler in SAMPLERS.values():
+        assert torch.equal(
+            sampler.start(SCHEDULE, mu, ONES, noise=x), sampler.start(SCHEDULE, mu, ONES, 1.0, noise=x)
+        )
+    assert torch.equal(start_latent(mu, ONES, noise=x), mu + x)
+
+
+def test_edm_2m_goes_by_the_fifth_root_unless_told(mu: Tensor, x: Tensor) -> None:
+    record = Record()
+    SAMPLERS["edm-2m"](WavyDenoiser(mu), x, mu, ONES, 6, callback=record)
+    assert record.times == noise_level_times(SCHEDULE, 6, s_max=12.0, s_min=0.02, rho=5.0)
+    SAMPLERS["edm-2m"].start(SCHEDULE, mu, ONES, noise=x)
+    edm_2m(rho=0.5)(WavyDenoiser(mu), x, mu, ONES, 3)  # any positive power will do
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_no_noise_is_drawn_after_the_last_evaluation(steps: int, mu: Tensor, x: Tensor) -> None:
+    """The official Euler loop draws for its last step too."""
+    for name, draws in (("ml-sde", steps - 1), ("euler-sde", steps), ("euler", 0), ("edm-2m", 0)):
+        generator, expected = seeded(3), seeded(3)
+        EVERY[name](WavyDenoiser(mu), x, mu, ONES, steps, generator=generator)
+        for _ in range(draws):
+            torch.randn(x.shape, generator=expected, dtype=x.dtype)
+        assert torch.equal(generator.get_state(), expected.get_state())

@@ -320,7 +320,7 @@ def test_the_melody_is_filled_and_the_mel_comes_from_where_the_voice_is():
 
 
 def test_the_style_of_a_reference_has_its_melody_at_the_texts_voicing(speaker_box):
-    model = speaker_box._model
+    model = speaker_box.model
     style = StyleSource(speaker=torch.tensor([1]), emotion=torch.tensor([0]))
     encoded = speaker_box._front_end.encode("Hello there.")
     frames = model.spread(torch.tensor([encoded.ids]), torch.tensor([len(encoded.ids)]), style)

@@ -31,8 +31,11 @@ def randomise(module: nn.Module, generator: torch.Generator) -> None:
     """Every parameter at random, those that start at zero too, at a size that keeps outputs near 1."""
     with torch.no_grad():
         for parameter in module.parameters():
-            fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) / fan_in**0.5)
+            if parameter.numel() == 1:  # gates and widths of priors: never near zero
+                parameter.copy_(0.5 + torch.rand(parameter.shape, generator=generator))
+            else:
+                fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / fan_in**0.5)
 
 
 @cache

@@ -24,10 +24,13 @@ levels, most of which cannot be predicted better. Watch validation, pictures and
 
 
 class Board:
-    """TensorBoard's writer with this project's figures."""
+    """TensorBoard's writer with this project's figures.
 
-    def __init__(self, log_dir: Path, sample_rate: int, hop_length: int) -> None:
-        self.writer = SummaryWriter(str(log_dir))
+    step: that the run starts from; what an earlier one showed after it, and then lost, is hidden.
+    """
+
+    def __init__(self, log_dir: Path, sample_rate: int, hop_length: int, step: int = 0) -> None:
+        self.writer = SummaryWriter(str(log_dir), purge_step=step + 1 if step else None)
         self.sample_rate = sample_rate
         self.frame_seconds = hop_length / sample_rate
         self.writer.add_text("losses", LOSS_GUIDE)
@@ -36,10 +39,11 @@ class Board:
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, step)
 
-    def sample(self, name: str, synthesis: CondSynthesis, audio: np.ndarray, step: int) -> None:
-        """Pictures and audio of one synthesised text; audio (samples,) in [-1, 1]."""
+    def sample(self, name: str, synthesis: CondSynthesis, audio: np.ndarray | None, step: int) -> None:
+        """Pictures of one synthesised text, and its audio (samples,) in [-1, 1] where there is a vocoder."""
         self.writer.add_image(f"{name}/mel", self._picture(synthesis), step, dataformats="HWC")
-        self.writer.add_audio(f"{name}/audio", audio[None], step, sample_rate=self.sample_rate)
+        if audio is not None:
+            self.writer.add_audio(f"{name}/audio", audio[None], step, sample_rate=self.sample_rate)
 
     def _picture(self, synthesis: CondSynthesis) -> np.ndarray:
         """(height, width, 3) of mel, mu and alignment."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from data.batching import Batch, LengthBuckets, collate
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
+from data.embeddings import read_embeddings
 from data.errors import InputError
 from data.filelist import Utterance, read_filelist
 from params import Params
@@ -16,8 +20,13 @@ from text.front_end import FrontEnd
 
 
 def read_filelists(params: Params) -> tuple[list[Utterance], list[Utterance]]:
-    """Utterances to train on and to validate on."""
-    return read_filelist(params.train.train_filelist), read_filelist(params.train.valid_filelist)
+    """Utterances to train on and to validate on. Raises InputError for a list that is missing, wrong or empty."""
+    lists = []
+    for path in (params.train.train_filelist, params.train.valid_filelist):
+        lists.append(read_filelist(path))
+        if not lists[-1]:
+            raise InputError(f"{path} lists no utterance; give lines of wav_path|text|speaker|emotion")
+    return lists[0], lists[1]
 
 
 def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
@@ -29,36 +38,77 @@ def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
 
 def build_cache(params: Params, utterances: Sequence[Utterance]) -> FeatureCache:
     """The feature cache with an entry for every utterance. Raises InputError for the first file that has none."""
-    cache = FeatureCache(params.train.cache_dir, params.audio)
+    cache = FeatureCache(params.train.cache_dir, params.audio, remember=True)
     missing = [utterance.wav for utterance in utterances if not cache.entry_path(utterance.wav).exists()]
     if missing:
         rejects = cache.build(missing, workers=max(params.train.workers, 1))
-        if rejects:
-            raise InputError(f"{rejects[0].path}: {rejects[0].reason}; take it off the filelist ({len(rejects)} such)")
+        # A file without a voiced frame has an entry: it can be trained on, if to no great profit.
+        unusable = [reject for reject in rejects if not cache.entry_path(reject.path).exists()]
+        if unusable:
+            raise InputError(f"{unusable[0].reason}; take it off the filelist ({len(unusable)} such)")
     return cache
 
 
 def make_dataset(
+    filelist: str,
     utterances: Sequence[Utterance],
     cache: FeatureCache,
     front_end: FrontEnd,
     speakers: Sequence[str],
     emotions: Sequence[str],
-    seed: int,
+    params: Params,
 ) -> UtteranceDataset:
-    return UtteranceDataset(utterances, cache, front_end, speakers, emotions, seed)
+    """The utterances of a filelist, with the external embeddings beside it where the parameters give their width."""
+    style = params.style
+    return UtteranceDataset(
+        utterances,
+        cache,
+        front_end,
+        speakers,
+        emotions,
+        params.train.seed,
+        speaker_embeddings=_embeddings(filelist, "speaker", style.speaker_embedding_dim),
+        emotion_embeddings=_embeddings(filelist, "emotion", style.emotion_embedding_dim),
+    )
 
 
 def endless_batches(
     dataset: UtteranceDataset, params: Params, epoch: int, first_batch: int
 ) -> Iterator[tuple[int, int, Batch]]:
     """(epoch, batches done in it after this one, batch), from any place on, epoch after epoch."""
+    workers = params.train.workers
     sampler = LengthBuckets(dataset.frames, params.train.batch_size, params.train.seed)
     loader = torch.utils.data.DataLoader(
-        dataset, batch_sampler=sampler, collate_fn=collate, num_workers=params.train.workers
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        worker_init_fn=_ignore_signals,
+        persistent_workers=workers > 0,
     )
     while True:
         sampler.set_epoch(epoch, first_batch)
         for number, batch in enumerate(loader, start=first_batch + 1):
             yield epoch, number, batch
         epoch, first_batch = epoch + 1, 0
+
+
+def _ignore_signals(_worker: int) -> None:
+    """A request to stop often reaches every process, but a worker that dies interrupts the step that is being ended.
+
+    Workers end when the run does, or is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _embeddings(filelist: str, kind: str, width: int) -> dict[str, np.ndarray] | None:
+    """The table that prepare_data.py writes beside a filelist, stem -> (width,)."""
+    if not width:
+        return None
+    path = Path(filelist).parent / f"{kind}_embeddings.npz"
+    table = read_embeddings(path)
+    found = {vector.shape for vector in table.values()}
+    if found != {(width,)}:
+        raise InputError(f"{path} holds vectors of shape {found}, but style.{kind}_embedding_dim is {width}")
+    return table

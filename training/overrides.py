@@ -1,56 +1,119 @@
-"""Hyper-parameters of a run: `params.py`, then a YAML file over it, then `key=value` of the command line over both."""
+"""Hyper-parameters of a run: `params.py`, then a YAML file over it, then `key=value` of the command line over both.
+
+A run that starts from a checkpoint takes the model's parameters from that, and only its own from these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from data.errors import InputError
-from model.params_dict import params_from_dict
+from model.params_check import check_params
+from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params
 
+# What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
+_OF_THE_RUN = ("train.", "inference.", "style.drop_")
 
-def resolve_params(config: str | Path | None, overrides: Sequence[str], base: Params | None = None) -> Params:
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as everywhere else; YAML 1.1 wants 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def resolve_params(
+    config: str | Path | None, overrides: Sequence[str], trained: Params | None = None, origin: str = "the checkpoint"
+) -> Params:
     """The parameters of a run.
 
-    config: a YAML file, nested as `params.Params` is. overrides: "train.batch_size=8", values in YAML's syntax.
-    Raises InputError naming the file or the argument, and the nearest key when a key is unknown.
+    config: a YAML file, nested as `params.Params` is.
+    overrides: "train.batch_size=8"; values in YAML's syntax, but texts as they stand.
+    trained: parameters of the model that the run starts from. Its architecture stays; origin: its name, for messages.
+
+    Raises:
+        InputError: a file that cannot be read; a key that there is not (the nearest is named), a value that cannot be
+            used; or one that was asked for and is another than the trained model's.
     """
-    params = Params() if base is None else base
-    if config is not None:
-        params = _apply(_read_yaml(Path(config)), params, str(config))
+    params = Params()
+    asked: dict[str, str] = {}  # key -> who asked for it
+    for where, values in _sources(config, overrides):
+        try:
+            params = params_from_dict(values, params)
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from error
+        asked |= dict.fromkeys(_keys(values), where)
+    if trained is not None:
+        params = _on_a_trained_model(params, trained, asked, origin)
+    try:
+        check_params(params)
+    except ValueError as error:
+        where = asked.get(str(error).split()[0])
+        raise InputError(f"{where}: {error}" if where else str(error)) from error
+    return params
+
+
+def _on_a_trained_model(params: Params, trained: Params, asked: Mapping[str, str], origin: str) -> Params:
+    run, model = flat_params(params), flat_params(trained)
+    fixed = [key for key in run if not key.startswith(_OF_THE_RUN)]
+    for key in fixed:
+        if key in asked and run[key] != model[key]:
+            raise InputError(
+                f"{asked[key]}: {key} is {run[key]}, but {origin} was trained with {model[key]}; "
+                "leave it out, or train a new model in another train.log_dir"
+            )
+    return params_from_dict({key: model[key] for key in fixed}, params)
+
+
+def _sources(config: str | Path | None, overrides: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """(name, values), the later ones over the earlier ones."""
+    sources = [] if config is None else [(str(config), _read_yaml(Path(config)))]
+    types = parameter_types()
     for argument in overrides:
         key, separator, text = argument.partition("=")
         if not separator or not key:
             raise InputError(f"{argument!r} is not of the form key=value, such as train.batch_size=8")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{argument!r}: the value cannot be read") from error
-        params = _apply({key: value}, params, "command line")
-    return params
+        sources.append(("command line", {key: text if types.get(key) is str else _value(argument, text)}))
+    return sources
 
 
-def _apply(values: dict, params: Params, where: str) -> Params:
+def _keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of the values, which are known to be parameters."""
+    keys = []
+    for key, value in values.items():
+        keys += _keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
+    return keys
+
+
+def _value(argument: str, text: str) -> Any:
     try:
-        return params_from_dict(values, params)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        return yaml.load(text, _Loader)
+    except Exception as error:  # PyYAML raises whatever its constructors do
+        raise InputError(f"{argument!r}: the value cannot be read; give a number, true, false or [a, list]") from error
 
 
-def _read_yaml(path: Path) -> dict:
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such configuration; those that ship are in configs/") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give a YAML file") from error
-    except yaml.YAMLError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise InputError(f"{path} cannot be read ({reason}); give a YAML file") from error
+    try:
+        content = yaml.load(text, _Loader)
+    except Exception as error:  # PyYAML raises whatever its constructors do
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line} is not valid YAML; correct it") from error
+        raise InputError(f"{path}{line}: not valid YAML; correct it") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

@@ -1,4 +1,4 @@
-"""A run's files: the checkpoint that inference reads, and the state that an exact resume needs."""
+"""A run's files: the checkpoint that inference reads, the state that an exact resume needs, and its parameters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from data.atomic import replacing
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.errors import InputError
+from model.params_dict import params_to_dict
+from params import Params
 
 
 @dataclass
@@ -19,6 +24,9 @@ class TrainingState:
     batch: int  # batches done in the epoch
     payload: dict[str, Any]  # model.checkpoint.pack
     optimizer: dict[str, Any]
+
+
+_TYPES = {"step": int, "epoch": int, "batch": int, "payload": dict, "optimizer": dict}
 
 
 def state_path(log_dir: Path) -> Path:
@@ -34,27 +42,33 @@ def save(log_dir: Path, state: TrainingState) -> None:
 
     Raises InputError if the place cannot be written to.
     """
-    log_dir.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(
-        state_path(log_dir),
-        {
-            "step": state.step,
-            "epoch": state.epoch,
-            "batch": state.batch,
-            "payload": state.payload,
-            "optimizer": state.optimizer,
-        },
-    )
+    write_checkpoint(state_path(log_dir), {name: getattr(state, name) for name in _TYPES})
     write_checkpoint(checkpoint_path(log_dir), state.payload)
 
 
 def load(log_dir: Path) -> TrainingState | None:
-    """The state to resume from, or None. Raises InputError for a damaged one."""
+    """The state to resume from, or None; half-written files of a killed run are removed.
+
+    Raises InputError for a damaged state.
+    """
+    for leftover in log_dir.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
     path = state_path(log_dir)
     if not path.exists():
         return None
-    values = read_checkpoint(path)
+    values = read_checkpoint(path, "training state")
+    unfit = [name for name, kind in _TYPES.items() if not isinstance(values.get(name), kind)]
+    if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
+        missing = unfit[0] if unfit else "weights"
+        raise InputError(f"{path} lacks {missing!r}: it is no training state; use another train.log_dir")
+    return TrainingState(**{name: values[name] for name in _TYPES})
+
+
+def write_params(log_dir: Path, params: Params) -> None:
+    """Write `params.yaml`, which `--config` reads back. Raises InputError if the place cannot be written to."""
+    path = log_dir / "params.yaml"
     try:
-        return TrainingState(**{key: values[key] for key in ("step", "epoch", "batch", "payload", "optimizer")})
-    except KeyError as error:
-        raise InputError(f"{path} lacks {error.args[0]!r}: no training state; use another train.log_dir") from error
+        with replacing(path) as temporary:
+            temporary.write_text(yaml.safe_dump(params_to_dict(params), sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another train.log_dir") from error

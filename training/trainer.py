@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from data.batching import Batch, LengthBuckets, collate
 from data.dataset import UtteranceDataset
+from data.errors import InputError
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS, CondLosses
 from params import Params
@@ -19,10 +21,12 @@ from training.board import Board
 from training.corpus import endless_batches
 from training.ema import ParameterAverage
 from training.learning_rate import learning_rate
+from training.run_log import RunLog
 from training.saving import TrainingState, save
 from training.sensitivity import style_sensitivity
 from training.style_batch import drawn_types, style_of_batch
 
+MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
 _LOSSES = ("prior", "duration", "voicing", "diffusion")
@@ -42,68 +46,83 @@ class Trainer:
         validation: UtteranceDataset,
         names: dict[str, list[str]],
         board: Board,
+        log: RunLog,
         device: torch.device,
         listen: Callable[[CondGradTTS, Board, int], None] | None = None,
     ) -> None:
-        """names: speakers, emotions and symbols, for the checkpoint. listen: puts samples on the board."""
+        """params: of the run, with the model's architecture; they are what the checkpoint will hold.
+
+        names: speakers, emotions and symbols, for the checkpoint. listen: puts samples on the board.
+        """
         self.model = model.to(device)
         self.params = params
         self.dataset = dataset
         self.validation = validation
         self.names = names
         self.board = board
+        self.log = log
         self.device = device
         self.listen = listen
         self.log_dir = Path(params.train.log_dir)
         self.optimizer = torch.optim.AdamW(_parameter_groups(model, params.train.weight_decay), betas=(0.9, 0.99))
         self.ema = ParameterAverage(model, params.train.ema_decay)
         self.step = self.epoch = self.batch = 0
-        self._stop = False
+        self.skipped = 0  # steps in a row without a finite gradient
+        self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model."""
-        self.model.load_state_dict(state.payload["weights"])
-        self.ema.load(state.payload["ema"])
-        self.optimizer.load_state_dict(state.optimizer)
+        """Go on from a saved state of the same model. Raises ValueError if it is another's."""
+        try:
+            self.model.load_state_dict(state.payload["weights"])
+            self.ema.load(state.payload["ema"])
+            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
+            self.optimizer.load_state_dict(state.optimizer)
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"the state is another model's ({' '.join(str(error).split())[:120]})") from error
+        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
+            group["weight_decay"] = decay  # the run's, not the state's
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
 
-    def stop(self) -> None:
-        """Ask the loop to save and end after the step it is in."""
-        self._stop = True
+    def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train to the last step, or until asked to stop; True if the last step was reached. The end is always saved.
 
-    def run(self) -> bool:
-        """Train to the last step, or until `stop`; True if the last step was reached. The end is always saved."""
+        Raises InputError if the training cannot go on, or cannot be saved.
+        """
         train = self.params.train
         batches = endless_batches(self.dataset, self.params, self.epoch, self.batch)
+        began, first = time.perf_counter(), self.step
         with tqdm(total=train.steps, initial=self.step, unit="step", desc="train", smoothing=0.05) as bar:
-            while self.step < train.steps and not self._stop:
+            while self.step < train.steps and not asked_to_stop():
                 self.epoch, self.batch, batch = next(batches)
-                began = time.perf_counter()
                 losses, gradient_norm = self._step(batch.to(self.device))
                 self.step += 1
                 bar.update()
                 if self.step % train.log_every == 0:
-                    values = {name: float(getattr(losses, name).detach()) for name in _LOSSES}
+                    values = _values(losses)
                     bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
                     self.board.scalars("train", values, self.step)
-                    seconds = time.perf_counter() - began
                     extra = {
                         "gradient_norm": gradient_norm,
-                        "learning_rate": learning_rate(self.step, train),
-                        "utterances_per_second": len(batch.ids) / seconds,
+                        "learning_rate": self.optimizer.param_groups[0]["lr"],
+                        "steps_per_second": (self.step - first) / (time.perf_counter() - began),
                     }
                     self.board.scalars("optimisation", extra, self.step)
                 if self.step % train.valid_every == 0:
-                    bar.write(self._validate())
+                    trained = time.perf_counter() - began
+                    line = self._validate(asked_to_stop)
+                    seconds = time.perf_counter() - began - trained
+                    self.log.line(f"{line}  seconds {trained:.0f} + {seconds:.0f}")
                 if self.step % train.save_every == 0:
                     self.save()
-        self.save()
+        if self._saved_step != self.step:
+            self.save()
         return self.step >= train.steps
 
     def save(self) -> None:
         """Write the run's files."""
-        payload = pack(self.model, step=self.step, ema=self.ema.values, **self.names)
+        payload = pack(self.model, params=self.params, step=self.step, ema=self.ema.values, **self.names)
         save(self.log_dir, TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict()))
+        self._saved_step = self.step
 
     def _step(self, batch: Batch) -> tuple[CondLosses, float]:
         train = self.params.train
@@ -115,14 +134,26 @@ class Trainer:
         losses = self._losses(batch, drawn_types(self.params.style, batch, generator), generator)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
-        self.optimizer.step()
-        self.ema.update(self.model, self.step + 1)
-        return losses, float(norm)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm))
+        if math.isfinite(norm):
+            self.skipped = 0
+            self.optimizer.step()
+            self.ema.update(self.model, self.step + 1)
+        else:
+            self._skip()
+        return losses, norm
 
-    def _losses(
-        self, batch: Batch, known: dict[str, torch.Tensor] | None, generator: torch.Generator
-    ) -> CondLosses:
+    def _skip(self) -> None:
+        """Leave a step out whose gradient is not finite. Raises InputError after too many."""
+        self.skipped += 1
+        self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
+        if self.skipped >= MOST_SKIPPED:
+            raise InputError(
+                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; go on from the "
+                "last saved step with a lower train.learning_rate, or with train.precision=fp32"
+            )
+
+    def _losses(self, batch: Batch, known: dict[str, torch.Tensor] | None, generator: torch.Generator) -> CondLosses:
         train = self.params.train
         return self.model.losses(
             batch.ids,
@@ -132,40 +163,42 @@ class Trainer:
             style_of_batch(self.model, batch, known),
             token_spans=batch.token_spans,
             crop_frames=train.crop_frames,
-            train_decoder=self.step >= train.encoder_steps,
+            train_decoder=self._decoder_learns,
             autocast=torch.bfloat16 if train.precision == "bf16" else None,
             generator=generator,
         )
 
+    @property
+    def _decoder_learns(self) -> bool:
+        return self.step >= self.params.train.encoder_steps
+
     @torch.no_grad()
-    def _validate(self) -> str:
+    def _validate(self, asked_to_stop: Callable[[], bool]) -> str:
         """Losses, gates and sensitivity of the averaged weights; a line to print."""
         raw = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self._set_parameters(self.ema.values)
         self.model.eval()
         try:
             generator = torch.Generator().manual_seed(self.params.train.seed)
-            sums = dict.fromkeys(_LOSSES, 0.0)
             batches = self._validation_batches()
-            for batch in batches:
-                losses = self._losses(batch, None, generator)
-                for name in _LOSSES:
-                    sums[name] += float(getattr(losses, name)) / len(batches)
-            self.board.scalars("validation", sums, self.step)
-            if self.step >= self.params.train.encoder_steps:
+            found = [_values(self._losses(batch, None, generator)) for batch in batches]
+            means = {name: sum(values[name] for values in found) / len(found) for name in found[0]}
+            self.board.scalars("validation", means, self.step)
+            if self._decoder_learns and not asked_to_stop():
                 self._inspect_style()
-            if self.listen is not None:
+            if self.listen is not None and not asked_to_stop():
                 self.listen(self.model, self.board, self.step)
         finally:
             self._set_parameters(raw)
-        shown = "  ".join(f"{name} {value:.3f}" for name, value in sums.items())
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         return f"step {self.step}  validation: {shown}"
 
     def _inspect_style(self) -> None:
         sites = self.model.decoder.estimator.attention_sites()
         self.board.scalars("gate", {name: float(site.gate) for name, (_, site) in sites.items()}, self.step)
-        batch = collate([self.validation[i] for i in range(min(_SENSITIVITY_ITEMS, len(self.validation)))])
-        batch = batch.to(self.device)
+        count = min(_SENSITIVITY_ITEMS, len(self.validation))
+        spread = [i * len(self.validation) // count for i in range(count)]  # over the speakers, if they are in order
+        batch = collate([self.validation[i] for i in spread]).to(self.device)
         changes = style_sensitivity(self.model, batch, self.params.train.crop_frames, self.params.train.seed)
         self.board.scalars("style_swap", changes, self.step)
 
@@ -177,6 +210,12 @@ class Trainer:
     def _set_parameters(self, values: dict[str, torch.Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
             parameter.data.copy_(values[name])
+
+
+def _values(losses: CondLosses) -> dict[str, float]:
+    """Losses by name; no diffusion loss, which is 0, before the decoder learns."""
+    values = {name: float(getattr(losses, name).detach()) for name in _LOSSES}
+    return values if values["diffusion"] else {name: values[name] for name in _LOSSES if name != "diffusion"}
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:

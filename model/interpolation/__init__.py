@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from model.interpolation.run import Interpolated, interpolate_frequency, interpolate_linear, interpolate_temporal
+from model.interpolation.interpolated import Interpolated
+from model.interpolation.official import interpolate_official
+from model.interpolation.run import interpolate_frequency, interpolate_linear, interpolate_temporal
 from model.interpolation.settings import Frequency, Linear, Temporal
 
 __all__ = [
@@ -12,5 +14,6 @@ __all__ = [
     "Temporal",
     "interpolate_frequency",
     "interpolate_linear",
+    "interpolate_official",
     "interpolate_temporal",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS, Frames
 from model.estimators.cross_unet import CrossUNetCondition
-from model.style import Style
+from model.style import TYPES, Style
 from model.style_attention import AttentionBlend
 from model.style_pictures import FrameContours
 
@@ -32,62 +32,52 @@ def blend_styles(
 ) -> Blended:
     """Blend what the decoder reads.
 
-    weight: for each type, a's share of the cells, (1, n_mels, T); types left out are b's.
-    A field that is the same in all rows of every frame blends contours (one pitch in between, one comb); one that
-    differs between rows blends the two pictures.
+    weight: for each type, a's share of the cells, (1, n_mels, T); types left out are b's. A model of bundled style has
+    one attention, which takes the pitch's field.
+    A pitch field that is the same in all rows of every frame blends contours (one pitch in between, one comb), if both
+    are known; any other blends the two pictures. So does energy, whose picture is the same in all rows.
     """
     estimator = model.decoder.estimator
     a, b = (
         estimator.prepare(frames.mu, frames.mask, style, frames.position, frames.content)
         for style in (style_a, style_b)
     )
+    zeros = torch.zeros_like(frames.mu)
+    fields = {name: weight.get(name, zeros) for name in TYPES}
+    pictures = b.pictures.clone()  # (1, 3 + content, n_mels, T): mu, source, energy, content
+    for index, name in ((1, "pitch"), (2, "energy")):
+        pictures[:, index] = fields[name] * a.pictures[:, index] + (1 - fields[name]) * b.pictures[:, index]
     contours_a, contours_b = (
         estimator.pictures.contours(style, frames.mu, frames.position) for style in (style_a, style_b)
     )
-    zeros = frames.mu.new_zeros(1, *frames.mu.shape[1:])
-    pitch, energy = (weight.get(name, zeros) for name in ("pitch", "energy"))
-    drawn = []
-    for index, field in enumerate((pitch, energy)):
-        if torch.equal(field, field[:, :1].expand_as(field)):
-            contours = blend_contours(contours_a, contours_b, pitch[:, 0], energy[:, 0])
-            drawn.append(estimator.pictures.draw(contours)[:, index])
-        else:
-            own, other = (estimator.pictures.draw(c)[:, index] for c in (contours_a, contours_b))
-            drawn.append(field * own + (1 - field) * other)
-    pictures = a.pictures.clone()
-    pictures[:, 1:3] = torch.stack(drawn, 1) * frames.mask[:, None]
-    return Blended(replace(a, pictures=pictures), AttentionBlend(b, weight, keep_mass))
+    share = fields["pitch"][:, 0]  # (1, T)
+    both_known = bool((contours_a.pitch_known & contours_b.pitch_known).all())
+    if both_known and torch.equal(fields["pitch"], share[:, None].expand_as(fields["pitch"])):
+        drawn = estimator.pictures.draw(blend_pitch(contours_a, contours_b, share))
+        pictures[:, 1] = drawn[:, 0] * frames.mask
+    if model.params.style.kind == "bundled":
+        fields = {"bundled": fields["pitch"]}
+    return Blended(replace(a, pictures=pictures), AttentionBlend(b, fields, keep_mass))
 
 
-def blend_contours(a: FrameContours, b: FrameContours, pitch: Tensor, energy: Tensor) -> FrameContours:
-    """Contours in between, frame by frame: F0 as sum w v log F0 / sum w v, v voicing; energy and voicing linearly.
+def blend_pitch(a: FrameContours, b: FrameContours, share: Tensor) -> FrameContours:
+    """A pitch in between, frame by frame: log F0 is sum w v log F0 / sum w v, v voicing, and voicing sum w v.
 
-    pitch, energy: a's shares, (1 or B, T). A side that is unknown leaves the other as it is.
+    share: a's (1 or B, T). The rest is a's.
     """
-    pitch = _known_share(pitch, a.pitch_known, b.pitch_known)
-    energy = _known_share(energy, a.energy_known, b.energy_known)
-    voiced_a, voiced_b = pitch * a.voicing, (1 - pitch) * b.voicing
+    voiced_a, voiced_b = share * a.voicing, (1 - share) * b.voicing
     voicing = voiced_a + voiced_b
-    return FrameContours(
-        log_f0=(voiced_a * a.log_f0 + voiced_b * b.log_f0) / voicing.clamp(min=1e-4),
-        voicing=voicing,
-        energy=energy * a.energy + (1 - energy) * b.energy,
-        pitch_known=a.pitch_known | b.pitch_known,
-        energy_known=a.energy_known | b.energy_known,
-    )
+    # Where nothing is voiced the picture is empty, whatever the F0.
+    log_f0 = (voiced_a * a.log_f0 + voiced_b * b.log_f0) / voicing.clamp(min=torch.finfo(voicing.dtype).tiny)
+    return replace(a, log_f0=log_f0, voicing=voicing)
 
 
-def blend_frames(model: CondGradTTS, a: Frames, b: Frames, by_frame: Tensor) -> Frames:
+def blend_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
     """Two texts' frames over the same durations, with a's share (T,) of each frame: mu, content and voicing."""
     weight = by_frame.to(a.mu)[None, None]  # (1, 1, T)
     return replace(
         a,
         mu=weight * a.mu + (1 - weight) * b.mu,
-        content=weight * a.content + (1 - weight) * b.content,
+        content=weight[:, None] * a.content + (1 - weight[:, None]) * b.content,
         voicing=weight[:, 0] * a.voicing + (1 - weight[:, 0]) * b.voicing,
     )
-
-
-def _known_share(share: Tensor, known_a: Tensor, known_b: Tensor) -> Tensor:
-    share = torch.where(known_a[:, None], share, torch.zeros_like(share))
-    return torch.where(known_b[:, None] | ~known_a[:, None], share, torch.ones_like(share))

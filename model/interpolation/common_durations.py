@@ -11,14 +11,21 @@ from model.lengths import duration_path, padded_length, sequence_mask
 from model.style import StyleSource
 
 
+@torch.no_grad()
 def encode_both(
     model: CondGradTTS, ids: Tensor, lengths: Tensor, style_a: StyleSource, style_b: StyleSource
 ) -> tuple[CondTextEncoding, CondTextEncoding]:
-    """ids (1, S), lengths (1,) -> the text's tokens under each style's speaker and emotion."""
+    """ids (1, S), lengths (1,) -> the text's tokens under each style's speaker and emotion.
+
+    Raises ValueError unless there is one text.
+    """
+    if len(ids) != 1:
+        raise ValueError(f"two styles are interpolated one text at a time, not {len(ids)}")
     a, b = (model.encoder(ids, lengths, style.speaker, style.emotion) for style in (style_a, style_b))
     return a, b
 
 
+@torch.no_grad()
 def spread_both(
     model: CondGradTTS, a: CondTextEncoding, b: CondTextEncoding, share: Tensor, length_scale: float
 ) -> tuple[Frames, Frames]:
@@ -35,6 +42,5 @@ def spread_both(
     size = padded_length(int(lengths.max()), model.decoder.estimator.length_multiple)
     mask = sequence_mask(lengths, size, a.mu.dtype)
     path = duration_path(durations.to(a.mu.dtype), a.mask, mask)
-    with torch.no_grad():
-        frames_a, frames_b = (model.spread_durations(text, durations, lengths, path, mask) for text in (a, b))
+    frames_a, frames_b = (model.spread_durations(text, durations, lengths, path, mask) for text in (a, b))
     return frames_a, frames_b

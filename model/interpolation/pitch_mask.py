@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import librosa
 import numpy as np
 import torch
@@ -11,34 +13,38 @@ from model.source_picture import hann_response
 from params import Audio
 
 _SPEECH_FORMANTS = 4
+_MAIN_LOBE = 2.0  # of the Hann window, bins of its DFT to each side
 
 
 class PitchMask:
     """Soft masks (n_mels, T) in [0, 1] of F0, of its resolved harmonics, or of F0 and formants.
 
     A component at nu Hz lights a mel row by the row's filter over the analysis window's main lobe about nu, relative to
-    the best that row can have. Unvoiced frames are empty.
+    what the row shows of a component at its own centre. Unvoiced frames are empty.
     """
 
     def __init__(self, audio: Audio) -> None:
         self._filters = librosa.filters.mel(
             sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
-        )
-        self._hz = np.arange(audio.n_fft // 2 + 1) * audio.sample_rate / audio.n_fft
-        self._bins_per_hz = audio.win_length / audio.sample_rate
+        )  # (n_mels, n_fft / 2 + 1)
+        self._bin_hz = audio.sample_rate / audio.n_fft
+        self._window_bin_hz = audio.sample_rate / audio.win_length
         centres = librosa.mel_frequencies(audio.n_mels + 2, fmin=audio.fmin, fmax=audio.fmax)
         self._row_hz = centres[1:-1]  # (n_mels,)
         self._row_spacing = (centres[2:] - centres[:-2]) / 2  # (n_mels,) Hz from row to row
-        # What a row shows of a component at its own centre: 1 in the mask.
-        self._best = np.array([self._response(hz)[row] for row, hz in enumerate(self._row_hz)])
+        self._best = np.diagonal(self._response(self._row_hz))  # (n_mels,): 1 in the mask
 
     def f0(self, f0: np.ndarray) -> Tensor:
         """f0 (T,) Hz, 0 where unvoiced."""
-        return self._columns(f0, lambda hz: self._component(hz))
+        return self._components(f0, np.ones(len(f0), int))
 
     def harmonics(self, f0: np.ndarray) -> Tensor:
-        """Every harmonic up to where two of them fall on neighbouring rows."""
-        return self._columns(f0, self._resolved)
+        """F0 and every harmonic up to where rows are more than half of F0 apart: above, they cannot be told apart."""
+        spacing = np.maximum.accumulate(self._row_spacing)  # equal below 1 kHz, but for rounding
+        last = np.searchsorted(spacing, f0 / 2, side="right") - 1  # (T,) the highest row that resolves them
+        highest = np.where(last >= 0, self._row_hz[last], 0.0)
+        counts = np.floor(np.divide(highest, f0, out=np.zeros(len(f0)), where=f0 > 0)).astype(int)
+        return self._components(f0, np.maximum(counts, 1))
 
     def f0_and_formants(self, f0: np.ndarray, frequency: np.ndarray, bandwidth: np.ndarray) -> Tensor:
         """f0 (T,); formants' frequency and bandwidth (4, T) in Hz, 0 where unknown."""
@@ -52,24 +58,25 @@ class PitchMask:
             mask = torch.maximum(mask, torch.from_numpy(np.where(known, 2.0 ** -(distance**2), 0.0)).float())
         return mask
 
-    def _columns(self, f0: np.ndarray, column) -> Tensor:
-        mask = np.zeros((len(self._row_hz), len(f0)), np.float32)
-        for frame in np.flatnonzero(f0 > 0):
-            mask[:, frame] = column(float(f0[frame]))
-        return torch.from_numpy(mask)
+    def _components(self, f0: np.ndarray, counts: np.ndarray) -> Tensor:
+        """The first `counts` (T,) harmonics of every voiced frame -> (n_mels, T)."""
+        counts = np.where(f0 > 0, counts, 0)
+        mask = np.zeros((len(f0), len(self._row_hz)), np.float32)
+        for k in range(1, counts.max(initial=0) + 1):
+            frames = np.flatnonzero(counts >= k)
+            shown = self._response(k * f0[frames]) / self._best  # (frames, n_mels)
+            mask[frames] = np.maximum(mask[frames], np.clip(shown, 0, 1))
+        return torch.from_numpy(mask.T.copy())
 
-    def _resolved(self, f0: float) -> np.ndarray:
-        count = max(int(self._row_hz[self._row_spacing <= f0 / 2].max(initial=0.0) / f0), 1)
-        return np.max([self._component(k * f0) for k in range(1, count + 1)], axis=0)
-
-    def _component(self, hz: float) -> np.ndarray:
-        return np.clip(self._response(hz) / self._best, 0, 1)
-
-    def _response(self, hz: float) -> np.ndarray:
-        """(n_mels,) amplitude of a component at hz through window and filters."""
-        offsets = (self._hz - hz) * self._bins_per_hz
-        main_lobe = np.abs(offsets) <= 2
-        return self._filters @ (hann_response(offsets) * main_lobe)
+    def _response(self, hz: np.ndarray) -> np.ndarray:
+        """(N,) Hz -> (N, n_mels) amplitude of a component there through window and filters."""
+        reach = math.ceil(_MAIN_LOBE * self._window_bin_hz / self._bin_hz)
+        nearest = np.rint(hz / self._bin_hz).astype(int)[:, None] + np.arange(-reach, reach + 1)  # (N, bins)
+        offsets = (nearest * self._bin_hz - hz[:, None]) / self._window_bin_hz
+        inside = (np.abs(offsets) <= _MAIN_LOBE) & (nearest >= 0) & (nearest < self._filters.shape[1])
+        heights = np.where(inside, hann_response(offsets), 0.0)
+        filters = self._filters.T[np.clip(nearest, 0, self._filters.shape[1] - 1)]  # (N, bins, n_mels)
+        return np.einsum("nb,nbm->nm", heights, filters)
 
 
 def union(mask_a: Tensor, mask_b: Tensor) -> Tensor:

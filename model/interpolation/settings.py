@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from params import Interpolation as Defaults
@@ -35,8 +36,8 @@ class Linear:
 class Temporal:
     """a before the crossing, b after it.
 
-    cross: place of the crossing as a share of the text's tokens; cross_word: index of the first word of b instead.
-    cross_width: of the transition, as a share of the tokens; 0 is a step.
+    cross: place of the crossing as a share of the text's tokens; cross_word: index of the first word of b instead,
+    which the caller turns into `cross`. cross_width: of the transition, as a share of the tokens; 0 is a step.
     """
 
     cross: float = _DEFAULTS.cross
@@ -46,8 +47,8 @@ class Temporal:
     def __post_init__(self) -> None:
         _share("cross", self.cross)
         _share("cross_width", self.cross_width)
-        if self.cross_word is not None and self.cross_word < 0:
-            raise ValueError(f"cross_word must be 0 or more, not {self.cross_word}")
+        if self.cross_word is not None and not (_whole(self.cross_word) and self.cross_word >= 0):
+            raise ValueError(f"cross_word must be a whole number, 0 or more, not {self.cross_word}")
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,16 @@ class Frequency:
         _choice("loss", self.loss, LOSSES)
         if not 0 <= self.tal2 <= self.tal1 <= 1:
             raise ValueError(f"tal1 and tal2 need 0 <= tal2 <= tal1 <= 1, not {self.tal1} and {self.tal2}")
-        if self.gamma < 0:
-            raise ValueError(f"gamma must be 0 or more, not {self.gamma}")
-        if not 0 <= self.epoch <= 100:
-            raise ValueError(f"epoch must be between 0 and 100, not {self.epoch}")
-        if not self.rate > 0:
-            raise ValueError(f"rate must be positive, not {self.rate}")
+        if not 0 <= self.gamma < math.inf:
+            raise ValueError(f"gamma must be a number, 0 or more, not {self.gamma}")
+        if not (_whole(self.epoch) and 0 <= self.epoch <= 100):
+            raise ValueError(f"epoch must be a whole number from 0 to 100, not {self.epoch}")
+        if not 0 < self.rate < math.inf:
+            raise ValueError(f"rate must be a positive number, not {self.rate}")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _share(name: str, value: float) -> None:

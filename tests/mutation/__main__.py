@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import gc
 import importlib
 import random
 import sys
@@ -20,7 +21,7 @@ from tests.mutation.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the tests import from elsewhere, so that no forked process needs to.
-PRELOADED = ("numpy", "torch", "pytest", "hypothesis.extra.numpy", "hypothesis.strategies", "multiprocessing.pool")
+PRELOADED = ("numpy", "torch", "pytest", "hypothesis.extra.numpy", "hypothesis.strategies", "numpy.random")
 _SLACK = 60.0  # seconds, for a machine that is busy
 
 
@@ -37,6 +38,7 @@ def main() -> int:
 
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # garbage collection in the forked processes need not go through all that
     noticed = _check(mutants, arguments.jobs)
     survivors = [mutant for mutant in mutants if not noticed[mutant] and mutant.key not in equivalents]
     wrong = [mutant for mutant in mutants if noticed[mutant] and mutant.key in equivalents]

@@ -97,6 +97,7 @@ def _run(root: Path, mutant: Mutant | None, tests: Sequence[str], workspace: Pat
     for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
         del sys.modules[name]
     os.chdir(root)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # other packages' plugins have no part in this
     sys.path.insert(0, str(root))
     settings.register_profile("mutation", _SETTINGS)
     settings.load_profile("mutation")

@@ -34,7 +34,7 @@ TARGETS = [
         "CellNorm.forward", "ResidualBlock.forward", "LinearAttention.forward", "Downsample.forward",
         "Upsample.forward", "masked",
     )),
-    Target("model/local_window.py", ("tests/test_local_window.py",)),
+    Target("model/local_window.py", ("tests/test_style_attention.py",)),
     Target("model/contour.py", ("tests/test_contour.py",)),
     # blend
     Target("model/style_attention.py", ("tests/test_style_attention.py",), (

@@ -1,0 +1,101 @@
+"""Measure what inference.py wrote.
+
+    python evaluate.py out/demo
+    python evaluate.py out/new --baseline out/old --references corpora/mine/valid.txt --asr base
+    python evaluate.py --checkpoint checkpts/default.pt --texts resources/filelists/synthesis.txt --out out/evaluation
+
+Prints a table and writes evaluation.json, evaluation.csv (means), sentences.csv and report.html, a page with players
+and pictures. docs/evaluation.md says what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from data.errors import InputError, reports_input_errors
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for every other mistake."""
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders that inference.py wrote")
+    parser.add_argument("--checkpoint", help="speak --texts with it first, into --out, and measure that")
+    parser.add_argument("--texts", help="a file of texts, for --checkpoint")
+    parser.add_argument("--asr", choices=("tiny", "base", "none"), default="tiny", help="recogniser of the word errors")
+    parser.add_argument("--references", type=Path, help="recordings of the voices or texts: a filelist, or a folder")
+    parser.add_argument("--genders", type=Path, help="lines of `speaker|f` or `speaker|m`, of the references")
+    parser.add_argument("--baseline", type=Path, metavar="RUN", help="a run to compare with, sentence by sentence")
+    how = "how contours go from one clip to another; auto: phones where known, else dtw"
+    parser.add_argument("--carry", choices=("auto", "phones", "linear", "dtw"), default="auto", help=how)
+    parser.add_argument("-o", "--out", type=Path, help="default: the first run's folder")
+    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
+    parser.add_argument(
+        "--sentences", type=int, default=100, help="most with players in the page; default: %(default)s"
+    )
+    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    return parser
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int | None:
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser().parse_args(argv)
+    if (args.checkpoint is None) != (args.texts is None):
+        raise InputError("--checkpoint and --texts go together; give both, or run folders")
+    if not args.runs and args.checkpoint is None:
+        raise InputError("nothing to measure; give a folder that inference.py wrote, or --checkpoint and --texts")
+    if args.sentences < 0 or (args.threads is not None and args.threads < 1):
+        raise InputError("--sentences must be at least 0 and --threads at least 1")
+    runs = list(args.runs)
+    if args.checkpoint is not None:
+        from inference import main as speak
+
+        made = args.out or Path("out/evaluation")
+        threads = [] if args.threads is None else ["--threads", str(args.threads)]
+        code = speak(["-f", args.texts, "-c", args.checkpoint, "-o", str(made), *threads])
+        if code:
+            return code
+        runs.insert(0, made)
+    _measure(args, runs, shlex.join(["python", "evaluate.py", *argv]))
+    return 0
+
+
+def _measure(args: argparse.Namespace, runs: list[Path], command: str) -> None:
+    import torch
+
+    from evaluation.analyser import Analyser
+    from evaluation.gender import read_genders
+    from evaluation.references import read_references
+    from evaluation.session import evaluate, write_evaluation
+    from params import Audio
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    analyser = Analyser(args.cache, Audio(), args.asr, args.threads or 0)
+    evaluation = evaluate(
+        runs,
+        analyser,
+        references=read_references(args.references) if args.references else (),
+        genders=read_genders(args.genders) if args.genders else None,
+        baseline=args.baseline,
+        carry=args.carry,
+        command=command,
+        progress=True,
+    )
+    written = write_evaluation(evaluation, args.out or runs[0], analyser.audio_params, args.sentences, progress=True)
+    print(evaluation.markdown())
+    print("\n" + "\n".join(str(path) for path in written))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,80 @@
+"""Recordings to compare with: of the same texts, and of the voices."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import InputError
+from data.filelist import DEFAULT_SPEAKER, read_filelist
+from evaluation.transcript_words import transcript_words
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True)
+class Reference:
+    wav: Path
+    text: str | None
+    speaker: str | None  # None where it is not known
+    emotion: str | None
+
+
+def read_references(path: str | os.PathLike) -> list[Reference]:
+    """A filelist; or a folder, whose recordings are known by their stem, their subfolder's name being the speaker.
+
+    Raises:
+        InputError: it is neither, or holds no recording.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = [
+            Reference(wav, None, wav.parent.name if wav.parent != path else None, None)
+            for wav in sorted(path.rglob("*"))
+            if wav.suffix.lower() in EXTENSIONS
+        ]
+    else:
+        found = [
+            Reference(Path(u.wav), u.text, None if u.speaker == DEFAULT_SPEAKER else u.speaker, u.emotion)
+            for u in read_filelist(path)
+        ]
+    if not found:
+        raise InputError(f"{path} holds no recording; give a filelist or a folder of audio files")
+    return found
+
+
+class ReferenceTexts:
+    """Finds the recording of a text."""
+
+    def __init__(self, references: Iterable[Reference]) -> None:
+        self._by_text: dict[tuple[str, ...], list[Reference]] = defaultdict(list)
+        self._by_stem: dict[str, list[Reference]] = defaultdict(list)
+        for reference in references:
+            if reference.text is None:
+                self._by_stem[reference.wav.stem].append(reference)
+            else:
+                self._by_text[tuple(transcript_words(reference.text))].append(reference)
+
+    def find(self, text: str, stem: str, speaker: str | None, emotion: str | None) -> Reference | None:
+        """By the words of the text, or by the file's stem; of another speaker than `speaker` never, of the same
+        emotion rather than of another."""
+        candidates = [*self._by_text.get(tuple(transcript_words(text)), ()), *self._by_stem.get(stem, ())]
+        candidates = [c for c in candidates if speaker is None or c.speaker in (None, speaker)]
+        return max(candidates, key=lambda c: (c.speaker == speaker, c.emotion == emotion), default=None)
+
+
+def spread_by_speaker(references: Sequence[Reference], most: int, seed: int = 0) -> dict[str, list[Reference]]:
+    """At most that many recordings of each known speaker, drawn evenly."""
+    by_speaker: dict[str, list[Reference]] = defaultdict(list)
+    for reference in references:
+        if reference.speaker is not None:
+            by_speaker[reference.speaker].append(reference)
+    generator = np.random.default_rng(seed)
+    return {
+        speaker: [own[i] for i in sorted(generator.permutation(len(own))[:most])] for speaker, own in by_speaker.items()
+    }

@@ -1,0 +1,47 @@
+"""Audio to be measured, known by its content."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from data.audio import read_audio
+from data.errors import InputError
+
+MODEL_RATE = 16000  # Hz, what the recogniser, the speaker encoder and the MOS predictor hear
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """audio: (samples,) float32 in [-1, 1] at `sample_rate` Hz."""
+
+    audio: np.ndarray
+    sample_rate: int
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The same for the same samples, whatever file they come from."""
+        content = np.ascontiguousarray(self.audio, dtype=np.float32)
+        return hashlib.blake2b(b"%d:" % self.sample_rate + content.tobytes(), digest_size=16).hexdigest()
+
+    @functools.cached_property
+    def at_model_rate(self) -> np.ndarray:
+        """(samples,) float32 at 16 kHz."""
+        return soxr.resample(self.audio, self.sample_rate, MODEL_RATE, quality="HQ").astype(np.float32)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / self.sample_rate
+
+
+def read_sound(path: str | os.PathLike, sample_rate: int) -> Sound:
+    """Read and resample an audio file; InputError if it cannot be read or lasts less than 50 ms."""
+    sound = Sound(read_audio(path, sample_rate), sample_rate)
+    if sound.seconds < 0.05:
+        raise InputError(f"{path} lasts {sound.seconds * 1000:.0f} ms; there is nothing to measure in it")
+    return sound

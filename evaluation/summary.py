@@ -1,0 +1,134 @@
+"""What a run's numbers come to: means of systems, and systems against a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluation.columns import COLUMNS, Column
+from evaluation.measure import Measured, MeasuredRun
+from evaluation.statistics import Comparison, Mean, bootstrap_mean, compare
+
+NOT_MEASURED = {
+    "age": "not measured: no installed model deserves trust",
+    "mcd": "needs recordings of the texts: --references",
+    "speaker_cosine": "needs recordings of the speakers: --references",
+    "speaker_right": "needs recordings of the speakers: --references",
+    "gender_right": "needs recordings of the speakers, and their genders: --references, --genders",
+    "fine_vertical": "needs recordings of the speakers: --references",
+    "fine_horizontal": "needs recordings of the speakers: --references",
+    "rate_ratio": "needs recordings of the texts: --references",
+    "cosine_a": "needs a and b in the run",
+    "cosine_b": "needs a and b in the run",
+    "f0_movement": "needs a and b in the run",
+    "f0_correlation_b": "needs a and b in the run",
+}
+_TARGETED = "needs a contour to follow: a in the run, or --references with recordings of the texts"
+_FROM = {
+    "transcript": ("wer", "cer"),
+    "mos": ("mos",),
+    "embedding": ("speaker_cosine", "speaker_right", "gender_right", "cosine_a", "cosine_b"),
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """One variant of one run; groups: by speaker, by emotion."""
+
+    name: str
+    run: str
+    variant: str
+    overall: dict[str, Mean]  # by column key
+    speakers: dict[str, dict[str, Mean]]
+    emotions: dict[str, dict[str, Mean]]
+
+
+@dataclass(frozen=True)
+class SystemComparison:
+    """`system` against `baseline` on the sentences that both have; differences are system minus baseline."""
+
+    system: str
+    baseline: str
+    columns: dict[str, Comparison]
+
+
+def summarise(run: MeasuredRun) -> list[System]:
+    """A system for each variant of a run."""
+    return [_system(run, variant) for variant in run.run.variants]
+
+
+def system_name(run: str, variant: str) -> str:
+    return f"{run} {variant}" if variant else run
+
+
+def compare_runs(run: MeasuredRun, baseline: MeasuredRun) -> list[SystemComparison]:
+    """Each variant against the baseline's of the same name, else against its last main one (ab, or plain)."""
+    comparisons = []
+    for variant in run.run.variants:
+        other = variant if variant in baseline.run.variants else main_variant(baseline)
+        ours, theirs = _pairs(run.of_variant(variant), baseline.of_variant(other))
+        columns = {}
+        for column in COLUMNS:
+            weights = None if column.weight is None else _values(ours, column.weight)
+            comparison = compare(_values(ours, column.key), _values(theirs, column.key), weights)
+            if comparison is not None:
+                columns[column.key] = comparison
+        if columns:
+            names = system_name(run.run.name, variant), system_name(baseline.run.name, other)
+            comparisons.append(SystemComparison(*names, columns))
+    return comparisons
+
+
+def main_variant(run: MeasuredRun) -> str:
+    """The variant that a run is about."""
+    variants = run.run.variants
+    return "ab" if "ab" in variants else variants[0]
+
+
+def missing_reasons(systems: Sequence[System], unavailable: Mapping[str, str]) -> dict[str, str]:
+    """Why columns are empty in every system. unavailable: evaluation.analyser.Analyser.unavailable."""
+    empty = [column.key for column in COLUMNS if not any(column.key in system.overall for system in systems)]
+    reasons = {key: NOT_MEASURED.get(key, _TARGETED) for key in empty if key not in ("nfe", "rtf")}
+    reasons |= {key: "not in report.json" for key in empty if key in ("nfe", "rtf")}
+    for kind, reason in unavailable.items():
+        reasons |= {key: reason for key in _FROM[kind] if key in empty}
+    return reasons
+
+
+def _system(run: MeasuredRun, variant: str) -> System:
+    clips = run.of_variant(variant)
+    return System(
+        name=system_name(run.run.name, variant),
+        run=run.run.name,
+        variant=variant,
+        overall=_means(clips),
+        speakers=_groups(clips, lambda measured: measured.clip.speaker),
+        emotions=_groups(clips, lambda measured: measured.clip.emotion),
+    )
+
+
+def _groups(clips: Sequence[Measured], name_of) -> dict[str, dict[str, Mean]]:
+    names = sorted({name for measured in clips if (name := name_of(measured)) is not None})
+    return {name: _means([measured for measured in clips if name_of(measured) == name]) for name in names}
+
+
+def _means(clips: Sequence[Measured]) -> dict[str, Mean]:
+    means = {column.key: _mean(clips, column) for column in COLUMNS}
+    return {key: mean for key, mean in means.items() if mean.n}
+
+
+def _mean(clips: Sequence[Measured], column: Column) -> Mean:
+    weights = None if column.weight is None else [w if w == w else 0.0 for w in _values(clips, column.weight)]
+    return bootstrap_mean(_values(clips, column.key), weights)
+
+
+def _values(clips: Sequence[Measured], key: str) -> list[float]:
+    return [measured.values.get(key, math.nan) for measured in clips]
+
+
+def _pairs(first: Sequence[Measured], second: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
+    """Those of the same index and text."""
+    others = {(measured.clip.index, measured.clip.text): measured for measured in second}
+    both = [(m, others[key]) for m in first if (key := (m.clip.index, m.clip.text)) in others]
+    return [m for m, _ in both], [m for _, m in both]

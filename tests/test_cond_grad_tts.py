@@ -1,0 +1,516 @@
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, Frames, crop, draw_known_types
+from model.cond_text_encoder import CondTextEncoding, round_durations
+from model.style import TYPES, StyleSource
+from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model
+
+DOUBLE = torch.float64
+IDS = torch.tensor([[1, 2, 3, 4, 5, 6], [7, 8, 9, 0, 0, 0]])
+ID_LENGTHS = torch.tensor([6, 3])
+MEL_LENGTHS = torch.tensor([18, 9])
+
+
+def training_style(dtype: torch.dtype = DOUBLE) -> StyleSource:
+    return in_dtype(random_style(MEL_LENGTHS.tolist(), [24, 15]), dtype)
+
+
+def mels(dtype: torch.dtype = DOUBLE) -> Tensor:
+    """(2, n_mels, 18), with noise in the padding too."""
+    return torch.randn(2, N_MELS, 18, generator=seeded(3)).to(dtype)
+
+
+def losses(model: CondGradTTS, dtype: torch.dtype = DOUBLE, **options: object) -> CondLosses:
+    return model.losses(IDS, ID_LENGTHS, mels(dtype), MEL_LENGTHS, training_style(dtype), **options)
+
+
+@pytest.fixture
+def model() -> CondGradTTS:
+    return tiny_model(DOUBLE)
+
+
+# The text encoder
+
+
+def test_mu_sees_the_speaker_and_durations_the_emotion_too(model: CondGradTTS) -> None:
+    speaker, emotion = torch.tensor([0, 1]), torch.tensor([0, 1])
+    with torch.no_grad():
+        plain = model.encoder(IDS, ID_LENGTHS, speaker, emotion)
+        other_emotion = model.encoder(IDS, ID_LENGTHS, speaker, emotion + 1)
+        other_speaker = model.encoder(IDS, ID_LENGTHS, speaker + 1, emotion)
+    for name in ("mu", "content", "voicing"):
+        assert torch.equal(getattr(plain, name), getattr(other_emotion, name))
+        assert (getattr(plain, name) - getattr(other_speaker, name)).abs().max() > 0.01
+    assert (plain.log_durations - other_emotion.log_durations).abs().amax(1).min() > 1e-4
+    assert (plain.log_durations - other_speaker.log_durations).abs().amax(1).min() > 1e-4
+    assert not any(getattr(plain, name)[1, ..., 3:].any() for name in ("mu", "content", "voicing", "log_durations"))
+
+
+def test_a_text_in_a_padded_batch_is_the_text_alone(model: CondGradTTS) -> None:
+    label = torch.tensor([2, 1])
+    with torch.no_grad():
+        batch = model.encoder(IDS, ID_LENGTHS, label, label)
+        alone = model.encoder(IDS[1:, :3], ID_LENGTHS[1:], label[1:], label[1:])
+    for name in ("mu", "content", "voicing", "log_durations", "mask"):
+        torch.testing.assert_close(getattr(batch, name)[1:, ..., :3], getattr(alone, name), atol=1e-10, rtol=0)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(1e-4, 20), min_size=1, max_size=30), st.integers(0, 4))
+def test_rounded_durations_keep_every_running_sum(expected: list[float], padding: int) -> None:
+    durations = round_durations(torch.tensor([expected + [0.0] * padding]))
+    assert durations.dtype == torch.long and durations.min() >= 0
+    assert not durations[0, len(expected) :].any()
+    assert torch.equal(durations[:, : len(expected)], round_durations(torch.tensor([expected])))
+    exact, ends = torch.tensor(expected).double().cumsum(0), durations[0, : len(expected)].cumsum(0)
+    assert (ends - exact)[:-1].abs().le(0.5).all()
+    total = float(exact[-1])
+    assert int(ends[-1]) >= 1
+    assert abs(int(ends[-1]) - total) <= (0.5 if total >= 0.5 else 1.0)
+
+
+def test_a_text_of_no_length_gets_one_frame_on_its_last_token() -> None:
+    expected = torch.tensor([[0.1, 0.1, 0.1, 0.0, 0.0], [1.0, 1.2, 3.0, 0.9, 0.1]])
+    assert round_durations(expected).tolist() == [[0, 0, 1, 0, 0], [1, 1, 3, 1, 0]]
+
+
+# Losses
+
+
+def test_losses_are_finite_and_about_right(model: CondGradTTS) -> None:
+    found = losses(model, generator=seeded(0))
+    for value in (found.prior, found.duration, found.voicing, found.diffusion):
+        assert value.dim() == 0 and value.isfinite() and value > 0
+    torch.testing.assert_close(found.total, found.prior + found.duration + found.voicing + found.diffusion)
+    assert found.durations.sum(1).equal(MEL_LENGTHS) and not found.durations[1, 3:].any()
+    assert (found.durations[0] > 0).all() and (found.durations[1, :3] > 0).all()
+    without = losses(model, train_decoder=False)
+    assert without.diffusion == 0 and without.prior == found.prior
+
+
+def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
+    found = losses(model, train_decoder=False)
+    style = training_style()
+    with torch.no_grad():
+        text = model.encoder(IDS, ID_LENGTHS, style.speaker, style.emotion)
+    mel = (mels() - model.mel_mean) / model.mel_std
+    prior, duration, voicing, cells, tokens = 0.0, 0.0, 0.0, 0, 0
+    for i in range(2):
+        owner = torch.repeat_interleave(torch.arange(6), found.durations[i])  # (T,) the token of each frame
+        frames = slice(int(MEL_LENGTHS[i]))
+        prior += 0.5 * float((text.mu[i][:, owner] - mel[i, :, frames]).square().sum())
+        cells += N_MELS * len(owner)
+        for logit, voiced in zip(text.voicing[i, owner].tolist(), style.voicing[i, frames].tolist(), strict=True):
+            voicing += math.log1p(math.exp(-logit if voiced else logit))
+        for p, count in list(zip(text.log_durations[i].tolist(), found.durations[i].tolist(), strict=True))[
+            : int(ID_LENGTHS[i])
+        ]:
+            duration += math.exp(p) - count * p - count + count * math.log(count)
+            tokens += 1
+    assert found.prior.item() == pytest.approx(prior / cells)
+    assert found.voicing.item() == pytest.approx(voicing / 27)
+    assert found.duration.item() == pytest.approx(duration / tokens)
+
+
+def test_exact_durations_cost_nothing(model: CondGradTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = losses(model, train_decoder=False)
+    encode = model.encoder.forward
+
+    def scaled(factor: float) -> Callable[..., CondTextEncoding]:
+        logs = (plain.durations.clamp(min=1) * factor).double().log()
+
+        def forward(*arguments: Tensor) -> CondTextEncoding:
+            encoding = encode(*arguments)
+            return replace(encoding, log_durations=logs * encoding.mask.squeeze(1))
+
+        return forward
+
+    costs = []
+    for factor in (1.0, 1.1, 1 / 1.1):
+        monkeypatch.setattr(model.encoder, "forward", scaled(factor))
+        costs.append(float(losses(model, train_decoder=False).duration))
+    assert costs[0] == pytest.approx(0, abs=1e-12)
+    assert min(costs[1:]) > 1e-3
+
+
+def test_padding_changes_no_loss(model: CondGradTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = torch.tensor([0.7, -0.4], dtype=DOUBLE)
+    noise = torch.randn(2, N_MELS, 20, generator=seeded(5), dtype=DOUBLE)
+
+    def draws(items: slice) -> Callable[..., Tensor]:
+        def standard_normal(shape: tuple[int, ...], like: Tensor, generator: object = None) -> Tensor:
+            return levels[items] if len(shape) == 1 else noise[items, :, : shape[2]]
+
+        return standard_normal
+
+    monkeypatch.setattr("model.diffusion.standard_normal", draws(slice(2)))
+    batch = losses(model)
+    alone = []
+    for i in range(2):
+        at, tokens, frames = slice(i, i + 1), int(ID_LENGTHS[i]), int(MEL_LENGTHS[i])
+        monkeypatch.setattr("model.diffusion.standard_normal", draws(at))
+        alone.append(
+            model.losses(
+                IDS[at, :tokens],
+                ID_LENGTHS[at],
+                mels()[at, :, :frames],
+                MEL_LENGTHS[at],
+                one_item(training_style(), i),
+            )
+        )
+        assert torch.equal(batch.durations[i, :tokens], alone[i].durations[0])
+    for name, weights in (
+        ("prior", MEL_LENGTHS),
+        ("voicing", MEL_LENGTHS),
+        ("diffusion", MEL_LENGTHS),
+        ("duration", ID_LENGTHS),
+    ):
+        share = weights.double() / weights.sum()
+        expected = sum(share[i] * getattr(alone[i], name) for i in range(2))
+        torch.testing.assert_close(getattr(batch, name), expected, atol=1e-9, rtol=0)
+
+
+def test_the_decoder_shapes_the_content_and_not_mu(model: CondGradTTS) -> None:
+    found = losses(model, generator=seeded(0))
+    names = {name: parameter for name, parameter in model.named_parameters() if name.startswith("encoder.")}
+
+    def moved(loss: Tensor) -> set[str]:
+        gradients = torch.autograd.grad(loss, list(names.values()), allow_unused=True, retain_graph=True)
+        return {name for name, value in zip(names, gradients, strict=True) if value is not None and value.any()}
+
+    by_decoder, by_durations = moved(found.diffusion), moved(found.duration)
+    assert "encoder.content.weight" in by_decoder and "encoder.text.emb.weight" in by_decoder
+    assert not any(name.startswith("encoder.text.proj_m") for name in by_decoder)
+    allowed = ("encoder.text.proj_w.", "encoder.duration_speaker.", "encoder.duration_emotion.")
+    assert by_durations and all(name.startswith(allowed) for name in by_durations)
+
+
+def test_a_crop_and_low_precision_train(model: CondGradTTS) -> None:
+    found = losses(model, crop_frames=8, generator=seeded(0))
+    again = losses(model, crop_frames=8, generator=seeded(0))
+    assert found.diffusion == again.diffusion and found.diffusion.isfinite()
+    low = tiny_model()
+    plain, rough = (losses(low, torch.float32, autocast=dtype, generator=seeded(1)) for dtype in (None, torch.bfloat16))
+    assert rough.prior == plain.prior
+    assert rough.diffusion != plain.diffusion
+    assert float(rough.diffusion) == pytest.approx(float(plain.diffusion), rel=0.05)
+
+
+# Alignment
+
+
+def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    for cuts in itertools.combinations(range(1, total), parts - 1):
+        edges = (0, *cuts, total)
+        yield tuple(after - before for before, after in itertools.pairwise(edges))
+
+
+def test_alignment_is_the_most_likely_one(model: CondGradTTS) -> None:
+    style = training_style()
+    with torch.no_grad():
+        text = model.encoder(IDS, ID_LENGTHS, style.speaker, style.emotion)
+        mel = model.normalise(mels())
+        found = model.align(text, ID_LENGTHS, mel, MEL_LENGTHS, None)
+
+    def likelihood(durations: tuple[int, ...]) -> float:
+        owner = torch.repeat_interleave(torch.arange(len(durations)), torch.tensor(durations))
+        return float(-0.5 * (mel[1, :, :9] - text.mu[1][:, owner]).square().sum())
+
+    assert tuple(found[1, :3].tolist()) == max(compositions(9, 3), key=likelihood)
+
+
+def test_known_spans_confine_the_alignment(model: CondGradTTS) -> None:
+    generator = seeded(6)
+    free = losses(model, train_decoder=False).durations
+    for _ in range(10):
+        cuts = torch.randperm(17, generator=generator)[:5].sort().values + 1
+        edges = torch.cat([torch.tensor([0]), cuts, torch.tensor([18])])
+        spans = torch.zeros(2, 6, 2, dtype=torch.long)
+        spans[0, :, 0], spans[0, :, 1] = edges[:-1], edges[1:]
+        spans[1, :3] = torch.tensor([[0, 9]])  # says nothing
+        exact = losses(model, train_decoder=False, token_spans=spans).durations
+        assert torch.equal(exact[0], edges.diff())
+        assert torch.equal(exact[1], free[1])
+        loose = spans.clone()
+        loose[0, :, 0] -= 2
+        loose[0, :, 1] += 2
+        ends = losses(model, train_decoder=False, token_spans=loose).durations[0].cumsum(0)
+        assert (ends - edges[1:]).abs().max() <= 2
+    fractional = spans.to(torch.float32)
+    fractional[0, :, 1] -= 0.5  # frame i begins at i
+    assert torch.equal(losses(model, train_decoder=False, token_spans=fractional).durations, exact)
+
+
+# Crops
+
+
+def ramp(lengths: list[int]) -> tuple[Frames, Tensor]:
+    """Frames whose every entry tells its own number, counted from 1 (100 more for the mel), and 0 past the end."""
+    longest = max(lengths)
+    number = torch.arange(1, longest + 1, dtype=DOUBLE)[None] * (torch.arange(longest) < torch.tensor(lengths)[:, None])
+    batch = len(lengths)
+    frames = Frames(
+        mu=number[:, None].expand(-1, 4, -1),
+        content=2 * number[:, None, None].expand(-1, 2, 4, -1),
+        voicing=3 * number,
+        mask=(number > 0).double()[:, None],
+        position=number,
+        alignment=4 * number[:, None].expand(-1, 5, -1),
+        durations=torch.ones(batch, 5, dtype=torch.long),
+        lengths=torch.tensor(lengths),
+    )
+    return frames, 5 * number[:, None].expand(-1, 4, -1)
+
+
+def test_a_crop_takes_the_same_stretch_of_everything_at_every_offset() -> None:
+    lengths, size = [13, 10, 8, 3], 8
+    frames, mel = ramp(lengths)
+    seen: dict[int, list[int]] = {i: [] for i in range(4)}
+    for seed in range(300):
+        cropped, cut = crop(frames, mel, size, seeded(seed))
+        assert cut.shape == (4, 4, size) and cropped.content.shape == (4, 2, 4, size)
+        for i, length in enumerate(lengths):
+            first = int(cropped.mu[i, 0, 0])
+            seen[i].append(first - 1)
+            kept = min(length, size)
+            expected = torch.zeros(size, dtype=DOUBLE)
+            expected[:kept] = torch.arange(first, first + kept)
+            for factor, part in (
+                (1, cropped.mu[i]),
+                (2, cropped.content[i]),
+                (3, cropped.voicing[i]),
+                (4, cropped.alignment[i]),
+                (5, cut[i]),
+            ):
+                assert torch.equal(part, (factor * expected).expand_as(part))
+            assert torch.equal(cropped.mask[i, 0], (expected > 0).double())
+            torch.testing.assert_close(cropped.position[i, :kept], (expected[:kept] - 0.5) / length)
+        assert torch.equal(cropped.lengths, frames.lengths) and torch.equal(cropped.durations, frames.durations)
+    for i, slack in enumerate((5, 2, 0, 0)):
+        counts = [seen[i].count(offset) for offset in range(slack + 1)]
+        assert sum(counts) == 300  # no offset outside
+        assert min(counts) > 0.6 * 300 / (slack + 1)  # and all about as likely
+
+
+def test_no_size_keeps_everything_and_pads_to_a_multiple_of_4() -> None:
+    frames, mel = ramp([13, 7])
+    cropped, cut = crop(frames, mel, None, seeded(0))
+    assert cut.shape == (2, 4, 16)
+    assert torch.equal(cut[..., :13], mel) and not cut[..., 13:].any()
+    assert torch.equal(cropped.mu[..., :13], frames.mu) and not cropped.mu[..., 13:].any()
+    assert cropped.mask.sum(-1).squeeze(1).tolist() == [13, 7]
+
+
+def test_a_crop_longer_than_the_batch_is_padded() -> None:
+    frames, mel = ramp([5, 3])
+    cropped, cut = crop(frames, mel, 12)
+    assert cut.shape == (2, 4, 12)
+    assert cropped.mask.sum(-1).squeeze(1).tolist() == [5, 3]
+    assert torch.equal(cut[..., :5], mel)
+
+
+# Synthesis
+
+CONTOURS = random_style([33, 14], [40, 19], seed=8)
+
+
+def spread(model: CondGradTTS, length_scale: float = 1.0, style: StyleSource | None = None) -> Frames:
+    chosen = in_dtype(CONTOURS, model.mel_mean.dtype) if style is None else style
+    return model.spread(IDS, ID_LENGTHS, chosen, length_scale)
+
+
+def test_spread_text_is_consistent(model: CondGradTTS) -> None:
+    frames = spread(model)
+    with torch.no_grad():
+        text = model.encoder(IDS, ID_LENGTHS, CONTOURS.speaker, CONTOURS.emotion)
+    assert frames.mu.shape[2] % 4 == 0 and frames.mu.shape[2] - int(frames.lengths.max()) < 4
+    assert torch.equal(frames.durations.sum(1), frames.lengths)
+    assert torch.equal(frames.alignment.sum(2).long(), frames.durations)
+    assert not frames.durations[1, 3:].any()
+    for i, length in enumerate(frames.lengths.tolist()):
+        owner = torch.repeat_interleave(torch.arange(6), frames.durations[i])
+        torch.testing.assert_close(frames.mu[i, :, :length], text.mu[i][:, owner])
+        torch.testing.assert_close(frames.content[i, 0, :, :length], text.content[i][:, owner])
+        torch.testing.assert_close(frames.voicing[i, :length], text.voicing[i, owner].sigmoid())
+        torch.testing.assert_close(frames.position[i, :length], (torch.arange(length) + 0.5).double() / length)
+        assert frames.mask[i, 0].tolist() == [1] * length + [0] * (frames.mu.shape[2] - length)
+        assert not any(part[i, ..., length:].any() for part in (frames.mu, frames.content, frames.voicing))
+
+
+def test_length_scale_multiplies_durations(model: CondGradTTS) -> None:
+    style = in_dtype(CONTOURS, DOUBLE)
+    with torch.no_grad():
+        text = model.encoder(IDS, ID_LENGTHS, style.speaker, style.emotion)
+    for scale in (0.3, 1.0, 2.7):
+        total = (text.log_durations.exp() * text.mask.squeeze(1)).sum(1) * scale
+        assert (spread(model, scale).lengths - total).abs().max() <= 0.5
+    for wrong in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="length_scale must be positive"):
+            spread(model, wrong)
+
+
+def test_the_shortest_texts_are_those_of_their_own(model: CondGradTTS) -> None:
+    """Where everything is shorter than a frame, too, a padded text is the text alone."""
+    style = in_dtype(CONTOURS, DOUBLE)
+    batch = spread(model, 0.01)
+    assert batch.lengths.tolist() == [1, 1]
+    alone = model.spread(IDS[1:, :3], ID_LENGTHS[1:], one_item(style, 1), 0.01)
+    torch.testing.assert_close(batch.mu[1:], alone.mu)
+    assert alone.mu.abs().max() > 0.01
+    assert torch.equal(batch.durations[1, :3], alone.durations[0])
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (DOUBLE, 1e-9)])
+def test_an_item_in_a_batch_is_the_item_alone(dtype: torch.dtype, tolerance: float, guidance: float) -> None:
+    model, style = tiny_model(dtype), in_dtype(CONTOURS, dtype)
+    frames = spread(model)
+    noise = torch.randn(frames.mu.shape, generator=seeded(2)).to(dtype)
+    batch = model.decode(frames, style, 3, temperature=1.5, noise=noise, guidance_scale=guidance)
+    for i in range(2):
+        at, tokens = slice(i, i + 1), int(ID_LENGTHS[i])
+        own = one_item(style, i)
+        own_frames = model.spread(IDS[at, :tokens], ID_LENGTHS[at], own)
+        own_noise = noise[at, :, : own_frames.mu.shape[2]]
+        alone = model.decode(own_frames, own, 3, temperature=1.5, noise=own_noise, guidance_scale=guidance)
+        length = int(alone.lengths)
+        assert int(batch.lengths[i]) == length == alone.mel.shape[2]
+        torch.testing.assert_close(batch.mel[at, :, :length], alone.mel, atol=tolerance, rtol=0)
+        torch.testing.assert_close(batch.mu[at, :, :length], alone.mu, atol=tolerance, rtol=0)
+        torch.testing.assert_close(batch.alignment[at, :tokens, :length], alone.alignment)
+
+
+def test_seeds_decide(model: CondGradTTS) -> None:
+    frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
+    first, again, other = (model.decode(frames, style, 2, generator=seeded(s)).mel for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    whole = model.synthesise(IDS, ID_LENGTHS, style, 2, generator=seeded(1))
+    assert torch.equal(whole.mel, first)
+    assert whole.mel.shape == whole.mu.shape == (2, N_MELS, int(whole.lengths.max()))
+    torch.testing.assert_close(whole.mu, (frames.mu * model.mel_std + model.mel_mean)[..., : whole.mu.shape[2]])
+
+
+def test_guidance_moves_away_from_no_style_at_twice_the_cost(model: CondGradTTS) -> None:
+    frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
+    calls = []
+    handle = model.decoder.estimator.register_forward_hook(lambda *_: calls.append(1))
+
+    def decode(scale: float, given: StyleSource = style) -> Tensor:
+        calls.clear()
+        result = model.decode(frames, given, 1, guidance_scale=scale, generator=seeded(0))
+        assert result.nfe == len(calls) == (1 if scale == 1 else 2)
+        return result.mel
+
+    plain, nothing, strong = decode(1.0), decode(0.0), decode(2.5)
+    handle.remove()
+    torch.testing.assert_close(model.decode(frames, style, 1, generator=seeded(0)).mel, plain)
+    free = model.decode(frames, StyleSource(), 1, generator=seeded(0)).mel
+    torch.testing.assert_close(nothing, free)
+    # With one step the result is the prediction itself.
+    torch.testing.assert_close(strong, free + 2.5 * (plain - free))
+    assert (plain - free).abs().max() > 0.01
+
+
+def test_options_are_checked(model: CondGradTTS) -> None:
+    frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
+    with pytest.raises(ValueError, match="no sampler 'heun'; there are euler, "):
+        model.decode(frames, style, 2, sampler="heun")
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        model.decode(frames, style, 2, temperature=0.0)
+    with pytest.raises(ValueError, match="at least 1 step"):
+        model.decode(frames, style, 0)
+
+
+def test_temperature_divides_the_noise(model: CondGradTTS) -> None:
+    frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
+    noise = torch.randn(frames.mu.shape, generator=seeded(4), dtype=DOUBLE)
+    one = model.decode(frames, style, 2, temperature=2.0, noise=noise).mel
+    two = model.decode(frames, style, 2, temperature=1.0, noise=noise / 2).mel
+    torch.testing.assert_close(one, two)
+
+
+# Default timbre
+
+
+def test_a_speaker_without_a_reference_has_the_default_one(model: CondGradTTS) -> None:
+    labels = StyleSource(speaker=torch.tensor([3, 1]), emotion=torch.tensor([0, 2]))
+    explicit = replace(
+        labels,
+        reference_mel=model.default_reference[[3, 1]],
+        reference_lengths=torch.tensor([90, 50]),
+    )
+    frames = spread(model, style=labels)
+    given, default = (model.decode(frames, style, 2, generator=seeded(0)).mel for style in (explicit, labels))
+    torch.testing.assert_close(given, default)
+    assert explicit.reference_mel.shape == (2, N_MELS, REFERENCE_FRAMES)
+    unknown = replace(explicit, known={"timbre": torch.tensor([False, False])})
+    assert (model.decode(frames, unknown, 2, generator=seeded(0)).mel - given).abs().max() > 1e-3
+
+
+def test_defaults_do_not_replace_what_is_given(model: CondGradTTS) -> None:
+    style = in_dtype(CONTOURS, DOUBLE)
+    assert model.with_default_timbre(style) is style
+    embeddings = StyleSource(speaker=torch.randn(2, 5))
+    assert model.with_default_timbre(embeddings) is embeddings
+    nothing = StyleSource()
+    assert model.with_default_timbre(nothing) is nothing
+    dropped = StyleSource(speaker=torch.tensor([0, 1]), known={"timbre": torch.tensor([True, False])})
+    assert model.with_default_timbre(dropped).known["timbre"].tolist() == [True, False]
+
+
+def test_a_speaker_without_a_default_stays_unknown_and_harms_no_other() -> None:
+    model = copy.deepcopy(tiny_model(DOUBLE))
+    model.default_reference_lengths[0] = 0
+    style = StyleSource(speaker=torch.tensor([3, 0]), emotion=torch.tensor([0, 2]))
+    frames = spread(model, style=style)
+    noise = torch.randn(frames.mu.shape, generator=seeded(4), dtype=DOUBLE)
+    batch = model.decode(frames, style, 2, noise=noise)
+    assert batch.mel.isfinite().all()
+    for i in range(2):
+        at = slice(i, i + 1)
+        own = StyleSource(speaker=style.speaker[at], emotion=style.emotion[at])
+        own_frames = model.spread(IDS[at, : int(ID_LENGTHS[i])], ID_LENGTHS[at], own)
+        alone = model.decode(own_frames, own, 2, noise=noise[at, :, : own_frames.mu.shape[2]]).mel
+        torch.testing.assert_close(batch.mel[at, :, : alone.shape[2]], alone, atol=1e-9, rtol=0)
+    model.default_reference_lengths.zero_()
+    assert model.with_default_timbre(style) is style
+
+
+# Condition dropout
+
+
+def test_types_are_dropped_as_often_as_told() -> None:
+    count = 40000
+    known = draw_known_types(count, 0.2, 0.25, 0.05, seeded(0))
+    assert set(known) == set(TYPES)
+    for name in TYPES:
+        assert known[name].shape == (count,) and known[name].dtype == torch.bool
+        expected = 0.8 * 0.95 * (0.75 if name in ("pitch", "energy") else 1)
+        assert known[name].float().mean() == pytest.approx(expected, abs=0.01)
+    stacked = torch.stack([known[name] for name in TYPES])
+    alone = 0.95 * 0.2**3 * (0.75 * 0.2**2 + 0.25)
+    assert (~stacked).all(0).float().mean() == pytest.approx(0.05 + alone, abs=0.005)
+    neither = (~known["pitch"] & ~known["energy"]).float().mean()
+    assert neither == pytest.approx(0.05 + 0.95 * (0.25 + 0.75 * 0.04), abs=0.01)
+    timbre_and_speaker = (~known["timbre"] & ~known["speaker"]).float().mean()  # by themselves, but for everything
+    assert timbre_and_speaker == pytest.approx(0.05 + 0.95 * 0.04, abs=0.01)
+
+
+def test_the_generator_decides_what_is_dropped() -> None:
+    one, same, other = (draw_known_types(64, 0.2, 0.2, 0.05, seeded(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in TYPES)
+    assert any(not torch.equal(one[name], other[name]) for name in TYPES)
+    assert all(known.all() for known in draw_known_types(9, 0, 0, 0).values())
+    assert not any(known.any() for known in draw_known_types(9, 0, 0, 1).values())

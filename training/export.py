@@ -1,0 +1,67 @@
+"""A small checkpoint to publish: the averaged weights of a run, in half precision.
+
+    python -m training.export logs/kokoro checkpts/default.pt --inference steps=8,temperature=2
+
+Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data.errors import InputError, reports_input_errors
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="log folder or checkpoint")
+    parser.add_argument("out", type=Path, help="file to write, such as checkpts/default.pt")
+    parser.add_argument("--inference", default="", metavar="key=value,...", help="defaults: steps=8,temperature=2")
+    arguments = parser.parse_args(argv)
+    import torch  # late, so that a wrong argument is answered at once
+
+    from data.checkpoint_file import read_checkpoint, write_checkpoint
+    from model.checkpoint import pack, unpack
+    from model.cond_grad_tts import CondGradTTS
+    from training.overrides import resolve_params
+    from training.saving import checkpoint_path
+
+    source = checkpoint_path(arguments.source) if arguments.source.is_dir() else arguments.source
+    asked = [f"inference.{item.strip()}" for item in arguments.inference.split(",") if item.strip()]
+    inference = resolve_params(None, asked).inference
+    try:
+        loaded = unpack(read_checkpoint(source))
+        if not isinstance(loaded.model, CondGradTTS):
+            raise InputError("an official state dict is published as it is")
+        given = {item.partition("=")[0].removeprefix("inference.") for item in asked}
+        changes = {name: getattr(inference, name) for name in given}
+        params = replace(loaded.params, inference=replace(loaded.params.inference, **changes))
+        payload = pack(
+            loaded.model,
+            speakers=loaded.speakers,
+            emotions=loaded.emotions,
+            symbols=loaded.symbols,
+            step=loaded.step,
+            params=params,
+            dtype=torch.float16,
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
+    write_checkpoint(arguments.out, payload)
+    megabytes = arguments.out.stat().st_size / 1e6
+    defaults = ", ".join(f"{name} {value}" for name, value in vars(params.inference).items())
+    print(f"{arguments.out}: {megabytes:.1f} MB, step {loaded.step}; {defaults}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

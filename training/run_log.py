@@ -1,0 +1,19 @@
+"""A run's progress as plain lines, on the screen and in `train.log`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+
+class RunLog:
+    """Appends to a file, line by line, so that a killed run loses none; a resumed run goes on in the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def line(self, text: str) -> None:
+        tqdm.write(text)  # above a progress bar, if there is one
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
