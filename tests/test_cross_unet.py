@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.estimators.cross_unet import CrossUNetCondition
+from model.estimators.cross_unet_blocks import CellNorm, ResidualBlock
 from model.lengths import padded_length, sequence_mask
 from model.sampling import SAMPLERS
 from model.style import TYPES, StyleSource
 from model.style_attention import AttentionBlend
-from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model
+from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, randomise, seeded, tiny_model
 
 DOUBLE = torch.float64
 LENGTHS = [28, 13, 8, 6]  # odd ones, and some whose last frame the coarser levels share with padding
@@ -115,6 +117,24 @@ def test_coarser_levels_are_at_every_second_and_fourth_frame() -> None:
         expected = site.prepare(style, (first + 0.5) / torch.tensor(LENGTHS)[:, None])
         torch.testing.assert_close(condition.sites[name].frame_query, expected.frame_query)
         torch.testing.assert_close(condition.sites[name].keys["pitch"].bias, expected.keys["pitch"].bias)
+
+
+def test_a_residual_block_is_the_written_out_one() -> None:
+    block = ResidualBlock(5, 7).double()
+    randomise(block, seeded(0))
+    x = torch.randn(2, 5, 6, 8, generator=seeded(1), dtype=DOUBLE)
+    embedding = torch.randn(2, 7, generator=seeded(2), dtype=DOUBLE)
+    mask = sequence_mask(torch.tensor([8, 5]), 8, DOUBLE)[:, None]
+
+    def norm(layer: CellNorm, cells: Tensor) -> Tensor:
+        centred = cells - cells.mean(1, keepdim=True)
+        scaled = centred / (centred.square().mean(1, keepdim=True) + layer.norm.eps).sqrt()
+        return scaled * layer.norm.weight[:, None, None] + layer.norm.bias[:, None, None]
+
+    scale, shift = block.modulation(embedding)[:, :, None, None].split(5, 1)
+    hidden = block.conv1(F.silu(norm(block.norm1, x)) * mask)
+    hidden = block.conv2(F.silu(norm(block.norm2, hidden) * (1 + scale) + shift) * mask)
+    torch.testing.assert_close(block(x, embedding, mask), x + hidden)
 
 
 # What moves the output

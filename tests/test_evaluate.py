@@ -95,7 +95,7 @@ def test_two_copies_score_perfectly(run, made, tmp_path, capsys):
     assert [float(row["mos"]) for row in rows] == [row["mos"] for row in content["sentences"]]
     with open(out / "evaluation.csv", encoding="utf-8", newline="") as file:
         lines = {(row["group"], row["name"], row["metric"]): row for row in csv.DictReader(file)}
-    assert float(lines["all", "", "mos"]["mean"]) == means["mos"] and lines["speaker", "af_kore", "mos"]["n"] == "1"
+    assert float(lines["all", "", "mos"]["mean"]) == means["mos"] and lines["speaker", "af_kore", "mos"]["n"] == "2"
 
 
 def test_a_baseline_is_compared_sentence_by_sentence(run, made, tmp_path, capsys):

@@ -6,6 +6,7 @@ import copy
 import math
 from dataclasses import replace
 
+import librosa
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from model.interpolation import Frequency, Linear, Temporal, interpolate_frequency, interpolate_linear
 from model.interpolation.blend import blend_frames, blend_pitch, blend_styles
 from model.interpolation.common_durations import encode_both, spread_both
+from model.interpolation.envelope import exchange_fine_structure, smoothing_matrix
 from model.interpolation.fields import constant_over_rows, crossing_by_token, spread_over_frames
 from model.interpolation.run import interpolate_temporal
 from model.interpolation.two_noise import TwoNoiseDenoiser
@@ -223,6 +225,24 @@ def test_the_joint_prediction_has_bs_envelope_and_as_fine_structure() -> None:
     score = raw.score(x, 0.3)
     alpha, sigma = raw.schedule.alpha(0.3), raw.schedule.sigma(0.3)
     same(score, (alpha * (raw.x0(x, 0.3) - raw.mu) - (x - raw.mu)) / sigma**2)
+
+
+@torch.no_grad()
+def test_one_evaluation_joins_the_two_plain_mels() -> None:
+    model, (_, b) = tiny_model(DOUBLE), styles()
+    frames, once = frames_of(model, b), replace(sampling(), steps=1)
+    a = replace(b, log_f0=b.log_f0 + 0.3 * torch.randn(b.log_f0.shape, generator=seeded(1), dtype=DOUBLE))
+    mask = random_mask(frames)
+    mel_a, mel_b = (
+        model.decode(frames, style, 1, temperature=once.temperature, generator=sampling().generator).mel
+        for style in (a, b)
+    )
+    run = interpolate_frequency(model, frames, a, b, mask, Frequency(method="two-noise"), once)
+    row_hz = torch.from_numpy(librosa.mel_frequencies(N_MELS + 2, fmin=0, fmax=8000)[1:-1])
+    expected = exchange_fine_structure(mel_a, mel_b, mask[..., : mel_a.shape[2]], smoothing_matrix(row_hz))
+    same(run.synthesis.mel, expected)
+    assert (expected - mel_b).abs().max() > 1e-2
+    assert run.synthesis.mel.shape[0] == run.synthesis.mu.shape[0] == 1 and run.synthesis.nfe == 2
 
 
 def test_two_noise_takes_the_pitch_alone_from_a() -> None:

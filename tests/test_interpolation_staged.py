@@ -259,10 +259,11 @@ def staged(settings: Frequency, a: StyleSource, b: StyleSource, seed: int = 0, *
     )
 
 
+@pytest.mark.parametrize("rate", [0.1, 10.0])
 @pytest.mark.parametrize("loss", ["competing", "original"])
-@pytest.mark.parametrize("seed", range(4))
-def test_the_loss_falls_on_the_model(seed: int, loss: str) -> None:
-    settings = Frequency(method="staged", epoch=3, loss=loss)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_loss_falls_on_the_model(seed: int, loss: str, rate: float) -> None:
+    settings = Frequency(method="staged", epoch=3, loss=loss, rate=rate)
     a, b = styles(torch.float32, seed)
     with counted_calls(tiny_model()) as calls:
         run = staged(settings, a, b, seed)

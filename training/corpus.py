@@ -75,7 +75,10 @@ def make_dataset(
 def endless_batches(
     dataset: UtteranceDataset, params: Params, epoch: int, first_batch: int
 ) -> Iterator[tuple[int, int, Batch]]:
-    """(epoch, batches done in it after this one, batch), from any place on, epoch after epoch."""
+    """(epoch, batches done in it after this one, batch), from any place on, epoch after epoch.
+
+    Raises InputError for a file that can no longer be used.
+    """
     workers = params.train.workers
     sampler = LengthBuckets(dataset.frames, params.train.batch_size, params.train.seed)
     loader = torch.utils.data.DataLoader(
@@ -88,8 +91,11 @@ def endless_batches(
     )
     while True:
         sampler.set_epoch(epoch, first_batch)
-        for number, batch in enumerate(loader, start=first_batch + 1):
-            yield epoch, number, batch
+        try:
+            for number, batch in enumerate(loader, start=first_batch + 1):
+                yield epoch, number, batch
+        except InputError as error:  # from a worker it comes with a traceback in front
+            raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
         epoch, first_batch = epoch + 1, 0
 
 

@@ -8,7 +8,7 @@ from params import Train
 
 
 def learning_rate(step: int, train: Train) -> float:
-    """Of optimizer step `step`, from 0: a linear warm-up, then a cosine to `final_learning_rate` at the last step."""
+    """Of optimizer step `step`, from 0: a linear warm-up, then a cosine that ends on `final_learning_rate`."""
     if step < train.warmup_steps:
         return train.learning_rate * (step + 1) / train.warmup_steps
     remaining = max(train.steps - train.warmup_steps, 1)
