@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# One thread for each of the processes that share the tests.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-long lint setup mutation corpus train tensorboard clean
@@ -14,12 +16,12 @@ demo: setup
 
 test: setup $(VENV)/peer $(VENV)/eval
 	tests/browser.sh
-	$(RUN) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Everything that takes minutes besides.
 test-long: setup $(VENV)/peer $(VENV)/eval
 	tests/browser.sh
-	$(RUN) -m pytest
+	$(PYTEST)
 
 lint: setup
 	$(RUN) -m ruff check .

@@ -92,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 def _speak(
     args: argparse.Namespace, texts: list[TextLine], given: dict[str, float | None], between: dict[str, Interpolation]
 ) -> None:
+    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from tqdm import tqdm
 

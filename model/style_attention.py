@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from model.local_window import local_window
@@ -134,7 +135,7 @@ class StyleAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, ..., N, h * d) -> (B, ..., h, N, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+        return rearrange(x, "... n (h d) -> ... h n d", h=self.heads)
 
     def forward(
         self,
@@ -148,7 +149,7 @@ class StyleAttention(nn.Module):
 
         blend, other: a second style and its keys at this site; name: of this site, for `blend.mass`.
         """
-        cells = self.norm(x.permute(0, 2, 3, 1))  # (B, F, T, C)
+        cells = self.norm(rearrange(x, "b c f t -> b f t c"))
         projected = self.project.bias.to(cells.dtype)
         for index, type_name in enumerate(self.types):
             columns = slice(index * self.inner, (index + 1) * self.inner)
@@ -162,25 +163,25 @@ class StyleAttention(nn.Module):
                 output = self._blended(query, output, keys, other.keys[type_name], blend, type_name, name)
             # The parts of one projection of the concatenated outputs, so that constant ones stay small.
             projected = projected + F.linear(output, self.project.weight[:, columns])
-        return x + (self.gate * projected).permute(0, 3, 1, 2)
+        return x + rearrange(self.gate * projected, "b f t c -> b c f t")
 
     def _attend(self, query: Tensor | None, keys: TypeKeys) -> Tensor:
         """query (B, F, T, h * d) -> (B, F, T, h * d), or (B, 1, 1, h * d) for a single token."""
         if keys.single:
-            return keys.value.transpose(1, 2)[:, None].flatten(-2)
+            return rearrange(keys.value, "b h n d -> b 1 n (h d)")
         key, value, bias = (tensor.to(query.dtype) for tensor in (keys.key, keys.value, keys.bias))
         q = self._query_heads(query, keys)
         if keys.local:
             # q (B, T, h, F, d); a softmax over few keys, with a learned bias: written out.
             weights = (q @ key.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias).softmax(-1)  # (B, T, h, F, W)
-            return (weights @ value).permute(0, 3, 1, 2, 4).flatten(-2)
+            return rearrange(weights @ value, "b t h f d -> b f t (h d)")
         output = F.scaled_dot_product_attention(q, key, value, attn_mask=bias)  # (B, h, F * T, d)
-        return output.unflatten(2, query.shape[1:3]).permute(0, 2, 3, 1, 4).flatten(-2)
+        return rearrange(output, "b h (f t) d -> b f t (h d)", f=query.shape[1])
 
     def _query_heads(self, query: Tensor, keys: TypeKeys) -> Tensor:
         """(B, F, T, h * d) -> (B, T, h, F, d) for local keys, else (B, h, F * T, d)."""
-        split = query.unflatten(-1, (self.heads, -1))
-        return split.permute(0, 2, 3, 1, 4) if keys.local else split.permute(0, 3, 1, 2, 4).flatten(2, 3)
+        pattern = "b f t (h d) -> b t h f d" if keys.local else "b f t (h d) -> b h (f t) d"
+        return rearrange(query, pattern, h=self.heads)
 
     def _blended(
         self,
@@ -213,8 +214,8 @@ class StyleAttention(nn.Module):
         count = (keys.bias > -1e3).sum(-1).clamp(min=1).to(q.dtype)
         evidence = logits.logsumexp(-1) - count.log()  # (B, T, h, F), or (B, h, F * T)
         if keys.local:
-            return evidence.permute(0, 3, 1, 2)
-        return evidence.unflatten(2, query.shape[1:3]).permute(0, 2, 3, 1)
+            return rearrange(evidence, "b t h f -> b f t h")
+        return rearrange(evidence, "b h (f t) -> b f t h", f=query.shape[1])
 
 
 def position_features(position: Tensor) -> Tensor:

@@ -125,9 +125,11 @@ def _interpolate(
 def _own_pitch(run: PlainRun, synthesiser: Synthesiser, frames: Frames) -> StyleSource:
     """A run's style with the pitch that it was heard with, so that two pitches can blend into one in between.
 
-    Carried phone by phone to the common frames.
+    Carried phone by phone to the common frames. A run without a voiced frame keeps its style as it is.
     """
     measured = _Measured.of(run.piece, synthesiser)
+    if measured is None:
+        return run.style
     return replace(
         run.style,
         log_f0=measured.carried_log_f0(frames, "phones")[None],
@@ -157,7 +159,10 @@ def _over_frequency(
     plain = [replace(run.style, log_f0=None, voicing=None) for run in alone]
     share = torch.full((ids.shape[1],), _SHARE_OF_A[settings.durations])
     _, frames = spread_both(model, *encode_both(model, ids, lengths, *plain), share.to(ids.device), length_scale)
-    a, b = (_Measured.of(run.piece, synthesiser) for run in alone)
+    measured = [_Measured.of(run.piece, synthesiser) for run in alone]
+    if None in measured:
+        raise InputError("a plain run has no voiced frame, so there is no pitch to take; use another text or style")
+    a, b = measured
     voicing = b.carried_voicing(frames)
     style_b = replace(
         plain[1],
@@ -211,8 +216,8 @@ class _Measured:
     energy: Tensor
 
     @classmethod
-    def of(cls, piece: SpokenPiece, synthesiser: Synthesiser) -> _Measured:
-        """Raises InputError if nothing in it is voiced."""
+    def of(cls, piece: SpokenPiece, synthesiser: Synthesiser) -> _Measured | None:
+        """None if nothing in it is voiced."""
         from data.energy import frame_energy
         from data.pitch import extract_f0
 
@@ -220,7 +225,7 @@ class _Measured:
         f0 = torch.from_numpy(extract_f0(piece.audio, synthesiser.params.audio)).to(device)
         voicing = (f0 > 0).to(f0.dtype)
         if not voicing.any():
-            raise InputError("a plain run has no voiced frame, so there is no pitch to take; use another text or style")
+            return None
         return cls(
             piece=piece,
             durations=torch.from_numpy(np.asarray(piece.durations)).to(device),

@@ -15,6 +15,7 @@ from torch import Tensor
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, Frames, crop, draw_known_types
 from model.cond_text_encoder import CondTextEncoding, round_durations
 from model.style import TYPES, StyleSource
+from monotonic_align import alignment_durations
 from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model
 
 DOUBLE = torch.float64
@@ -514,3 +515,64 @@ def test_the_generator_decides_what_is_dropped() -> None:
     assert any(not torch.equal(one[name], other[name]) for name in TYPES)
     assert all(known.all() for known in draw_known_types(9, 0, 0, 0).values())
     assert not any(known.any() for known in draw_known_types(9, 0, 0, 1).values())
+
+
+# Details of the exact parts
+
+
+def test_alignment_is_that_of_the_likelihood_written_out(model: CondGradTTS) -> None:
+    """Means of very different size, so that every part of the likelihood decides."""
+    lengths, mel_lengths = torch.tensor([5, 7]), torch.tensor([19, 26])
+    for seed in range(20):
+        generator = seeded(seed)
+        size = 4 * torch.rand(2, 1, 7, generator=generator, dtype=DOUBLE)
+        mu = size * torch.randn(2, N_MELS, 7, generator=generator, dtype=DOUBLE)
+        mel = 2 * torch.randn(2, N_MELS, 26, generator=generator, dtype=DOUBLE)
+        nothing = mu.new_zeros(2, 7)
+        text = CondTextEncoding(mu, nothing, nothing, mu, torch.ones(2, 1, 7, dtype=DOUBLE))
+        found = model.align(text, lengths, mel, mel_lengths, None)
+        likelihood = -0.5 * (mel[:, :, None] - mu[..., None]).square().sum(1)  # (2, 7, 26)
+        assert torch.equal(found, alignment_durations(likelihood, lengths, mel_lengths))
+
+
+def test_the_search_gets_no_graph(model: CondGradTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def search(value: Tensor, *lengths: Tensor) -> Tensor:
+        given.append(value)
+        return alignment_durations(value, *lengths)
+
+    monkeypatch.setattr("model.cond_grad_tts.alignment_durations", search)
+    assert losses(model, train_decoder=False).prior.requires_grad
+    assert not given[0].requires_grad
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_the_decoder_runs_in_the_precision_that_is_asked_for(dtype: torch.dtype | None) -> None:
+    model, seen = tiny_model(), []
+    handle = model.decoder.estimator.register_forward_hook(
+        lambda *_: seen.append(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None)
+    )
+    losses(model, torch.float32, autocast=dtype, generator=seeded(1))
+    handle.remove()
+    assert seen == [dtype]
+
+
+def test_a_crop_longer_than_the_batch_is_empty_past_every_length() -> None:
+    frames, mel = ramp([5, 3])
+    cropped, cut = crop(frames, mel, 12)
+    for part in (cropped.mu, cropped.content, cropped.voicing, cropped.alignment, cut):
+        assert part[0, ..., :5].all() and not part[0, ..., 5:].any()
+        assert part[1, ..., :3].all() and not part[1, ..., 3:].any()
+
+
+def test_a_probability_of_zero_never_drops_and_one_of_a_half_drops_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator=None: torch.zeros(shape))
+    assert all(known.all() for known in draw_known_types(3, 0, 0, 0).values())
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator=None: torch.full(shape, 0.5))
+    assert all(known.all() for known in draw_known_types(3, 0.5, 0.5, 0.5).values())
+
+
+def test_long_texts_are_rounded_without_loss() -> None:
+    """The end of the second token, 100001.498, has no neighbour that near in single precision."""
+    assert round_durations(torch.tensor([[100001.0, 0.498]])).tolist() == [[100001, 0]]

@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from model.cond_grad_tts import CondGradTTS
 from model.estimators.cross_unet import CrossUNetCondition
-from model.estimators.cross_unet_blocks import CellNorm, ResidualBlock
+from model.estimators.cross_unet_blocks import CellNorm, Downsample, LinearAttention, ResidualBlock, Upsample
 from model.lengths import padded_length, sequence_mask
 from model.sampling import SAMPLERS
 from model.style import TYPES, StyleSource
@@ -326,3 +327,61 @@ def test_bfloat16_autocast_stays_near() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         low = run(model, source, torch.float32)
     assert (low.float() - plain).abs().mean() < 0.05 * plain.abs().mean()
+
+
+# Blocks
+
+
+@pytest.mark.parametrize("lengths", [[7, 7], [7, 3]])
+@torch.no_grad()
+def test_linear_attention_is_the_written_out_one(lengths: list[int]) -> None:
+    heads, width, rows, frames = 2, 3, 4, 7
+    attention = LinearAttention(5, heads, width).to(DOUBLE)
+    randomise(attention, seeded(2))
+    x = torch.randn(2, 5, rows, frames, generator=seeded(3), dtype=DOUBLE)
+    mask = sequence_mask(torch.tensor(lengths), frames, DOUBLE)[:, None]
+    output = attention(x, mask)
+    if lengths == [7, 7]:
+        torch.testing.assert_close(attention(x, None), output, atol=1e-12, rtol=0)
+    for i, length in enumerate(lengths):
+        cells = x[i].permute(1, 2, 0).reshape(-1, 5)  # (rows * frames, C)
+        normed = F.layer_norm(cells, (5,), attention.norm.norm.weight, attention.norm.norm.bias)
+        qkv = normed @ attention.to_qkv.weight[:, :, 0, 0].T + attention.to_qkv.bias
+        query, key, value = qkv.view(-1, 3, heads, width).unbind(1)  # (rows * frames, heads, width)
+        valid = (torch.arange(frames) < length).repeat(rows)
+        heard = []
+        for head in range(heads):
+            share = key[valid, head].softmax(0)  # of each cell, for each channel of the key
+            context = sum(torch.outer(share[n], v) for n, v in enumerate(value[valid, head]))  # (key, value)
+            heard.append(query[:, head].softmax(1) @ context)
+        projected = torch.cat(heard, 1) @ attention.project.weight[:, :, 0, 0].T + attention.project.bias
+        expected = (cells + projected).view(rows, frames, 5).permute(2, 0, 1)
+        torch.testing.assert_close(output[i], expected, atol=1e-12, rtol=0)
+
+
+def test_attention_over_all_cells_is_normalised_in_single_precision_at_least() -> None:
+    seen = []
+
+    class Softmaxes(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if function is torch.Tensor.softmax and args[1] == -1:
+                seen.append(args[0].dtype)
+            return function(*args, **(kwargs or {}))
+
+    for dtype in (torch.bfloat16, torch.float32, DOUBLE):
+        with Softmaxes():
+            LinearAttention(4, 1, 2).to(dtype)(torch.zeros(1, 4, 2, 4, dtype=dtype), None)
+    assert seen == [torch.float32, torch.float32, DOUBLE]
+
+
+@pytest.mark.parametrize("block", [Downsample, Upsample])
+@torch.no_grad()
+def test_resampling_does_not_see_past_the_end(block: type[Downsample | Upsample]) -> None:
+    resample = block(3, 2).to(DOUBLE)
+    randomise(resample, seeded(2))
+    x = torch.randn(2, 3, 4, 8, generator=seeded(3), dtype=DOUBLE)
+    mask = sequence_mask(torch.tensor([8, 5]), 8, DOUBLE)[:, None]
+    output = resample(x, mask)
+    torch.testing.assert_close(output, resample(x * mask, None))
+    assert (output - resample(x, None))[1].abs().max() > 0.1
+    assert torch.equal(output[0], resample(x, None)[0])

@@ -437,3 +437,62 @@ def test_nothing_stays_behind_after_a_call() -> None:
     assert all(torch.equal(second.mass[key], kept[key]) for key in kept)
     assert set(vars(site)) == attributes
     assert all(torch.equal(value, weights[key]) for key, value in site.state_dict().items())
+
+
+def test_mass_of_a_known_reference_against_an_unknown_one() -> None:
+    """The unknown one is a single token, which has no prior."""
+    site, x, place = site_of(), cells_of(1), positions_of()
+    known, unknown = style_of(0), tiny_model(DOUBLE).style(StyleSource(), 2)
+    with torch.no_grad():
+        mass = mass_of(site, x, site.prepare(known, place), site.prepare(unknown, place))
+        for name in TYPES:
+            logits = logits_written_out(site, x, known, place, name)
+            evidence = logits.logsumexp(-1) - logits.isfinite().sum(-1).double().log()
+            alone = logits_written_out(site, x, unknown, place, name)[..., 0]
+            if name in CONTOUR_TYPES:
+                width = site.log_prior_width[name].exp()
+                alone = alone + ((place - 0.5).square() / (2 * width.square()))[:, None, None]
+            expected = torch.sigmoid(evidence - alone).mean(1)
+            torch.testing.assert_close(mass["here", name], expected, atol=1e-10, rtol=0)
+
+
+def test_a_reference_without_any_token_has_no_mass() -> None:
+    site, x, place = site_of(), cells_of(1), positions_of()
+    style = style_of(0)
+    timbre = replace(style.types["timbre"], mask=torch.zeros_like(style.types["timbre"].mask))
+    empty = Style({**style.types, "timbre": timbre})
+    a, b = site.prepare(style, place), site.prepare(empty, place)
+    torch.testing.assert_close(mass_of(site, x, a, b)["here", "timbre"], torch.ones(2, ROWS, FRAMES, dtype=DOUBLE))
+    torch.testing.assert_close(mass_of(site, x, b, a)["here", "timbre"], torch.zeros(2, ROWS, FRAMES, dtype=DOUBLE))
+
+
+def test_a_key_that_its_bias_excludes_does_not_count() -> None:
+    """From -1e3 down: such a key has no weight, so it must not lower the mean over the keys either."""
+    site, x = site_of(), cells_of(1)
+    condition, _ = prepared(site)
+    timbre = condition.keys["timbre"]
+    sides = []
+    for excluded in (-1e3, -1e4):
+        bias = timbre.bias.clone()
+        bias[..., 0] = excluded
+        sides.append(replace(condition, keys={**condition.keys, "timbre": replace(timbre, bias=bias)}))
+    mass = mass_of(site, x, *sides)["here", "timbre"]
+    torch.testing.assert_close(mass, torch.full_like(mass, 0.5), atol=1e-12, rtol=0)
+
+
+def test_shares_are_what_they_are_shared_in() -> None:
+    """The dtype is that of the cells; what is the same for all cells and items has one."""
+    blend = AttentionBlend(None, {"pitch": torch.ones(3, 4, 8, dtype=DOUBLE), "energy": torch.tensor(1)})
+    like = torch.zeros((), dtype=torch.float32)
+    for name, shape in (("pitch", (3, 2, 4)), ("energy", (1, 1, 1)), ("timbre", (1, 1, 1))):
+        share = blend.share(name, 2, 4, like)
+        assert share.dtype == torch.float32
+        assert share.shape == shape
+
+
+def test_mass_is_kept_by_the_name_of_the_site() -> None:
+    site, x = site_of(), cells_of(1)
+    a, b = prepared(site)
+    blend = AttentionBlend(None, {}, keep_mass=True)
+    site(x, a, blend, b)
+    assert set(blend.mass) == {("", name) for name in TYPES}

@@ -258,6 +258,39 @@ def test_a_second_signal_kills(number):
     assert process.returncode == -number
 
 
+def test_a_loader_process_obeys_only_its_parent():
+    process = start(["-c", _LOADER])
+    child = int(process.stdout.readline())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(child, number)  # from a stranger
+    process.send_signal(signal.SIGUSR1)  # now the parent looks, and then ends it itself
+    assert process.communicate(timeout=60)[0] == "alive\nended with 0\n"
+
+
+_LOADER = """
+import multiprocessing, signal, time
+from training.loader_process import obey_only_the_parent
+def work(ready):
+    obey_only_the_parent()
+    ready.set()
+    while True:
+        time.sleep(60)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+context = multiprocessing.get_context("fork")
+ready = context.Event()
+child = context.Process(target=work, args=(ready,), daemon=True)
+child.start()
+ready.wait()
+print(child.pid)
+signal.sigwait({signal.SIGUSR1})
+child.join(1)
+print("alive" if child.is_alive() else "dead")
+child.terminate()
+child.join(30)
+print("ended with", child.exitcode)
+"""
+
+
 def test_one_signal_only_asks_and_the_handlers_come_back():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with stopping_on_signals() as asked:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from data.errors import InputError
 from data.filelist import Utterance, read_filelist
 from params import Params
 from text.front_end import FrontEnd
+from training.loader_process import obey_only_the_parent
 
 
 def read_filelists(params: Params) -> tuple[list[Utterance], list[Utterance]]:
@@ -86,7 +86,7 @@ def endless_batches(
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=obey_only_the_parent,
         persistent_workers=workers > 0,
     )
     while True:
@@ -97,15 +97,6 @@ def endless_batches(
         except InputError as error:  # from a worker it comes with a traceback in front
             raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
         epoch, first_batch = epoch + 1, 0
-
-
-def _ignore_signals(_worker: int) -> None:
-    """A request to stop often reaches every process, but a worker that dies interrupts the step that is being ended.
-
-    Workers end when the run does, or is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _embeddings(filelist: str, kind: str, width: int) -> dict[str, np.ndarray] | None:

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -74,6 +75,7 @@ def run_tests(root: Path, mutant: Mutant | None, tests: Sequence[str], workspace
     """
     try:
         os.setpgid(0, 0)  # so that what the tests start ends with them
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if quiet:

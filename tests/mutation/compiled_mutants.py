@@ -57,7 +57,7 @@ CHANGES: dict[str, list[tuple[str, str, str]]] = {
         ("walk_back", "end = start - 1;", "end = start;"),
         ("search", "scratch[y] = -INFINITY;", "scratch[y] = 0;"),
         ("search", "edge[0] = 0;", "edge[0] = -INFINITY;"),
-        ("search", "first + i < tokens ? first + i : tokens - 1", "first + i < tokens ? first + i : 0"),
+        ("search", "first + i < tokens ? first + i : tokens - 1", "first + i < tokens ? first + i : tokens"),
         ("search", "value + x * row_stride", "value + x * frames"),
         ("search", "const ptrdiff_t reach = frames - tokens + first + STRIP;",
          "const ptrdiff_t reach = frames - tokens + first;"),

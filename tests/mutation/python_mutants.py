@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from tests.mutation.mutant import WHOLE_MODULE, Mutant, spliced
 
@@ -55,28 +56,21 @@ def python_mutants(
     Raises ValueError if there is nothing of one of the functions.
     """
     text = source.encode()
-    original = ast.dump(ast.parse(source))
-    mutants, seen, found = [], set(), set()
+    mutants, found = {}, set()
     for function, (start, end, new) in _Edits(text).all():
         chosen = next((name for name in functions or () if f"{function}.".startswith(f"{name}.")), None)
         if functions is not None and chosen is None:
             continue
         found.add(chosen)
         mutant = spliced(text, start, end, new.encode(), path, function, tests)
-        changed = _dump(mutant)
-        if changed != original and changed not in seen:
-            seen.add(changed)
-            mutants.append(mutant)
+        mutants[mutant.source] = mutant
+        try:
+            ast.parse(mutant.source)
+        except SyntaxError as error:
+            raise AssertionError(f"the change is no Python: {mutant}") from error
     if missing := set(functions or ()) - found:
         raise ValueError(f"{path} has nothing to change in {', '.join(sorted(missing))}")
-    return sorted(mutants, key=lambda mutant: mutant.line)
-
-
-def _dump(mutant: Mutant) -> str:
-    try:
-        return ast.dump(ast.parse(mutant.source))
-    except SyntaxError as error:
-        raise AssertionError(f"the change is no Python: {mutant}") from error
+    return sorted(mutants.values(), key=lambda mutant: mutant.line)
 
 
 class _Edits:
@@ -240,7 +234,8 @@ class _Edits:
             for other in sorted(near):
                 yield self.replace(node, repr(other))
         elif isinstance(value, str):
-            yield self.replace(node, repr(value + "_"))
+            for other in _swapped_axes(value) if " -> " in value else [f"{value}_"]:
+                yield self.replace(node, f'"{other}"')
 
     def _slice(self, node: ast.Slice) -> Iterator[Edit]:
         parts = {name: "" if (part := getattr(node, name)) is None else self.code(part) for name in _SLICE_PARTS}
@@ -269,6 +264,16 @@ class _Edits:
         if name == "where":
             condition, chosen, other = (self.code(argument) for argument in node.args)
             yield self.start(node.args[0]), self.end(node.args[2]), f"{condition}, {other}, {chosen}"
+
+
+def _swapped_axes(pattern: str) -> Iterator[str]:
+    """einops patterns with two neighbouring axes exchanged: all on the right, those of one group on the left."""
+    arrow = pattern.index(" -> ")
+    names = list(re.finditer(r"[a-z]\w*", pattern))
+    for first, second in pairwise(names):
+        between = pattern[first.end() : second.start()]
+        if first.start() > arrow or (between == " " and "(" in pattern[: first.start()].rpartition(")")[2]):
+            yield pattern[: first.start()] + second[0] + between + first[0] + pattern[second.end() :]
 
 
 _SLICE_PARTS = ("lower", "upper", "step")

@@ -1,0 +1,149 @@
+"""`inference.py` with a second style."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import data.pitch
+from inference import main
+from tests.official_weights import random_state
+from tests.tiny_synthesiser import write_tiny_checkpoint, write_tiny_vocoder
+
+F0 = 140.0  # what the random vocoder's noise is said to have
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("models")
+    texts = folder / "texts.txt"
+    texts.write_text("Hello there, my friend.\nGood night.\n")
+    return SimpleNamespace(
+        folder=folder,
+        texts=texts,
+        checkpoint=write_tiny_checkpoint(folder / "tiny.pt"),
+        vocoder=write_tiny_vocoder(folder / "vocoder"),
+    )
+
+
+@pytest.fixture
+def run(files, tmp_path, monkeypatch):
+    """Calls `main` with the tiny model; every second frame of what it hears is voiced."""
+
+    def heard(audio, audio_params):
+        frames = len(audio) // audio_params.hop_length
+        return np.where(np.arange(frames) % 2 == 0, F0, 0).astype(np.float32)
+
+    monkeypatch.setattr(data.pitch, "extract_f0", heard)
+
+    def call(*more: object, checkpoint: Path | None = None) -> int:
+        arguments = ["-f", files.texts, "-c", checkpoint or files.checkpoint, "--vocoder", files.vocoder, "-t", 2]
+        try:
+            return main([*map(str, arguments), "--device", "cpu", "-o", str(tmp_path / "out"), *map(str, more)])
+        except SystemExit as exit:
+            return exit.code
+
+    return call
+
+
+def audio(path: Path) -> np.ndarray:
+    return soundfile.read(path, dtype="int16")[0]
+
+
+def test_three_wavs_a_line_from_one_noise(run, tmp_path):
+    assert run("-s", "anna", "-s2", "bert") == 0
+    out = tmp_path / "out"
+    names = sorted(path.name for path in out.glob("*.wav"))
+    assert names == [f"000{i}_{kind}.wav" for i in range(2) for kind in ("a", "ab", "b")]
+    report = json.loads((out / "report.json").read_text())
+    assert [row["wav"] for row in report["results"]] == [
+        f"000{i}_{kind}.wav" for i in range(2) for kind in ("a", "b", "ab")
+    ]
+    assert report["results"][2]["speaker"] == "anna+bert"
+    assert report["settings"]["interpolations"]["ab"] == {"weight": 0.5, "blend": "condition"}
+    plain = {name: audio(out / f"0000_{name}.wav") for name in ("a", "b")}
+    # a and b alone are what a run in one style gives.
+    for name, speaker in (("a", "anna"), ("b", "bert")):
+        assert run("-s", speaker) == 0
+        np.testing.assert_array_equal(audio(out / "0000.wav"), plain[name])
+
+
+def test_a_style_between_itself_and_itself(run, tmp_path):
+    """Neither durations nor mu nor anything else moves, whatever the weight; only the heard pitch is now known."""
+    assert run("-s", "anna", "-s2", "anna", "--weights", "0,0.3,1") == 0
+    out = tmp_path / "out"
+    first = audio(out / "0000_ab_0.wav")
+    assert len(first) == len(audio(out / "0000_a.wav"))
+    for weight in ("0.3", "1"):
+        assert np.abs(audio(out / f"0000_ab_{weight}.wav").astype(int) - first).max() <= 2  # rounding to 16 bits
+
+
+@pytest.mark.parametrize("blend", ["condition", "score"])
+def test_an_official_checkpoint_blends_speakers(run, files, tmp_path, blend):
+    checkpoint = files.folder / "official.pt"
+    torch.save(random_state(247, 0), checkpoint)
+    short = tmp_path / "short.txt"
+    short.write_text("Hi.\n")
+    assert run("-f", short, "-s", 12, "-s2", 10, "--weights", "0,1", "--blend", blend, checkpoint=checkpoint) == 0
+    out = tmp_path / "out"
+    np.testing.assert_array_equal(audio(out / "0000_ab_1.wav"), audio(out / "0000_a.wav"))
+    np.testing.assert_array_equal(audio(out / "0000_ab_0.wav"), audio(out / "0000_b.wav"))
+
+
+@pytest.mark.parametrize("method", ["staged", "same-time", "two-noise"])
+@pytest.mark.parametrize("mask", ["f0", "harmonics", "f0-4", "none"])
+def test_every_frequency_method_runs_with_every_mask(run, tmp_path, method, mask):
+    short = tmp_path / "short.txt"
+    short.write_text("Good night.\n")
+    assert run("-f", short, "-s2", "bert", "--interp", "frequency", "--method", method, "--mask", mask) == 0
+    out = tmp_path / "out"
+    # b's durations by default.
+    assert len(audio(out / "0000_ab.wav")) == len(audio(out / "0000_b.wav"))
+    assert json.loads((out / "report.json").read_text())["settings"]["interpolations"]["ab"]["mask"] == mask
+
+
+@pytest.mark.parametrize("lead", ["a", "b"])
+@pytest.mark.parametrize("durations", ["a", "b"])
+def test_lead_says_whose_pitch_and_durations_count_from_there(run, tmp_path, lead, durations):
+    """`--durations a` are those of the style whose pitch is taken."""
+    assert run("-s", "anna", "-s2", "bert", "--interp", "frequency", "--lead", lead, "--durations", durations) == 0
+    out = tmp_path / "out"
+    whose = lead if durations == "a" else ("b" if lead == "a" else "a")
+    assert len(audio(out / "0000_ab.wav")) == len(audio(out / f"0000_{whose}.wav"))
+
+
+def test_a_crossing_by_word(run, tmp_path, capsys):
+    assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 1, "--cross-width", 0) == 0
+    assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 3) == 2
+    assert "cross_word 3: the text has 2 words" in capsys.readouterr().err
+
+
+def test_pictures_of_a_pair(run, tmp_path):
+    assert run("-s2", "bert", "--interp", "frequency", "--method", "staged", "--mask", "f0", "--plots") == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["0000_ab.png", "0001_ab.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--interp", "linear"], "needs a second style"),
+        (["--tal1", 0.3], "--tal1 needs a second style"),
+        (["-s2", "bert", "--tal1", 0.3], "--tal1 is of --interp frequency, and this run is linear"),
+        (["-s2", "bert", "--weight", 1.5], "weight must be between 0 and 1"),
+        (["-s2", "bert", "--weight", 0.5, "--weights", "0,1"], "exclude each other"),
+        (["-s2", "bert", "--weights", "0,x"], "numbers by comma"),
+        (["-s2", "bert", "--interp", "frequency", "--method", "magic"], "method must be one of"),
+        (["-s2", "bert", "--interp", "frequency", "--tal1", 0.1, "--tal2", 0.2], "tal2 <= tal1"),
+        (["-s2", "nobody"], "anna, bert, 7"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(run, capsys, options, message):
+    assert run(*options) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and "\n" not in error
