@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 import gc
 import importlib
+import os
 import random
 import signal
 import sys
@@ -34,12 +35,15 @@ def main() -> int:
     everything = [mutant for target in TARGETS for mutant in target.mutants(ROOT)] + compiled_mutants(ROOT)
     equivalents = read_equivalents(LIST, everything)
     mutants = [mutant for mutant in everything if fnmatch.fnmatch(mutant.path, arguments.only)]
+    if not mutants:
+        raise SystemExit(f"no mutant is in a file like {arguments.only!r}")
     if arguments.sample is not None:
         mutants = random.Random(0).sample(mutants, min(arguments.sample, len(mutants)))
     if arguments.list:
         print("\n".join(str(mutant) for mutant in mutants))
         return 0
 
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the forked processes are the parallel part
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended too
     for name in PRELOADED:
         importlib.import_module(name)
@@ -56,18 +60,24 @@ def main() -> int:
 
 def _check(mutants: list[Mutant], jobs: int) -> dict[Mutant, bool]:
     """Whether each was noticed."""
+    one_of_each = {_tested(mutant): mutant for mutant in mutants}
     allowed = {}
-    for tests in tqdm(sorted({mutant.tests for mutant in mutants}), desc="unchanged", unit="run"):
-        allowed[tests] = _SLACK + 5 * unchanged_seconds(ROOT, tests)
+    for tested, mutant in tqdm(one_of_each.items(), desc="unchanged", unit="run"):
+        allowed[tested] = _SLACK + 5 * unchanged_seconds(ROOT, mutant)
     noticed = {}
     with tqdm(total=len(mutants), desc="mutants", unit="mutant", smoothing=0.05) as bar:
         survived = 0
-        for mutant, was_noticed in run_mutants(ROOT, mutants, lambda mutant: allowed[mutant.tests], jobs):
+        for mutant, was_noticed in run_mutants(ROOT, mutants, lambda mutant: allowed[_tested(mutant)], jobs):
             noticed[mutant] = was_noticed
             survived += not was_noticed
             bar.set_postfix(survived=survived)
             bar.update()
     return noticed
+
+
+def _tested(mutant: Mutant) -> str:
+    """What has to be imported, or built, for it; the same for all files of the compiled package."""
+    return str(Path(mutant.path).parent) if mutant.compiled else mutant.path
 
 
 def _print_table(mutants: list[Mutant], noticed: dict[Mutant, bool], survivors: list[Mutant]) -> None:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import traceback
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,11 @@ from tests.mutation.compiled_mutants import COPIED
 from tests.mutation.mutant import Mutant
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 2  # of pytest; a test file that cannot be imported is the last
-NOT_BUILT = 90
+BROKEN = 99
+OUTPUT = "output.txt"
 EXAMPLES = 25  # at most, for each property
-_MEMORY = 8 << 30  # bytes of data; a mutant must not take the machine down
+# In bytes: a mutant must not take the machine down.
+_LIMITS = {resource.RLIMIT_DATA: 8 << 30, resource.RLIMIT_FSIZE: 256 << 20, resource.RLIMIT_CORE: 0}
 
 _SETTINGS = settings(
     database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck),
@@ -68,33 +70,29 @@ class _FewExamples:
                 function._hypothesis_internal_use_settings = few
 
 
-def run_tests(root: Path, mutant: Mutant | None, tests: Sequence[str], workspace: Path, quiet: bool = True) -> None:
-    """Run the tests of a project, with a mutant of it if there is one, and end this process with pytest's exit status.
+def run_tests(root: Path, mutant: Mutant, workspace: Path) -> None:
+    """Run a mutant's tests in a project that has it, and end this process with pytest's exit status.
 
-    workspace: an empty folder of this run's own.
+    workspace: an empty folder of this run's own; what is printed goes to the file OUTPUT there.
     """
+    status = BROKEN
     try:
         os.setpgid(0, 0)  # so that what the tests start ends with them
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if quiet:
-            _silence()
-        status = _run(root, mutant, tests, workspace)
+        for limit, size in _LIMITS.items():
+            resource.setrlimit(limit, (size, size))
+        _redirect(workspace / OUTPUT)
+        status = _run(root, mutant, workspace)
     except BaseException:
-        import traceback
-
         traceback.print_exc()
-        status = 99
-    os._exit(status)
+    finally:
+        os._exit(status)
 
 
-def _run(root: Path, mutant: Mutant | None, tests: Sequence[str], workspace: Path) -> int:
-    if mutant is not None and mutant.compiled:
+def _run(root: Path, mutant: Mutant, workspace: Path) -> int:
+    if mutant.compiled:
         root = _built_copy(root, mutant, workspace / "copy")
-        if root is None:
-            return NOT_BUILT
-    elif mutant is not None:
+    else:
         sys.meta_path.insert(0, _MutantFinder(root, mutant))
     for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
         del sys.modules[name]
@@ -104,11 +102,12 @@ def _run(root: Path, mutant: Mutant | None, tests: Sequence[str], workspace: Pat
     settings.register_profile("mutation", _SETTINGS)
     settings.load_profile("mutation")
     options = ["-x", "-q", "-m", "not slow", "--tb=short", "--assert=plain", "-p", "no:cacheprovider"]
-    return int(pytest.main([*options, f"--rootdir={root}", f"--basetemp={workspace / 'tmp'}", *tests], [_FewExamples]))
+    places = [f"--rootdir={root}", f"--basetemp={workspace / 'tmp'}"]
+    return int(pytest.main([*options, *places, *mutant.tests], [_FewExamples]))
 
 
-def _built_copy(root: Path, mutant: Mutant, copy: Path) -> Path | None:
-    """A copy of the compiled package and its tests with the mutant in it; None if it does not compile."""
+def _built_copy(root: Path, mutant: Mutant, copy: Path) -> Path:
+    """A copy of the compiled package and its tests with the mutant in it."""
     for name in COPIED:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         if (root / name).is_dir():
@@ -116,12 +115,13 @@ def _built_copy(root: Path, mutant: Mutant, copy: Path) -> Path | None:
         else:
             shutil.copy(root / name, copy / name)
     (copy / mutant.path).write_text(mutant.source, encoding="utf-8")
-    build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
-    return copy if subprocess.run(build, cwd=copy).returncode == 0 else None
+    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=copy, check=True)
+    return copy
 
 
-def _silence() -> None:
-    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
-        null = os.open(os.devnull, flags)
-        os.dup2(null, descriptor)
-        os.close(null)
+def _redirect(output: Path) -> None:
+    """Standard input from nowhere, both outputs to a file."""
+    nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY | os.O_CREAT)
+    os.dup2(nothing, 0)
+    os.dup2(file, 1)
+    os.dup2(file, 2)

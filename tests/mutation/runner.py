@@ -9,16 +9,15 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from tests.mutation.child import FAILED, INTERRUPTED, PASSED, run_tests
+from tests.mutation.child import FAILED, INTERRUPTED, OUTPUT, PASSED, run_tests
 from tests.mutation.mutant import Mutant
 
 _FORK = multiprocessing.get_context("fork")
-_BUILD_SECONDS = 600  # for a compiled mutant, besides its tests
 
 
 @dataclass
@@ -29,18 +28,18 @@ class _Run:
     deadline: float
 
 
-def unchanged_seconds(root: Path, tests: Sequence[str]) -> float:
-    """How long the tests take where nothing is changed.
+def unchanged_seconds(root: Path, mutant: Mutant) -> float:
+    """How long the tests of a mutant take, set up in the same way, where nothing is changed.
 
-    Raises RuntimeError if they do not pass then.
+    Raises RuntimeError, with what they print, if they do not pass then.
     """
+    unchanged = replace(mutant, source=(root / mutant.path).read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        process = _FORK.Process(target=run_tests, args=(root, None, tests, Path(folder)))
-        process.start()
-        process.join()
-    if process.exitcode != PASSED:
-        raise RuntimeError(f"without any change, {' '.join(tests)} end with exit status {process.exitcode}")
+        run = _started(root, unchanged, Path(folder), float("inf"))
+        run.process.join()
+        if run.process.exitcode != PASSED:
+            raise RuntimeError(f"without any change, {' '.join(mutant.tests)} do not pass:\n{_output(run)}")
     return time.monotonic() - began
 
 
@@ -58,7 +57,8 @@ def run_mutants(
         try:
             while True:
                 while len(running) < jobs and (mutant := next(waiting, None)) is not None:
-                    running.append(_started(root, mutant, Path(tempfile.mkdtemp(dir=folder)), seconds(mutant)))
+                    deadline = time.monotonic() + seconds(mutant)
+                    running.append(_started(root, mutant, Path(tempfile.mkdtemp(dir=folder)), deadline))
                 if not running:
                     return
                 soonest = min(run.deadline for run in running)
@@ -73,21 +73,22 @@ def run_mutants(
                 _end(run)
 
 
-def _started(root: Path, mutant: Mutant, workspace: Path, seconds: float) -> _Run:
-    process = _FORK.Process(target=run_tests, args=(root, mutant, mutant.tests, workspace))
+def _started(root: Path, mutant: Mutant, workspace: Path, deadline: float) -> _Run:
+    process = _FORK.Process(target=run_tests, args=(root, mutant, workspace))
     process.start()
-    return _Run(mutant, process, workspace, time.monotonic() + seconds + _BUILD_SECONDS * mutant.compiled)
+    return _Run(mutant, process, workspace, deadline)
 
 
 def _noticed(run: _Run) -> bool:
     timed_out = run.process.is_alive()
-    _end(run)
-    status = run.process.exitcode
-    if timed_out or status < 0 or status in (FAILED, INTERRUPTED):
-        return True
-    if status == PASSED:
-        return False
-    raise RuntimeError(f"the tests could not be run (exit status {status}) for {run.mutant}")
+    try:
+        if timed_out or run.process.exitcode < 0 or run.process.exitcode in (FAILED, INTERRUPTED):
+            return True
+        if run.process.exitcode == PASSED:
+            return False
+        raise RuntimeError(f"the tests could not be run for {run.mutant}:\n{_output(run)}")
+    finally:
+        _end(run)
 
 
 def _end(run: _Run) -> None:
@@ -95,3 +96,7 @@ def _end(run: _Run) -> None:
         os.killpg(run.process.pid, signal.SIGKILL)
     run.process.join()
     shutil.rmtree(run.workspace, ignore_errors=True)
+
+
+def _output(run: _Run) -> str:
+    return (run.workspace / OUTPUT).read_text(encoding="utf-8", errors="replace")[-4000:]
