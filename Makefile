@@ -41,7 +41,7 @@ $(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/sear
 
 # The official code, which the equality tests compare with.
 $(VENV)/peer: $(VENV)/installed tests/peer/install.sh
-	PYTHON=$(RUN) tests/peer/install.sh
+	PYTHON=$(CURDIR)/$(RUN) tests/peer/install.sh
 	touch $@
 
 # The models that evaluate.py measures with.

@@ -17,22 +17,14 @@ import torch
 from data.audio import write_wav
 from inference import main
 from tests.official_weights import random_state
-from tests.tiny_synthesiser import voice_like, write_tiny_checkpoint, write_tiny_vocoder
+from tests.tiny_synthesiser import voice_like, write_tiny_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> SimpleNamespace:
-    folder = tmp_path_factory.mktemp("models")
-    texts = folder / "texts.txt"
-    texts.write_text("Hello there.\n\nGood night.\nAnd a third one.\n")
-    return SimpleNamespace(
-        folder=folder,
-        texts=texts,
-        checkpoint=write_tiny_checkpoint(folder / "tiny.pt"),
-        vocoder=write_tiny_vocoder(folder / "vocoder"),
-    )
+    return write_tiny_files(tmp_path_factory.mktemp("models"), "Hello there.\n\nGood night.\nAnd a third one.\n")
 
 
 @pytest.fixture

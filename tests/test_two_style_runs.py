@@ -14,22 +14,14 @@ import torch
 import data.pitch
 from inference import main
 from tests.official_weights import random_state
-from tests.tiny_synthesiser import write_tiny_checkpoint, write_tiny_vocoder
+from tests.tiny_synthesiser import write_tiny_files
 
 F0 = 140.0  # what the random vocoder's noise is said to have
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> SimpleNamespace:
-    folder = tmp_path_factory.mktemp("models")
-    texts = folder / "texts.txt"
-    texts.write_text("Hello there, my friend.\nGood night.\n")
-    return SimpleNamespace(
-        folder=folder,
-        texts=texts,
-        checkpoint=write_tiny_checkpoint(folder / "tiny.pt"),
-        vocoder=write_tiny_vocoder(folder / "vocoder"),
-    )
+    return write_tiny_files(tmp_path_factory.mktemp("models"), "Hello there, my friend.\nGood night.\n")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -82,6 +83,17 @@ def write_tiny_vocoder(folder: Path) -> Path:
     torch.save({"generator": tiny_vocoder().state_dict()}, folder / "generator")
     (folder / "config.json").write_text(json.dumps(VOCODER.to_dict()))
     return folder / "generator"
+
+
+def write_tiny_files(folder: Path, texts: str) -> SimpleNamespace:
+    """What `inference.py` needs: .folder, .texts, .checkpoint, .vocoder."""
+    (folder / "texts.txt").write_text(texts)
+    return SimpleNamespace(
+        folder=folder,
+        texts=folder / "texts.txt",
+        checkpoint=write_tiny_checkpoint(folder / "tiny.pt"),
+        vocoder=write_tiny_vocoder(folder / "vocoder"),
+    )
 
 
 def voice_like(seconds: float, hz: float, rate: int = 22050) -> np.ndarray:
