@@ -163,7 +163,7 @@ def _pairs(
     between: dict[str, Interpolation],
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
-    from synthesis.two_styles import speak_pairs
+    from synthesis.two_styles import speak_pairs, write_mask
 
     # What b is not given, it shares with a; but a line's own columns do not undo what the options say of b.
     other = {
@@ -190,6 +190,8 @@ def _pairs(
 
             for kind, ending in enumerate(between):
                 plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, kind, synthesiser.params.audio)
+        if args.interp == "frequency" and len(a.pieces) == 1:
+            write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
         yield {"_a": a, "_b": b, **{f"_{ending}": pair.between[kind] for kind, ending in enumerate(between)}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.atomic import replacing
 from data.errors import InputError
 from model.cond_grad_tts import Frames, Sampling
 from model.contour import carry_by_position, fill_unvoiced
@@ -84,6 +86,20 @@ def speak_pairs(
             between=[synthesiser.result(a, pieces, **names) for pieces in between],
             steps=steps,
         )
+
+
+def write_mask(path: str | os.PathLike, done: Interpolated) -> None:
+    """Save a's share of the pitch, (n_mels, T) float32, as `.npy`, for the evaluation's pictures.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
+    try:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, field)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
 
 
 @torch.no_grad()

@@ -95,6 +95,9 @@ def test_every_frequency_method_runs_with_every_mask(run, tmp_path, method, mask
     short.write_text("Good night.\n")
     assert run("-f", short, "-s2", "bert", "--interp", "frequency", "--method", method, "--mask", mask) == 0
     out = tmp_path / "out"
+    field = np.load(out / "0000_mask.npy")
+    assert field.shape[0] == 80 and field.shape[1] * 256 == len(audio(out / "0000_ab.wav"))
+    assert field.min() >= 0 and field.max() <= 1 and (mask == "none") == bool((field == 1).all())
     # b's durations by default.
     assert len(audio(out / "0000_ab.wav")) == len(audio(out / "0000_b.wav"))
     assert json.loads((out / "report.json").read_text())["settings"]["interpolations"]["ab"]["mask"] == mask
