@@ -20,6 +20,7 @@ from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.generator import Generator
 from hifigan.receptive_field import context_frames
 from hifigan.weight_norm import fold
+from model.skip_init import SkipInit
 
 if TYPE_CHECKING:
     from params import Audio
@@ -69,7 +70,7 @@ def load_vocoder(
         source = str(config_path)
     _check_agreement(configuration, expect, path, source)
 
-    with torch.device("meta"):  # shapes are compared before anything is allocated
+    with torch.device("meta"), SkipInit():  # shapes are compared before anything is allocated
         generator = Generator(configuration)
     difference = _shape_difference(generator, state)
     if difference:
@@ -175,7 +176,7 @@ def _read_config(path: Path) -> VocoderConfig:
 
 def _config_from_shapes(state: dict[str, Tensor], path: Path) -> VocoderConfig:
     for preset in PRESETS.values():
-        with torch.device("meta"):
+        with torch.device("meta"), SkipInit():
             candidate = Generator(preset)
         if not _shape_difference(candidate, state):
             return preset

@@ -14,6 +14,7 @@ from model.grad_tts import GradTTS
 from model.official import is_official, load_official
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
+from model.skip_init import SkipInit
 from params import Inference, Params, Text
 from text.official_symbols import OFFICIAL_SYMBOLS
 
@@ -90,13 +91,14 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema") -> Loaded:
     step = _entry(payload, "step", int)
     state = _entry(payload, next((key for key in (weights, "ema") if key in payload), "weights"), Mapping)
     try:
-        with torch.device("meta"):  # sizes first: a wrong file should not cost memory
+        with torch.device("meta"), SkipInit():  # sizes first: a wrong file should not cost memory
             expected = _build(params, symbols, speakers, emotions).state_dict()
     except (RuntimeError, TypeError, ArithmeticError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"the checkpoint's parameters make no model ({reason})") from error
     _check_shapes(expected, state)
-    model = _build(params, symbols, speakers, emotions)
+    with SkipInit():
+        model = _build(params, symbols, speakers, emotions)
     model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)
     return Loaded(model.eval(), params, speakers, emotions, symbols, step)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import params
 from model.grad_tts import GradTTS, GradTTSConfig
+from model.skip_init import SkipInit
 
 _SHOWN = 3  # tensors named in an error
 
@@ -71,7 +72,7 @@ def load_official(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTS
         ValueError: if the state dict is not official; the line names tensors that do not fit.
     """
     config = infer_config(state, pe_scale)
-    with torch.device("meta"):  # sizes first: a wrong file should not cost memory
+    with torch.device("meta"), SkipInit():  # sizes first: a wrong file should not cost memory
         expected = {key: tuple(value.shape) for key, value in GradTTS(config).state_dict().items()}
     given = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, Tensor)}
     complaints = [f"{key} is missing" for key in expected if key not in state]
@@ -84,7 +85,8 @@ def load_official(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTS
     if complaints:
         more = f"; and {len(complaints) - _SHOWN} more" if len(complaints) > _SHOWN else ""
         raise ValueError("not an official Grad-TTS state dict: " + "; ".join(complaints[:_SHOWN]) + more)
-    model = GradTTS(config)
+    with SkipInit():
+        model = GradTTS(config)
     model.load_state_dict(state, strict=True)
     return model.eval()
 

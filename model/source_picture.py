@@ -7,13 +7,14 @@ need not learn transposition.
 
 from __future__ import annotations
 
+import functools
 import math
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.mel_filters import mel_filters
 from params import Audio
 
 STEPS_PER_OCTAVE = 48
@@ -29,11 +30,8 @@ class SourcePicture(nn.Module):
         super().__init__()
         self.lowest = math.log(audio.f0_min)
         self.steps = STEPS_PER_OCTAVE / math.log(2)  # table rows per unit of log F0
-        count = math.ceil((math.log(audio.f0_max) - self.lowest) * self.steps) + 1
-        f0 = np.exp(self.lowest + np.arange(count) / self.steps)
-        table = np.stack([flat_source(value, audio) for value in f0])  # (rows, n_mels)
         # It follows from the audio parameters, so it is not part of a checkpoint.
-        self.register_buffer("table", torch.from_numpy(table).float(), persistent=False)
+        self.register_buffer("table", torch.tensor(_table(audio)), persistent=False)
 
     def forward(self, log_f0: Tensor, voicing: Tensor) -> Tensor:
         """log_f0 (B, T) natural log of Hz, any finite value where unvoiced; voicing (B, T) in [0, 1] -> (B, n_mels, T).
@@ -48,16 +46,22 @@ class SourcePicture(nn.Module):
         return (picture * voicing.unsqueeze(-1)).transpose(1, 2)  # (B, n_mels, T)
 
 
+@functools.lru_cache(maxsize=8)
+def _table(audio: Audio) -> np.ndarray:
+    """(rows, n_mels) float32: pictures of F0s from the lowest to the highest, equally spaced in their logarithm."""
+    octaves = math.log2(audio.f0_max / audio.f0_min)
+    f0 = audio.f0_min * 2 ** (np.arange(math.ceil(octaves * STEPS_PER_OCTAVE) + 1) / STEPS_PER_OCTAVE)
+    return np.stack([flat_source(value, audio) for value in f0]).astype(np.float32)
+
+
 def flat_source(f0: float, audio: Audio) -> np.ndarray:
     """Log-mel picture (n_mels,) of a voiced source with a flat envelope: zero mean over rows, in units of 1.5."""
     frequencies = np.arange(audio.n_fft // 2 + 1) * audio.sample_rate / audio.n_fft  # Hz
     harmonics = np.arange(1, int(8600 / f0) + 1) * f0  # just above the mel's highest row
     offsets = (frequencies[:, None] - harmonics) * audio.win_length / audio.sample_rate  # in bins of the window's DFT
     amplitude = hann_response(offsets).sum(axis=1)
-    filterbank = librosa.filters.mel(
-        sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
-    )
-    relative = (filterbank @ amplitude) / filterbank.sum(axis=1)
+    filters = mel_filters(audio)
+    relative = (filters @ amplitude) / filters.sum(axis=1)
     picture = np.log(np.maximum(relative, _FLOOR))
     return (picture - picture.mean()) / _STANDARD_DEVIATION
 

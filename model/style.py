@@ -99,7 +99,9 @@ class StyleEncoder(nn.Module):
         super().__init__()
         width = params.token_channels
         self.contour_frames = params.contour_frames
-        self.null = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.1) for name in TYPES})
+        self.null = nn.ParameterDict({name: nn.Parameter(torch.empty(width)) for name in TYPES})
+        for null in self.null.values():
+            nn.init.normal_(null, std=0.1)
         self.pitch = _ContourTokens(3, width)
         self.energy = _ContourTokens(1, width)
         self.timbre = TimbreEncoder(n_mels, params.timbre_bottleneck, width, params.timbre_frames)

@@ -1,0 +1,65 @@
+"""What a program that speaks does not do before it speaks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model.mel_filters import mel_filters
+from model.skip_init import SkipInit
+from params import Audio
+from tests.tiny_synthesiser import write_tiny_files
+
+ROOT = Path(__file__).resolve().parents[1]
+# Each takes 0.1 to 1 s to import and is of no use to a plain text in a plain voice.
+HEAVY = ("torch._dynamo", "scipy", "librosa", "numba", "sympy", "matplotlib", "parselmouth", "yaml", "onnx")
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [Audio(), replace(Audio(), n_mels=40, fmin=55.0, fmax=7600.0), replace(Audio(), sample_rate=16000, fmax=900.0)],
+)
+def test_mel_filters_are_librosas_to_the_bit(audio):
+    theirs = librosa.filters.mel(
+        sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
+    )
+    ours = mel_filters(audio)
+    assert ours.dtype == np.float32 and np.array_equal(ours, theirs)
+
+
+def test_a_module_is_built_without_drawing_weights():
+    before = torch.get_rng_state()
+    with SkipInit():
+        nn.Sequential(nn.Linear(3, 4), nn.Conv1d(2, 3, 1), nn.Embedding(5, 6))
+        nn.init.normal_(tensor=torch.zeros(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    nn.Linear(3, 4)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+def test_speaking_a_text_imports_nothing_heavy(tmp_path):
+    files = write_tiny_files(tmp_path, "Hello there.\n")
+    program = (
+        "import json, sys; from inference import main; code = main(sys.argv[1:]); "
+        "print(json.dumps([code, sorted(sys.modules)]))"
+    )
+    arguments = ["-f", files.texts, "-c", files.checkpoint, "--vocoder", files.vocoder, "-o", tmp_path / "out"]
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments), "--device", "cpu", "-t", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, modules = json.loads(ran.stdout.splitlines()[-1])
+    assert code == 0
+    assert [name for name in HEAVY if name in modules] == []
