@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from data.dataset import Item
@@ -17,8 +18,9 @@ BATCHES_PER_POOL = 50  # utterances are sorted by length within random pools of 
 class LengthBuckets(torch.utils.data.Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, index) keys for `UtteranceDataset`: of similar length, reshuffled in every epoch.
 
-    Every utterance comes once an epoch. With several ranks each takes every `world_size`-th batch; a few batches come
-    twice if they cannot be shared out evenly, so that all ranks have equally many.
+    Every utterance comes once an epoch. With several ranks each takes its share of every batch, so that the batches are
+    the same whatever the number of ranks. A rank for which nothing is left of a short batch gets the batch's first
+    utterance, which then comes twice: `share_rows` and `has_share` tell.
     """
 
     def __init__(
@@ -34,26 +36,25 @@ class LengthBuckets(torch.utils.data.Sampler[list[tuple[int, int]]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
-        """Choose the epoch; with `first_batch`, resume in its middle: this rank's batches before it are skipped."""
+        """Choose the epoch; with `first_batch`, resume in its middle: the batches before it are skipped."""
         self.epoch = epoch
         self.first_batch = first_batch
 
     @property
     def batches_per_epoch(self) -> int:
-        """Of this rank."""
-        batches = -(-len(self.lengths) // self.batch_size)
-        return -(-batches // self.world_size)
+        return -(-len(self.lengths) // self.batch_size)
 
     def __len__(self) -> int:
         """Batches that are left in the epoch."""
         return max(self.batches_per_epoch - self.first_batch, 0)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        batches = self._batches()
-        shared_out = self.batches_per_epoch * self.world_size
-        batches = [batches[i % len(batches)] for i in range(shared_out)]
-        for batch in batches[self.rank :: self.world_size][self.first_batch :]:
-            yield [(self.epoch, int(index)) for index in batch]
+        for batch in self.whole_batches():
+            yield [(self.epoch, int(batch[row])) for row in share_rows(len(batch), self.rank, self.world_size)]
+
+    def whole_batches(self) -> list[np.ndarray]:
+        """Indices of the batches that are left in the epoch, of all ranks together."""
+        return self._batches()[self.first_batch :]
 
     def _batches(self) -> list[np.ndarray]:
         generator = np.random.default_rng((self.seed, self.epoch))
@@ -65,6 +66,15 @@ class LengthBuckets(torch.utils.data.Sampler[list[tuple[int, int]]]):
             chosen = chosen[np.argsort(self.lengths[chosen], kind="stable")]
             batches += [chosen[i : i + self.batch_size] for i in range(0, len(chosen), self.batch_size)]
         return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def share_rows(total: int, rank: int, world_size: int) -> tuple[int, ...]:
+    """The rows of a batch of `total` that a rank has, or the first if none is left for it."""
+    return tuple(range(rank, total, world_size)) if has_share(total, rank) else (0,)
+
+
+def has_share(total: int, rank: int) -> bool:
+    return rank < total
 
 
 @dataclass
@@ -91,6 +101,12 @@ class Batch:
         """The batch with every tensor on `device`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Batch(**{name: None if value is None else value.to(device) for name, value in values.items()})
+
+    def with_tokens(self, count: int) -> Batch:
+        """The batch with its texts padded to `count` tokens, S or more."""
+        pad = (0, count - self.ids.shape[1])
+        spans = None if self.token_spans is None else F.pad(self.token_spans, (0, 0, *pad))
+        return replace(self, ids=F.pad(self.ids, pad), token_spans=spans)
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -91,6 +91,11 @@ class UtteranceDataset(torch.utils.data.Dataset):
         return len(self.utterances)
 
     @property
+    def tokens(self) -> np.ndarray:
+        """(utterances,) tokens of the texts."""
+        return np.array([len(encoded.ids) for encoded in self._encoded], dtype=np.int64)
+
+    @property
     def speaker_ids(self) -> np.ndarray:
         """(utterances,) ids of the speakers."""
         return self._speakers

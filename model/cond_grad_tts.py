@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.batch_share import drawn
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
+from model.contour_predictor import spread_smoothly
 from model.denoiser import Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
@@ -16,7 +18,7 @@ from model.guidance import GuidedDenoiser
 from model.lengths import duration_path, padded_length, sequence_mask
 from model.sampling import SAMPLERS, Tune
 from model.schedule import Schedule
-from model.style import TYPES, StyleEncoder, StyleSource
+from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleEncoder, StyleSource
 from monotonic_align import alignment_durations
 from params import Params
 
@@ -28,13 +30,16 @@ _OUTSIDE_SPAN = -1e4  # log-likelihood of a token at a frame outside its known s
 class Frames:
     """A text spread over frames; T is a multiple of the decoder's `length_multiple`.
 
-    mu (B, n_mels, T), content (B, pictures, n_mels, T), voicing (B, T) probability, mask (B, 1, T), position (B, T) of
-    each frame in its utterance, alignment (B, S, T), durations (B, S) and lengths (B,) in frames. Mels are normalised.
+    mu (B, n_mels, T), content (B, pictures, n_mels, T), mask (B, 1, T), position (B, T) of each frame in its utterance,
+    alignment (B, S, T), durations (B, S) and lengths (B,) in frames. Mels are normalised.
+    Predictions, each (B, T): voicing, a probability; log_f0, natural log of Hz; energy, normalised.
     """
 
     mu: Tensor
     content: Tensor
     voicing: Tensor
+    log_f0: Tensor
+    energy: Tensor
     mask: Tensor
     position: Tensor
     alignment: Tensor
@@ -75,12 +80,14 @@ class CondLosses:
     prior: Tensor
     duration: Tensor
     voicing: Tensor
+    pitch: Tensor
+    energy: Tensor
     diffusion: Tensor
     durations: Tensor  # (B, S) of the alignment that was found
 
     @property
     def total(self) -> Tensor:
-        return self.prior + self.duration + self.voicing + self.diffusion
+        return self.prior + self.duration + self.voicing + self.pitch + self.energy + self.diffusion
 
 
 class CondGradTTS(nn.Module):
@@ -138,6 +145,23 @@ class CondGradTTS(nn.Module):
             known={**known, "timbre": known.get("timbre", has_default) & has_default},
         )
 
+    def complete(self, style: StyleSource, frames: Frames) -> StyleSource:
+        """The style that is decoded where `style` leaves something open: the speaker's default timbre, and the contours
+        that were predicted for these frames.
+
+        A contour at a length of its own, which attention carries, is not joined by a predicted one of the other type.
+        """
+        style = self.with_default_timbre(style)
+        given = style.log_f0 is not None or style.energy is not None
+        if given and not torch.equal(style.contour_lengths, frames.lengths):
+            return style
+        if style.log_f0 is None:
+            voicing = (frames.voicing > 0.5).to(frames.log_f0)
+            style = replace(style, log_f0=frames.log_f0, voicing=voicing, contour_lengths=frames.lengths)
+        if style.energy is None:
+            style = replace(style, energy=frames.energy, contour_lengths=frames.lengths)
+        return style
+
     # ---------------------------------------------------------------- training
 
     def losses(
@@ -162,7 +186,8 @@ class CondGradTTS(nn.Module):
         autocast: lower precision of the decoder.
 
         prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
-        right. voicing: cross-entropy per frame. diffusion: `ResidualDiffusion.loss`; about 1 before training.
+        right. voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over
+        voiced frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
         text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
         mel = self.normalise(mel)
@@ -180,9 +205,13 @@ class CondGradTTS(nn.Module):
         frame_voicing = (text.voicing[:, None] @ path).squeeze(1)  # (B, T)
         voiced = F.binary_cross_entropy_with_logits(frame_voicing, style.voicing, reduction="none")
         voicing = (voiced * mask.squeeze(1)).sum() / mask.sum()
+        frames = self.spread_durations(text, durations, mel_lengths, path, mask)
+        # Absolute errors: the median is the voice's own where some of its utterances have another voice's F0.
+        weight = style.voicing * mask.squeeze(1)
+        pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
+        energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
         diffusion = mel.new_zeros(())
         if train_decoder:
-            frames = self.spread_durations(text, durations, mel_lengths, path, mask)
             frames, mel = crop(frames, mel, crop_frames, generator)
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 encoded = self.style(style, len(ids))
@@ -190,7 +219,7 @@ class CondGradTTS(nn.Module):
                     frames.mu.detach(), frames.mask, encoded, frames.position, frames.content
                 )
                 diffusion = self.decoder.loss(mel, condition, generator)
-        return CondLosses(prior, duration, voicing, diffusion, durations)
+        return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations)
 
     @torch.no_grad()
     def align(
@@ -247,7 +276,7 @@ class CondGradTTS(nn.Module):
         Raises ValueError if an argument is out of range.
         """
         estimator, batch_size = self.decoder.estimator, len(frames.mu)
-        encoded = self.style(self.with_default_timbre(style), batch_size)
+        encoded = self.style(self.complete(style, frames), batch_size)
         condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
         denoiser = self.decoder.denoiser(condition)
         if guidance_scale != 1:
@@ -301,11 +330,15 @@ class CondGradTTS(nn.Module):
     ) -> Frames:
         """Encoded tokens over frames by known durations (B, S), with their path (B, S, T) and mask (B, 1, T)."""
         content = (text.content @ path).unflatten(1, (-1, text.mu.shape[1]))  # (B, pictures, n_mels, T)
+        contours = torch.stack([text.log_f0, text.energy], -1)  # (B, S, 2)
+        contours = spread_smoothly(contours, durations, text.mask, mask.shape[2])  # (B, T, 2)
         index = torch.arange(mask.shape[2], device=mask.device).to(mask.dtype)
         return Frames(
             mu=text.mu @ path,
             content=content,
             voicing=torch.sigmoid((text.voicing[:, None] @ path).squeeze(1)) * mask.squeeze(1),
+            log_f0=contours[..., 0] * LOG_F0_SCALE + LOG_F0_CENTRE,
+            energy=contours[..., 1],
             mask=mask,
             position=(index + 0.5) / lengths[:, None].to(mask.dtype),
             alignment=path,
@@ -325,7 +358,7 @@ def crop(
     size = padded_length(total, 4) if size is None else size
     slack = (frames.lengths - size).clamp(min=0)
     device = mel.device if generator is None else generator.device
-    draw = torch.rand(len(mel), generator=generator, device=device).to(mel.device)
+    draw = drawn(lambda shape: torch.rand(shape, generator=generator, device=device), (len(mel),)).to(mel.device)
     start = (draw * (slack + 1)).long()  # (B,) every offset is as likely
     index = start[:, None] + torch.arange(size, device=mel.device)  # (B, size)
 
@@ -339,6 +372,8 @@ def crop(
         mu=take(frames.mu) * mask,
         content=take(frames.content) * mask[:, None],
         voicing=take(frames.voicing) * mask.squeeze(1),
+        log_f0=take(frames.log_f0),
+        energy=take(frames.energy),
         mask=mask,
         position=(index.to(mel.dtype) + 0.5) / frames.lengths[:, None].to(mel.dtype),
         alignment=take(frames.alignment) * mask,
@@ -360,10 +395,14 @@ def draw_known_types(
     Each is dropped by itself; besides, both contours together (as when no reference is given), and everything (what
     guidance moves away from).
     """
-    everything = torch.rand(batch_size, generator=generator) < all_probability
-    contours = torch.rand(batch_size, generator=generator) < contours_probability
+
+    def drop(share: float) -> Tensor:
+        return drawn(lambda shape: torch.rand(*shape, generator=generator), (batch_size,)) < share
+
+    everything = drop(all_probability)
+    contours = drop(contours_probability)
     known = {}
     for name in TYPES:
-        dropped = (torch.rand(batch_size, generator=generator) < probability) | everything
+        dropped = drop(probability) | everything
         known[name] = ~(dropped | contours) if name in ("pitch", "energy") else ~dropped
     return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.dropout import Dropout
 from model.text_layers import LayerNorm
 
 
@@ -17,7 +18,7 @@ class DurationPredictor(nn.Module):
         self.conv_2 = nn.Conv1d(filter_channels, filter_channels, kernel_size, padding=kernel_size // 2)
         self.norm_2 = LayerNorm(filter_channels)
         self.proj = nn.Conv1d(filter_channels, 1, 1)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Natural logarithm of the frames of each token; (B, C, T) and (B, 1, T) to (B, 1, T)."""

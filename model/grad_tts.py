@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import params
+from model.batch_share import drawn
 from model.diffusion import NoiseDiffusion
 from model.estimators.unet import UNet
 from model.lengths import duration_path, padded_length, sequence_mask
@@ -244,7 +245,9 @@ def log_likelihood(mu: Tensor, mels: Tensor) -> Tensor:
 def crop_starts(lengths: Tensor, size: int, generator: torch.Generator | None = None) -> Tensor:
     """A random first frame for each item, (B,), so that `size` frames fit; 0 where the item is not longer."""
     device = lengths.device if generator is None else generator.device
-    share = torch.rand(len(lengths), generator=generator, device=device, dtype=torch.float64).to(lengths.device)
+    share = drawn(
+        lambda shape: torch.rand(shape, generator=generator, device=device, dtype=torch.float64), (len(lengths),)
+    ).to(lengths.device)
     choices = (lengths - size).clamp_min(0) + 1  # the last one included
     return (share * choices).long()
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from model.batch_share import drawn
+
 
 def standard_normal(shape: Sequence[int], like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """N(0, 1) of the given shape, in the dtype and on the device of `like`.
@@ -14,7 +16,8 @@ def standard_normal(shape: Sequence[int], like: Tensor, generator: torch.Generat
     It is drawn on the generator's own device, so that a CPU generator gives the same noise to every accelerator.
     """
     device = like.device if generator is None else generator.device
-    return torch.randn(tuple(shape), generator=generator, device=device, dtype=like.dtype).to(like.device)
+    options = {"generator": generator, "device": device, "dtype": like.dtype}
+    return drawn(lambda size: torch.randn(size, **options), shape).to(like.device)
 
 
 def frame_normal(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -31,4 +34,5 @@ def frame_normal(like: Tensor, generator: torch.Generator | None = None) -> Tens
 def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """U[0, 1) of the given shape, drawn as `standard_normal` draws."""
     device = like.device if generator is None else generator.device
-    return torch.rand(tuple(shape), generator=generator, device=device, dtype=like.dtype).to(like.device)
+    options = {"generator": generator, "device": device, "dtype": like.dtype}
+    return drawn(lambda size: torch.rand(size, **options), shape).to(like.device)

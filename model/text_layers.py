@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.dropout import Dropout
+
 PRENET_KERNEL = 5
 PRENET_DROPOUT = 0.5
 
@@ -37,7 +39,7 @@ class Prenet(nn.Module):
             nn.Conv1d(channels, channels, PRENET_KERNEL, padding=PRENET_KERNEL // 2) for _ in range(layers)
         )
         self.norm_layers = nn.ModuleList(LayerNorm(channels) for _ in range(layers))
-        self.drop = nn.Dropout(PRENET_DROPOUT)
+        self.drop = Dropout(PRENET_DROPOUT)
         self.proj = nn.Conv1d(channels, channels, 1)
         nn.init.zeros_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)
@@ -68,10 +70,12 @@ class RelativeAttention(nn.Module):
         self.conv_q = nn.Conv1d(channels, channels, 1)
         self.conv_k = nn.Conv1d(channels, channels, 1)
         self.conv_v = nn.Conv1d(channels, channels, 1)
-        self.emb_rel_k = nn.Parameter(torch.randn(1, 2 * window + 1, width) * width**-0.5)
-        self.emb_rel_v = nn.Parameter(torch.randn(1, 2 * window + 1, width) * width**-0.5)
+        self.emb_rel_k = nn.Parameter(torch.empty(1, 2 * window + 1, width))
+        self.emb_rel_v = nn.Parameter(torch.empty(1, 2 * window + 1, width))
         self.conv_o = nn.Conv1d(channels, channels, 1)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
+        for embedding in (self.emb_rel_k, self.emb_rel_v):
+            nn.init.normal_(embedding, std=width**-0.5)
         for conv in (self.conv_q, self.conv_k, self.conv_v):
             nn.init.xavier_uniform_(conv.weight)
 
@@ -104,7 +108,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.conv_1 = nn.Conv1d(channels, filter_channels, kernel_size, padding=kernel_size // 2)
         self.conv_2 = nn.Conv1d(filter_channels, channels, kernel_size, padding=kernel_size // 2)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         hidden = self.drop(self.conv_1(x * mask).relu())
@@ -131,7 +135,7 @@ class Transformer(nn.Module):
             FeedForward(channels, filter_channels, kernel_size, dropout) for _ in range(layers)
         )
         self.norm_layers_2 = nn.ModuleList(LayerNorm(channels) for _ in range(layers))
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         layers = zip(self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True)

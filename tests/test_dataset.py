@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.batching import Batch, LengthBuckets, collate
+from data.batching import Batch, LengthBuckets, collate, has_share, share_rows
 from data.cache import FeatureCache
 from data.dataset import REFERENCE_FRAMES, UtteranceDataset
 from data.errors import InputError
@@ -241,18 +240,21 @@ _lengths = st.lists(st.integers(1, 500), min_size=1, max_size=300)
 
 @settings(deadline=None, max_examples=60)
 @given(lengths=_lengths, size=st.integers(1, 9), ranks=st.integers(1, 4), epoch=st.integers(0, 3))
-def test_every_utterance_comes_and_ranks_have_equally_many_batches(lengths, size, ranks, epoch):
+def test_ranks_share_every_batch(lengths, size, ranks, epoch):
+    whole = _epoch(LengthBuckets(lengths, size, 1), epoch)
+    assert sorted(key for batch in whole for key in batch) == [(epoch, i) for i in range(len(lengths))]
     shares = [_epoch(LengthBuckets(lengths, size, 1, rank, ranks), epoch) for rank in range(ranks)]
-    assert len({len(share) for share in shares}) == 1
     sampler = LengthBuckets(lengths, size, 1, 0, ranks)
-    assert len(sampler) == sampler.batches_per_epoch == len(shares[0])
-    keys = [key for share in shares for batch in share for key in batch]
-    assert {e for e, _ in keys} == {epoch}
-    counts = Counter(index for _, index in keys)
-    assert set(counts) == set(range(len(lengths)))
-    if ranks == 1:
-        assert max(counts.values()) == 1
-    assert all(1 <= len(batch) <= size for share in shares for batch in share)
+    assert len(sampler) == sampler.batches_per_epoch == len(whole) and {len(share) for share in shares} == {len(whole)}
+    for number, batch in enumerate(whole):
+        parts = [share[number] for share in shares]
+        assert all(part == batch[:1] for part in parts[len(batch) :])  # nothing was left for these
+        assert sorted(key for part in parts[: len(batch)] for key in part) == sorted(batch)
+        for rank, part in enumerate(parts):
+            assert part == [batch[row] for row in share_rows(len(batch), rank, ranks)]
+            assert has_share(len(batch), rank) == (rank < len(batch))
+        sizes = [len(part) for part in parts[: len(batch)]]
+        assert max(sizes) - min(sizes) <= 1
 
 
 @settings(deadline=None, max_examples=40)
@@ -272,8 +274,14 @@ def test_epochs_and_seeds_shuffle():
     assert len(set(orders)) == 3
 
 
-def test_more_ranks_than_batches_all_get_one():
-    assert [len(_epoch(LengthBuckets([5, 6], 2, 0, rank, 3), 0)) for rank in range(3)] == [1, 1, 1]
+def test_texts_padded_further_are_the_same_texts(dataset):
+    batch = collate([dataset[0], dataset[LABELLED]])
+    longer = batch.with_tokens(batch.ids.shape[1] + 3)
+    assert longer.ids.shape == (2, batch.ids.shape[1] + 3) and longer.token_spans.shape[1] == longer.ids.shape[1]
+    assert same(longer.ids[:, :-3], batch.ids) and not longer.ids[:, -3:].any() and not longer.token_spans[:, -3:].any()
+    assert same(longer.token_spans[:, :-3], batch.token_spans) and same(longer.mel, batch.mel)
+    assert collate([dataset[0]]).with_tokens(99).token_spans is None
+    assert dataset.tokens[[0, LABELLED]].tolist() == batch.id_lengths.tolist()
 
 
 def test_batches_are_of_similar_length():
