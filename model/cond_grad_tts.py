@@ -16,7 +16,7 @@ from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.guidance import GuidedDenoiser
 from model.lengths import duration_path, padded_length, sequence_mask
-from model.sampling import SAMPLERS, Tune
+from model.sampling import Sampler, Tune, find_sampler
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleEncoder, StyleSource
 from monotonic_align import alignment_durations
@@ -61,14 +61,14 @@ class CondSynthesis:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample: evaluations, temperature (it divides the start noise), a name in `SAMPLERS`, and the randomness.
+    """How to sample: evaluations, temperature (it divides the start noise), a sampler or its name, and the randomness.
 
     noise: start noise (B, n_mels, T) of unit variance instead of one drawn from the generator.
     """
 
     steps: int
     temperature: float = 1.0
-    sampler: str = "edm-2m"
+    sampler: str | Sampler = "edm-2m"
     generator: torch.Generator | None = None
     noise: Tensor | None = None
 
@@ -84,6 +84,7 @@ class CondLosses:
     energy: Tensor
     diffusion: Tensor
     durations: Tensor  # (B, S) of the alignment that was found
+    counts: dict[str, Tensor]  # by loss: how many cells, tokens or frames it is the mean of
 
     @property
     def total(self) -> Tensor:
@@ -198,9 +199,9 @@ class CondGradTTS(nn.Module):
         cells = mask.sum() * mel.shape[1]
         prior = 0.5 * ((mu - mel).square() * mask).sum() / cells
         text_mask = text.mask.squeeze(1)
-        counts = durations.to(mel.dtype)
+        found = durations.to(mel.dtype)
         # exp(p) - c p, less its minimum c - c log c: its expectation is smallest where exp(p) is the mean of c.
-        deviance = text.log_durations.exp() - counts * text.log_durations - counts + torch.xlogy(counts, counts)
+        deviance = text.log_durations.exp() - found * text.log_durations - found + torch.xlogy(found, found)
         duration = (deviance * text_mask).sum() / text_mask.sum()
         frame_voicing = (text.voicing[:, None] @ path).squeeze(1)  # (B, T)
         voiced = F.binary_cross_entropy_with_logits(frame_voicing, style.voicing, reduction="none")
@@ -210,16 +211,19 @@ class CondGradTTS(nn.Module):
         weight = style.voicing * mask.squeeze(1)
         pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
         energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
+        counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
+        counts |= {"duration": text_mask.sum(), "pitch": weight.sum(), "diffusion": mask.sum()}
         diffusion = mel.new_zeros(())
         if train_decoder:
             frames, mel = crop(frames, mel, crop_frames, generator)
+            counts["diffusion"] = frames.mask.sum()
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 encoded = self.style(style, len(ids))
                 condition = self.decoder.estimator.prepare(
                     frames.mu.detach(), frames.mask, encoded, frames.position, frames.content
                 )
                 diffusion = self.decoder.loss(mel, condition, generator)
-        return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations)
+        return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations, counts)
 
     @torch.no_grad()
     def align(
@@ -265,7 +269,7 @@ class CondGradTTS(nn.Module):
         *,
         temperature: float = 1.0,
         guidance_scale: float = 1.0,
-        sampler: str = "edm-2m",
+        sampler: str | Sampler = "edm-2m",
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> CondSynthesis:
@@ -292,9 +296,7 @@ class CondGradTTS(nn.Module):
         self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None
     ) -> CondSynthesis:
         """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
-        if sampling.sampler not in SAMPLERS:
-            raise ValueError(f"there is no sampler {sampling.sampler!r}; there are {', '.join(SAMPLERS)}")
-        chosen = SAMPLERS[sampling.sampler]
+        chosen = find_sampler(sampling.sampler)
         x = chosen.start(
             self.decoder.schedule,
             frames.mu,
