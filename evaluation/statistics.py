@@ -52,6 +52,11 @@ def bootstrap_mean(values: Sequence[float], weights: Sequence[float] | None = No
     return Mean(mean, float(low), float(high), n)
 
 
+def exactly(value: float) -> Mean:
+    """A number that is no mean, and has no interval."""
+    return Mean(value, math.nan, math.nan, 1)
+
+
 def compare(
     first: Sequence[float], second: Sequence[float], weights: Sequence[float] | None = None
 ) -> Comparison | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import params
+from model.contour_predictor import ContourPredictor
 from model.text_encoder import TextEncoder
 
 
@@ -16,18 +17,20 @@ class CondTextEncoding:
     """What each token is, before it is spread over frames; all zero outside the mask.
 
     mu (B, n_mels, S); log_durations (B, S), natural log of the expected frames; voicing (B, S), logit of the share of
-    voiced frames; content (B, pictures * n_mels, S); mask (B, 1, S).
+    voiced frames; log_f0, energy (B, S), standardised; content (B, pictures * n_mels, S); mask (B, 1, S).
     """
 
     mu: Tensor
     log_durations: Tensor
     voicing: Tensor
+    log_f0: Tensor
+    energy: Tensor
     content: Tensor
     mask: Tensor
 
 
 class CondTextEncoder(nn.Module):
-    """mu, content and voicing see the text and the speaker; durations see the emotion too.
+    """mu, content and voicing see the text and the speaker; durations, F0 and energy see the emotion too.
 
     speakers, emotions: sizes of the tables; not used where `style` gives the width of external embeddings.
     """
@@ -40,6 +43,9 @@ class CondTextEncoder(nn.Module):
         self.speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
         self.duration_speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
         self.duration_emotion = _label_vector(emotions, style.emotion_embedding_dim, config.channels)
+        self.contour_speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
+        self.contour_emotion = _label_vector(emotions, style.emotion_embedding_dim, config.channels)
+        self.contours = ContourPredictor(config.channels, config.filter_channels_duration, config.dropout)
         self.content = nn.Conv1d(config.channels, config.content_pictures * n_mels, 1)
         self.voicing = nn.Conv1d(config.channels, 1, 1)
 
@@ -47,13 +53,17 @@ class CondTextEncoder(nn.Module):
         """ids (B, S), lengths (B,), speaker and emotion ids (B,) or embeddings (B, width)."""
         x, mask = self.text.embed(ids, lengths)
         hidden = self.text.encoder(x + self.speaker(speaker)[:, :, None], mask)  # (B, C, S)
-        voice = self.duration_speaker(speaker) + self.duration_emotion(emotion)
-        # The duration predictor must not shape the encoder (Grad-TTS, section 3.4).
-        durations = self.text.proj_w(hidden.detach() + voice[:, :, None], mask)
+        pace = self.duration_speaker(speaker) + self.duration_emotion(emotion)
+        melody = self.contour_speaker(speaker) + self.contour_emotion(emotion)
+        # What predicts prosody must not shape the encoder (Grad-TTS, section 3.4).
+        durations = self.text.proj_w(hidden.detach() + pace[:, :, None], mask)
+        log_f0, energy = self.contours(hidden.detach() + melody[:, :, None], mask)
         return CondTextEncoding(
             mu=self.text.proj_m(hidden) * mask,
             log_durations=durations.squeeze(1),
             voicing=(self.voicing(hidden) * mask).squeeze(1),
+            log_f0=log_f0,
+            energy=energy,
             content=self.content(hidden) * mask,
             mask=mask,
         )

@@ -17,8 +17,8 @@ from params import Style as StyleParams
 
 TYPES = ("pitch", "energy", "timbre", "speaker", "emotion")
 CONTOUR_TYPES = ("pitch", "energy")  # their tokens have places in time, and a positional prior
-_LOG_F0_CENTRE = 5.1  # log of 164 Hz
-_LOG_F0_SCALE = 0.4
+LOG_F0_CENTRE = 5.1  # log of 164 Hz
+LOG_F0_SCALE = 0.4
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ class StyleEncoder(nn.Module):
         pooled, positions, mask = pool_contour(stacked, valid, self.contour_frames)
         weighted, voiced = pooled.unbind(-1)  # (B, N)
         # Means over the voiced frames of a token; where there are none, the value has no weight anywhere.
-        log_f0 = torch.where(voiced > 0, weighted / voiced.clamp(min=1e-4), _LOG_F0_CENTRE)
+        log_f0 = torch.where(voiced > 0, weighted / voiced.clamp(min=1e-4), LOG_F0_CENTRE)
         centre = (log_f0 * voiced).sum(1, keepdim=True) / voiced.sum(1, keepdim=True).clamp(min=1e-4)  # (B, 1)
         features = torch.stack(
-            [voiced * (log_f0 - _LOG_F0_CENTRE) / _LOG_F0_SCALE, voiced * (log_f0 - centre) / _LOG_F0_SCALE, voiced], -1
+            [voiced * (log_f0 - LOG_F0_CENTRE) / LOG_F0_SCALE, voiced * (log_f0 - centre) / LOG_F0_SCALE, voiced], -1
         )  # (B, N, 3)
         return _typed(self.pitch(features, mask), positions, mask, torch.stack([voiced * log_f0, voiced], -1))
 

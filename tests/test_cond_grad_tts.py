@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, Frames, crop, draw_known_types
 from model.cond_text_encoder import CondTextEncoding, round_durations
-from model.style import TYPES, StyleSource
+from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleSource
 from monotonic_align import alignment_durations
 from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model
 
@@ -22,6 +23,7 @@ DOUBLE = torch.float64
 IDS = torch.tensor([[1, 2, 3, 4, 5, 6], [7, 8, 9, 0, 0, 0]])
 ID_LENGTHS = torch.tensor([6, 3])
 MEL_LENGTHS = torch.tensor([18, 9])
+PER_TOKEN = ("mu", "content", "voicing", "log_durations", "log_f0", "energy")
 
 
 def training_style(dtype: torch.dtype = DOUBLE) -> StyleSource:
@@ -54,9 +56,10 @@ def test_mu_sees_the_speaker_and_durations_the_emotion_too(model: CondGradTTS) -
     for name in ("mu", "content", "voicing"):
         assert torch.equal(getattr(plain, name), getattr(other_emotion, name))
         assert (getattr(plain, name) - getattr(other_speaker, name)).abs().max() > 0.01
-    assert (plain.log_durations - other_emotion.log_durations).abs().amax(1).min() > 1e-4
-    assert (plain.log_durations - other_speaker.log_durations).abs().amax(1).min() > 1e-4
-    assert not any(getattr(plain, name)[1, ..., 3:].any() for name in ("mu", "content", "voicing", "log_durations"))
+    for name in ("log_durations", "log_f0", "energy"):
+        for other in (other_emotion, other_speaker):
+            assert (getattr(plain, name) - getattr(other, name)).abs().amax(1).min() > 1e-4
+    assert not any(getattr(plain, name)[1, ..., 3:].any() for name in PER_TOKEN)
 
 
 def test_a_text_in_a_padded_batch_is_the_text_alone(model: CondGradTTS) -> None:
@@ -64,7 +67,7 @@ def test_a_text_in_a_padded_batch_is_the_text_alone(model: CondGradTTS) -> None:
     with torch.no_grad():
         batch = model.encoder(IDS, ID_LENGTHS, label, label)
         alone = model.encoder(IDS[1:, :3], ID_LENGTHS[1:], label[1:], label[1:])
-    for name in ("mu", "content", "voicing", "log_durations", "mask"):
+    for name in (*PER_TOKEN, "mask"):
         torch.testing.assert_close(getattr(batch, name)[1:, ..., :3], getattr(alone, name), atol=1e-10, rtol=0)
 
 
@@ -92,9 +95,10 @@ def test_a_text_of_no_length_gets_one_frame_on_its_last_token() -> None:
 
 def test_losses_are_finite_and_about_right(model: CondGradTTS) -> None:
     found = losses(model, generator=seeded(0))
-    for value in (found.prior, found.duration, found.voicing, found.diffusion):
+    parts = (found.prior, found.duration, found.voicing, found.pitch, found.energy, found.diffusion)
+    for value in parts:
         assert value.dim() == 0 and value.isfinite() and value > 0
-    torch.testing.assert_close(found.total, found.prior + found.duration + found.voicing + found.diffusion)
+    torch.testing.assert_close(found.total, sum(parts))
     assert found.durations.sum(1).equal(MEL_LENGTHS) and not found.durations[1, 3:].any()
     assert (found.durations[0] > 0).all() and (found.durations[1, :3] > 0).all()
     without = losses(model, train_decoder=False)
@@ -107,7 +111,7 @@ def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
     with torch.no_grad():
         text = model.encoder(IDS, ID_LENGTHS, style.speaker, style.emotion)
     mel = (mels() - model.mel_mean) / model.mel_std
-    prior, duration, voicing, cells, tokens = 0.0, 0.0, 0.0, 0, 0
+    prior, duration, voicing, pitch, energy, cells, tokens = 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0
     for i in range(2):
         owner = torch.repeat_interleave(torch.arange(6), found.durations[i])  # (T,) the token of each frame
         frames = slice(int(MEL_LENGTHS[i]))
@@ -120,6 +124,18 @@ def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
         ]:
             duration += math.exp(p) - count * p - count + count * math.log(count)
             tokens += 1
+        size, ends = int(ID_LENGTHS[i]), found.durations[i].cumsum(0).double()
+        middles = (ends - found.durations[i] / 2)[:size].numpy()
+        for frame in range(int(MEL_LENGTHS[i])):
+            height, loudness = (
+                np.interp(frame + 0.5, middles, values[i, :size].numpy()) for values in (text.log_f0, text.energy)
+            )
+            target = (float(style.log_f0[i, frame]) - LOG_F0_CENTRE) / LOG_F0_SCALE
+            pitch += abs(height - target) * float(style.voicing[i, frame])
+            energy += abs(loudness - float(style.energy[i, frame]))
+    voiced_frames = sum(float(style.voicing[i, : int(MEL_LENGTHS[i])].sum()) for i in range(2))
+    assert found.pitch.item() == pytest.approx(pitch / voiced_frames)
+    assert found.energy.item() == pytest.approx(energy / 27)
     assert found.prior.item() == pytest.approx(prior / cells)
     assert found.voicing.item() == pytest.approx(voicing / 27)
     assert found.duration.item() == pytest.approx(duration / tokens)
@@ -266,6 +282,8 @@ def ramp(lengths: list[int]) -> tuple[Frames, Tensor]:
         mu=number[:, None].expand(-1, 4, -1),
         content=2 * number[:, None, None].expand(-1, 2, 4, -1),
         voicing=3 * number,
+        log_f0=6 * number,
+        energy=7 * number,
         mask=(number > 0).double()[:, None],
         position=number,
         alignment=4 * number[:, None].expand(-1, 5, -1),
@@ -294,6 +312,8 @@ def test_a_crop_takes_the_same_stretch_of_everything_at_every_offset() -> None:
                 (3, cropped.voicing[i]),
                 (4, cropped.alignment[i]),
                 (5, cut[i]),
+                (6, cropped.log_f0[i]),
+                (7, cropped.energy[i]),
             ):
                 assert torch.equal(part, (factor * expected).expand_as(part))
             assert torch.equal(cropped.mask[i, 0], (expected > 0).double())
@@ -417,11 +437,31 @@ def test_guidance_moves_away_from_no_style_at_twice_the_cost(model: CondGradTTS)
     plain, nothing, strong = decode(1.0), decode(0.0), decode(2.5)
     handle.remove()
     torch.testing.assert_close(model.decode(frames, style, 1, generator=seeded(0)).mel, plain)
-    free = model.decode(frames, StyleSource(), 1, generator=seeded(0)).mel
+    no_contours = dict.fromkeys(("pitch", "energy"), torch.zeros(2, dtype=torch.bool))
+    free = model.decode(frames, StyleSource(known=no_contours), 1, generator=seeded(0)).mel
     torch.testing.assert_close(nothing, free)
     # With one step the result is the prediction itself.
     torch.testing.assert_close(strong, free + 2.5 * (plain - free))
     assert (plain - free).abs().max() > 0.01
+
+
+def test_what_a_style_leaves_open_is_predicted(model: CondGradTTS) -> None:
+    frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
+    nothing = style.without("pitch", "energy")
+    completed = model.complete(nothing, frames)
+    assert completed.log_f0 is frames.log_f0 and completed.energy is frames.energy
+    assert torch.equal(completed.contour_lengths, frames.lengths)
+    assert torch.equal(completed.voicing, (frames.voicing > 0.5).double())
+    plain = model.decode(frames, nothing, 1, generator=seeded(0)).mel
+    torch.testing.assert_close(model.decode(frames, completed, 1, generator=seeded(0)).mel, plain)
+
+    given = replace(nothing, log_f0=frames.log_f0 + 0.3, voicing=completed.voicing, contour_lengths=frames.lengths)
+    assert model.complete(given, frames).log_f0 is given.log_f0
+    assert model.complete(given, frames).energy is frames.energy
+    # A contour at its own length is carried by attention; a predicted one beside it would be at another length.
+    elsewhere = style.without("energy")
+    assert model.complete(elsewhere, frames).energy is None
+    assert model.complete(style, frames) is style
 
 
 def test_options_are_checked(model: CondGradTTS) -> None:
@@ -529,7 +569,7 @@ def test_alignment_is_that_of_the_likelihood_written_out(model: CondGradTTS) -> 
         mu = size * torch.randn(2, N_MELS, 7, generator=generator, dtype=DOUBLE)
         mel = 2 * torch.randn(2, N_MELS, 26, generator=generator, dtype=DOUBLE)
         nothing = mu.new_zeros(2, 7)
-        text = CondTextEncoding(mu, nothing, nothing, mu, torch.ones(2, 1, 7, dtype=DOUBLE))
+        text = CondTextEncoding(mu, nothing, nothing, nothing, nothing, mu, torch.ones(2, 1, 7, dtype=DOUBLE))
         found = model.align(text, lengths, mel, mel_lengths, None)
         likelihood = -0.5 * (mel[:, :, None] - mu[..., None]).square().sum(1)  # (2, 7, 26)
         assert torch.equal(found, alignment_durations(likelihood, lengths, mel_lengths))

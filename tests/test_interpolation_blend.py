@@ -241,7 +241,7 @@ def test_one_evaluation_joins_the_two_plain_mels() -> None:
     row_hz = torch.from_numpy(librosa.mel_frequencies(N_MELS + 2, fmin=0, fmax=8000)[1:-1])
     expected = exchange_fine_structure(mel_a, mel_b, mask[..., : mel_a.shape[2]], smoothing_matrix(row_hz))
     same(run.synthesis.mel, expected)
-    assert (expected - mel_b).abs().max() > 1e-2
+    assert (expected - mel_b).abs().max() > 1e-3
     assert run.synthesis.mel.shape[0] == run.synthesis.mu.shape[0] == 1 and run.synthesis.nfe == 2
 
 
@@ -259,4 +259,4 @@ def test_two_noise_takes_the_pitch_alone_from_a() -> None:
     only_pitch = replace(only_pitch, reference_lengths=b.reference_lengths)
     for method in ("two-noise", "same-time"):
         same(run(only_pitch, method), run(a, method))
-        assert (run(a, method) - plain(model, frames, b).mel).abs().max() > 1e-2
+        assert (run(a, method) - plain(model, frames, b).mel).abs().max() > 1e-3

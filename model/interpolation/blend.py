@@ -73,11 +73,14 @@ def blend_pitch(a: FrameContours, b: FrameContours, share: Tensor) -> FrameConto
 
 
 def blend_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
-    """Two texts' frames over the same durations, with a's share (T,) of each frame: mu, content and voicing."""
+    """Two texts' frames over the same durations, with a's share (T,) of each frame: mu, content and predictions."""
     weight = by_frame.to(a.mu)[None, None]  # (1, 1, T)
     return replace(
         a,
         mu=weight * a.mu + (1 - weight) * b.mu,
         content=weight[:, None] * a.content + (1 - weight[:, None]) * b.content,
-        voicing=weight[:, 0] * a.voicing + (1 - weight[:, 0]) * b.voicing,
+        **{
+            name: weight[:, 0] * getattr(a, name) + (1 - weight[:, 0]) * getattr(b, name)
+            for name in ("voicing", "log_f0", "energy")
+        },
     )

@@ -96,7 +96,7 @@ def interpolate_frequency(
         raise ValueError(f"the pitch mask must be {tuple(frames.mu.shape)} like mu, not {tuple(pitch_mask.shape)}")
     frames = replace(frames, **{field.name: getattr(frames, field.name).clone() for field in fields(frames)})
     pitch_mask = hold_past_end(pitch_mask.to(frames.mu), int(frames.lengths[0]))
-    encoded_a, encoded_b = (model.style(model.with_default_timbre(style), 1) for style in (style_a, style_b))
+    encoded_a, encoded_b = (model.style(model.complete(style, frames), 1) for style in (style_a, style_b))
     if settings.method == "two-noise":
         return _two_noise(model, frames, encoded_a, encoded_b, pitch_mask, sampling, envelopes)
     staged = settings.method == "staged"
@@ -161,7 +161,8 @@ def _over_time(
     by_frame = spread_over_frames(share, frames_a.durations[0], frames_a.mask.shape[2])
     frames = blend_frames(frames_a, frames_b, by_frame)
     weight = constant_over_rows(by_frame.to(frames.mu), frames.mu.shape[1])
-    encoded_a, encoded_b = (model.style(model.with_default_timbre(style), 1) for style in (style_a, style_b))
+    encoded_a = model.style(model.complete(style_a, frames_a), 1)
+    encoded_b = model.style(model.complete(style_b, frames_b), 1)
     if blend == "score":
         mixed = GuidedDenoiser(*_denoisers(model, frames, encoded_a, encoded_b), scale=float(share[0]))
         synthesis = model.sample(mixed, frames, sampling)

@@ -1,0 +1,119 @@
+"""How good the default model is on the held-out sentences; `make evaluate-default`.
+
+    python benchmarks/default_model.py [-c CHECKPOINT] [--sentences 20] [-t STEPS] [--temperature T]
+
+Prints the tables and writes them to --out, with all numbers and wavs. All 100 sentences take about 20 minutes on two
+cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from data.errors import InputError, reports_input_errors
+
+REFERENCE = Path("resources/held_out_reference.npz")
+LOADS = 3  # fresh processes that load the model
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
+    parser.add_argument("--reference", type=Path, default=REFERENCE, help="default: %(default)s")
+    parser.add_argument("--sentences", type=int, default=100, help="how many of them, evenly spread")
+    parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
+    parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/default_model"), help="default: %(default)s")
+    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _measure(args)
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from data.audio import write_wav
+    from evaluation.analyser import Analyser
+    from evaluation.held_out.measuring import Measurements
+    from evaluation.held_out.reference import ATTRIBUTES, read_reference
+    from evaluation.held_out.speaking import count_spoken, speak_held_out
+    from evaluation.held_out.table import by_group, markdown, style_table
+    from evaluation.statistics import exactly
+    from synthesis import load_model
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    reference = read_reference(args.reference).take(args.sentences)
+    synthesiser = load_model(args.checkpoint)
+    strange = sorted(set(reference.voices) - set(synthesiser.speakers))
+    if strange:
+        raise InputError(f"{args.checkpoint} has no speaker {strange[0]!r}, which {args.reference} asks for")
+    options = synthesiser.options(steps=args.timesteps, temperature=args.temperature, seed=args.seed)
+    analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
+    measurements = Measurements(reference, analyser)
+    spoken_all = speak_held_out(synthesiser, reference, options)
+    for run, spoken in tqdm(spoken_all, "speak and measure", total=count_spoken(reference), unit="utt"):
+        write_wav(args.out / run / f"{spoken.number:04d}.wav", spoken.result.audio, spoken.result.sample_rate)
+        measurements.add(run, spoken)
+    means = measurements.summary()
+    means["megabytes"] = exactly(os.path.getsize(args.checkpoint) / 1e6)
+    means["load_seconds"] = exactly(_load_seconds(args.checkpoint))
+    speakers = {name: measurements.by_speaker(name) for name in ("wer_plain", "nearest", "cosine") if name in means}
+    checks = measurements.checks()
+    about = [
+        f"{args.checkpoint} at step {synthesiser.step}",
+        f"{args.sentences} held-out sentences",
+        f"{options.steps} evaluations at temperature {options.temperature:g}",
+        f"{torch.get_num_threads()} threads",
+        f"{datetime.now(UTC):%Y-%m-%d}",
+    ]
+    tables = [
+        ", ".join(about),
+        markdown(means),
+        by_group("speaker", speakers),
+        style_table(checks, ATTRIBUTES),
+    ]
+    missing = [f"not measured: {what} ({why})" for what, why in analyser.unavailable.items()]
+    text = "\n\n".join([*tables, *missing])
+    (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    numbers = {
+        "checkpoint": args.checkpoint,
+        "step": synthesiser.step,
+        "options": asdict(options),
+        "means": {name: asdict(mean) for name, mean in means.items()},
+        "by_speaker": speakers,
+        "style_checks": checks,
+    }
+    (args.out / "table.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    print(text)
+
+
+def _load_seconds(checkpoint: str) -> float:
+    """Median over fresh processes; imports not counted."""
+    program = (
+        "import sys, time; from synthesis import load_model; start = time.perf_counter(); load_model(sys.argv[1]); "
+        "print(time.perf_counter() - start)"
+    )
+    command = [sys.executable, "-c", program, checkpoint]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(LOADS)]
+    return median(float(run.stdout) for run in runs)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,194 @@
+"""The held-out sentences, spoken by a model in all the ways that are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from data.filelist import TextLine
+from evaluation.carry import positions_by_phones
+from evaluation.held_out.attributes import NEUTRAL
+from evaluation.held_out.reference import HeldOutReference, HeldOutSentence
+from evaluation.phones import phones_of_tokens
+from model.cond_grad_tts import Frames
+from model.contour import carry_by_position, fill_unvoiced
+from model.style import StyleSource
+from synthesis.options import Options
+from synthesis.result import Result
+from synthesis.synthesiser import Synthesiser, piece_generator
+from text.front_end import EncodedText
+
+RAISE = 4.0  # semitones
+PLAIN, CONTOUR, RAISED, ENERGY, REFERENCE = "plain", "contour", "raised", "energy", "reference"
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """One sentence by one speaker; asked (T,): the contour that it was given, at its own frames.
+
+    asked is in Hz (0 where the contour says nothing), or energy as `data.energy.frame_energy` has it.
+    """
+
+    number: int  # of the sentence
+    speaker: str
+    result: Result
+    asked: np.ndarray | None = None
+
+
+def count_spoken(reference: HeldOutReference) -> int:
+    """How many utterances `speak_held_out` gives."""
+    sentences = reference.sentences
+    styled = sum(reference.voices[s.speaker].styled for s in sentences)
+    known = sum(s.phones is not None for s in sentences)
+    return 2 * len(sentences) + len(reference.sides) * styled + 3 * known
+
+
+def speak_held_out(
+    synthesiser: Synthesiser, reference: HeldOutReference, options: Options
+) -> Iterator[tuple[str, Spoken]]:
+    """(run, utterance) one after another; a sentence has the same noise in every run.
+
+    plain: by the sentence's own speaker. A style's name: the same in that style, where the corpus has it. contour,
+    raised, energy: by another speaker, with the F0 of the sentence's own utterance, with that `RAISE` semitones
+    higher, or with its energy, carried phone by phone. reference: by the own speaker, with the F0 of another sentence
+    by another speaker, carried by position, and the timbre of other words of the own one.
+    """
+    for number, sentence in enumerate(reference.sentences):
+        speak = _Speaker(synthesiser, options, number, sentence.text)
+        own, other = sentence.speaker, _other_speaker(reference, number)
+        yield PLAIN, speak(own)
+        if reference.voices[own].styled:
+            for style in reference.sides:
+                yield style, speak(own, style)
+        if sentence.phones is not None:
+            log_f0 = torch.from_numpy(_filled_log_f0(sentence))
+            yield CONTOUR, speak(other, change=_same_text_f0(sentence, log_f0))
+            yield RAISED, speak(other, change=_same_text_f0(sentence, log_f0 + RAISE / 12 * np.log(2)))
+            yield ENERGY, speak(other, change=_same_text_energy(sentence, synthesiser))
+        melody, timbre = other_words(reference, number)
+        yield REFERENCE, speak(own, change=_other_text(melody, timbre, synthesiser))
+
+
+def other_words(reference: HeldOutReference, number: int) -> tuple[HeldOutSentence, HeldOutSentence]:
+    """The sentences whose melody (another speaker's) and timbre (the own speaker's) the sentence `number` is given.
+
+    The timbre is the sentence's own if its speaker has no other.
+    """
+    sentences = reference.sentences
+    following = [sentences[(number + i) % len(sentences)] for i in range(1, len(sentences))]
+    own = sentences[number]
+    melody = next((s for s in following if s.speaker != own.speaker), own)
+    return melody, next((s for s in following if s.speaker == own.speaker), own)
+
+
+# How a style is changed once the text's frames are known: the new style, and what was asked of F0 or energy.
+_Change = Callable[[StyleSource, Frames, EncodedText], tuple[StyleSource, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    synthesiser: Synthesiser
+    options: Options
+    number: int
+    text: str
+
+    @torch.no_grad()
+    def __call__(self, speaker: str, style: str = NEUTRAL, change: _Change | None = None) -> Spoken:
+        synthesiser, options = self.synthesiser, self.options
+        line = TextLine(self.number, self.number + 1, self.text, speaker, style)
+        (request,) = synthesiser.requests([line], None, None, None)
+        (encoded,) = request.encoded  # held-out sentences are short: one piece
+        generator = piece_generator(options.seed, self.number)
+        if change is None:
+            piece = synthesiser.speak_piece(request, encoded, options, generator).piece
+            return Spoken(self.number, speaker, synthesiser.result(request, [piece]))
+        start = synthesiser.now()
+        source = synthesiser.style_of(request)
+        frames = synthesiser.model.spread(*synthesiser.tensors(encoded), source, options.length_scale)
+        source, asked = change(source, frames, encoded)
+        output = synthesiser.model.decode(
+            frames,
+            source,
+            options.steps,
+            temperature=options.temperature,
+            guidance_scale=options.guidance_scale,
+            sampler=options.sampler,
+            generator=generator,
+        )
+        piece = synthesiser.piece(output, encoded, output.nfe, start, self.number)
+        return Spoken(self.number, speaker, synthesiser.result(request, [piece]), asked)
+
+
+def _other_speaker(reference: HeldOutReference, number: int) -> str:
+    """Another than the sentence's own; over the sentences all of them come about equally often."""
+    names = [name for name in reference.voices if name != reference.sentences[number].speaker]
+    return names[number % len(names)]
+
+
+def _filled_log_f0(sentence: HeldOutSentence) -> np.ndarray:
+    f0 = torch.from_numpy(sentence.f0)
+    return fill_unvoiced(f0.clamp(min=1).log(), (f0 > 0).float()).numpy()
+
+
+def _same_text_f0(sentence: HeldOutSentence, log_f0: Tensor) -> _Change:
+    def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
+        at = _places(sentence, frames, encoded)
+        carried = _read(log_f0.numpy(), at)
+        voiced = _read((sentence.f0 > 0).astype(np.float32), at) > 0.5
+        return _with_f0(source, frames, carried), np.where(voiced, np.exp(carried), 0)
+
+    return change
+
+
+def _same_text_energy(sentence: HeldOutSentence, synthesiser: Synthesiser) -> _Change:
+    def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
+        carried = _read(sentence.energy, _places(sentence, frames, encoded))
+        energy = synthesiser.model.normalise_energy(_padded(carried, frames))
+        return replace(source, energy=energy, contour_lengths=frames.lengths), carried
+
+    return change
+
+
+def _other_text(melody: HeldOutSentence, timbre: HeldOutSentence, synthesiser: Synthesiser) -> _Change:
+    def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
+        log_f0 = torch.from_numpy(_filled_log_f0(melody))
+        carried = carry_by_position(log_f0, int(frames.lengths[0])).numpy()
+        mel = torch.from_numpy(timbre.mel).to(frames.mu)[None]  # (1, n_mels, R)
+        source = replace(
+            _with_f0(source, frames, carried),
+            reference_mel=synthesiser.model.normalise(mel),
+            reference_lengths=torch.tensor([mel.shape[2]], device=mel.device),
+        )
+        return source, np.exp(carried)
+
+    return change
+
+
+def _with_f0(source: StyleSource, frames: Frames, log_f0: np.ndarray) -> StyleSource:
+    """Which frames are voiced, the text says."""
+    return replace(
+        source,
+        log_f0=_padded(log_f0, frames),
+        voicing=(frames.voicing > 0.5).to(frames.mu),
+        contour_lengths=frames.lengths,
+    )
+
+
+def _padded(values: np.ndarray, frames: Frames) -> Tensor:
+    """(T,) -> (1, T with the decoder's padding)."""
+    return F.pad(torch.from_numpy(values).to(frames.mu), (0, frames.mask.shape[2] - len(values)))[None]
+
+
+def _places(sentence: HeldOutSentence, frames: Frames, encoded: EncodedText) -> np.ndarray:
+    """Where each frame of the text lies in the sentence's utterance, (T,)."""
+    durations: Sequence[int] = frames.durations[0].tolist()
+    return positions_by_phones(sentence.phones, phones_of_tokens(encoded.symbols, durations), sum(durations))
+
+
+def _read(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return np.interp(at, np.arange(len(values)), values).astype(np.float32)
