@@ -61,5 +61,9 @@ class Board:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
+    def flush(self) -> None:
+        """Write what has been shown so far to disk."""
+        self.writer.flush()
+
     def close(self) -> None:
         self.writer.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from data.batching import Batch, LengthBuckets, collate
+from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
 from data.embeddings import read_embeddings
@@ -16,7 +18,9 @@ from data.errors import InputError
 from data.filelist import Utterance, read_filelist
 from params import Params
 from text.front_end import FrontEnd
-from training.loader_process import obey_only_the_parent
+from training.loader_process import WatchedDataset, obey_only_the_parent
+
+MOST_DEATHS = 5  # of data-loader processes in a run
 
 
 def read_filelists(params: Params) -> tuple[list[Utterance], list[Utterance]]:
@@ -72,31 +76,78 @@ def make_dataset(
     )
 
 
-def endless_batches(
-    dataset: UtteranceDataset, params: Params, epoch: int, first_batch: int
-) -> Iterator[tuple[int, int, Batch]]:
-    """(epoch, batches done in it after this one, batch), from any place on, epoch after epoch.
+@dataclass(frozen=True)
+class SharedBatch:
+    """One process's share of a batch. number: batches done in the epoch after this one."""
 
-    Raises InputError for a file that can no longer be used.
+    epoch: int
+    number: int
+    batch: Batch
+    total: int  # items in all processes
+    rows: tuple[int, ...]  # those that this process has
+
+
+def endless_batches(
+    dataset: UtteranceDataset,
+    params: Params,
+    epoch: int,
+    first_batch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    report: Callable[[str], None] = print,
+) -> Iterator[SharedBatch]:
+    """Batches from any place on, epoch after epoch.
+
+    Loader processes that die are replaced, and their batches made again, which gives the same ones; `report` is told
+    what they were reading.
+
+    Raises InputError for a file that can no longer be used, and when loader processes died too often.
     """
-    workers = params.train.workers
-    sampler = LengthBuckets(dataset.frames, params.train.batch_size, params.train.seed)
-    loader = torch.utils.data.DataLoader(
+    sampler = LengthBuckets(dataset.frames, params.train.batch_size, params.train.seed, rank, world_size)
+    watched = WatchedDataset(dataset, params.train.workers)
+    loader = _loader(watched, sampler, params.train.workers)
+    number, deaths = first_batch, 0
+    while True:
+        sampler.set_epoch(epoch, number)
+        try:
+            for whole, batch in zip(sampler.whole_batches(), _iterate(loader), strict=True):
+                number += 1
+                padded = batch.with_tokens(int(dataset.tokens[whole].max()))
+                yield SharedBatch(epoch, number, padded, len(whole), share_rows(len(whole), rank, world_size))
+            epoch, number = epoch + 1, 0
+        except InputError as error:  # from a loader process it comes with a traceback in front
+            raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker (pid"):
+                raise
+            deaths += 1
+            files = ", ".join(watched.read_by_the_dead()) or "nothing yet"
+            found = f"a data-loader process was killed (out of memory?) while reading {files}"
+            if deaths > MOST_DEATHS:
+                raise InputError(
+                    f"{found}, and {MOST_DEATHS} before; free memory, lower train.workers, or take such a file off the "
+                    "list; then start again to go on from the last saved step"
+                ) from error
+            report(f"{found}; new ones go on in its place ({deaths} of at most {MOST_DEATHS} times)")
+            loader = _loader(watched, sampler, params.train.workers)
+
+
+def _loader(dataset: WatchedDataset, sampler: LengthBuckets, processes: int) -> torch.utils.data.DataLoader:
+    return torch.utils.data.DataLoader(
         dataset,
         batch_sampler=sampler,
         collate_fn=collate,
-        num_workers=workers,
+        num_workers=processes,
         worker_init_fn=obey_only_the_parent,
-        persistent_workers=workers > 0,
+        persistent_workers=processes > 0,
     )
-    while True:
-        sampler.set_epoch(epoch, first_batch)
-        try:
-            for number, batch in enumerate(loader, start=first_batch + 1):
-                yield epoch, number, batch
-        except InputError as error:  # from a worker it comes with a traceback in front
-            raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
-        epoch, first_batch = epoch + 1, 0
+
+
+def _iterate(loader: torch.utils.data.DataLoader) -> Iterator[Batch]:
+    batches = iter(loader)
+    # torch's handler would raise wherever the training step happens to be; without it the next batch raises.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return batches
 
 
 def _embeddings(filelist: str, kind: str, width: int) -> dict[str, np.ndarray] | None:

@@ -1,10 +1,15 @@
-"""How a data-loader process takes signals."""
+"""Data-loader processes: how they take signals, and what the dead ones were reading."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
+
+import torch
+
+from data.dataset import Item, UtteranceDataset
 
 
 def obey_only_the_parent(_worker: int = 0) -> None:
@@ -22,3 +27,26 @@ def _await_the_parent(parent: int) -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
         pass
     os._exit(0)
+
+
+class WatchedDataset(torch.utils.data.Dataset):
+    """A dataset for `processes` loader processes, each of which notes what it reads where the parent sees it."""
+
+    def __init__(self, dataset: UtteranceDataset, processes: int) -> None:
+        self.dataset = dataset
+        self._notes = torch.full((processes, 2), -1, dtype=torch.long).share_memory_()  # process id, utterance
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None:
+            self._notes[worker.id] = torch.tensor([os.getpid(), key[1]])
+        return self.dataset[key]
+
+    def read_by_the_dead(self) -> list[str]:
+        """The files that processes which are no more were reading, or read last."""
+        alive = {process.pid for process in multiprocessing.active_children()}
+        dead = [index for pid, index in self._notes.tolist() if pid >= 0 and pid not in alive]
+        return [str(self.dataset.utterances[index].wav) for index in dead]

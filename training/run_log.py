@@ -8,12 +8,16 @@ from tqdm import tqdm
 
 
 class RunLog:
-    """Appends to a file, line by line, so that a killed run loses none; a resumed run goes on in the same file."""
+    """Appends to a file, line by line, so that a killed run loses none; a resumed run goes on in the same file.
 
-    def __init__(self, path: Path) -> None:
+    path: None only shows the lines, as all but the first of several processes do.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def line(self, text: str) -> None:
         tqdm.write(text)  # above a progress bar, if there is one
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(text + "\n")
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(text + "\n")

@@ -6,21 +6,24 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from data.batching import Batch, LengthBuckets, collate
+from data.batching import Batch, LengthBuckets, collate, has_share
 from data.dataset import UtteranceDataset
 from data.errors import InputError
+from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
-from model.cond_grad_tts import CondGradTTS, CondLosses
+from model.cond_grad_tts import CondGradTTS
 from params import Params
 from training.board import Board
-from training.corpus import endless_batches
+from training.corpus import SharedBatch, endless_batches
 from training.ema import ParameterAverage
 from training.learning_rate import learning_rate
+from training.processes import Processes
 from training.run_log import RunLog
 from training.saving import TrainingState, save
 from training.sensitivity import style_sensitivity
@@ -29,13 +32,14 @@ from training.style_batch import drawn_types, style_of_batch
 MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
-_LOSSES = ("prior", "duration", "voicing", "diffusion")
+_LOSSES = ("prior", "duration", "voicing", "pitch", "energy", "diffusion")
 
 
 class Trainer:
     """Trains a model from a state, or from its beginning.
 
     Randomness in a step depends on (seed, step) alone, so a resumed run repeats an uninterrupted one (CPU: exactly).
+    Several processes share every batch; the first of them validates, logs and saves.
     """
 
     def __init__(
@@ -45,14 +49,16 @@ class Trainer:
         dataset: UtteranceDataset,
         validation: UtteranceDataset,
         names: dict[str, list[str]],
-        board: Board,
+        board: Board | None,
         log: RunLog,
         device: torch.device,
         listen: Callable[[CondGradTTS, Board, int], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """params: of the run, with the model's architecture; they are what the checkpoint will hold.
 
-        names: speakers, emotions and symbols, for the checkpoint. listen: puts samples on the board.
+        names: speakers, emotions and symbols, for the checkpoint. board: of the first process. listen: puts samples on
+        it. processes: None for this one alone.
         """
         self.model = model.to(device)
         self.params = params
@@ -63,9 +69,11 @@ class Trainer:
         self.log = log
         self.device = device
         self.listen = listen
+        self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
         self.optimizer = torch.optim.AdamW(_parameter_groups(model, params.train.weight_decay), betas=(0.9, 0.99))
         self.ema = ParameterAverage(model, params.train.ema_decay)
+        self._forward = self.processes.wrap(_Losses(self.model))
         self.step = self.epoch = self.batch = 0
         self.skipped = 0  # steps in a row without a finite gradient
         self._saved_step: int | None = None
@@ -88,52 +96,74 @@ class Trainer:
 
         Raises InputError if the training cannot go on, or cannot be saved.
         """
-        train = self.params.train
-        batches = endless_batches(self.dataset, self.params, self.epoch, self.batch)
+        with self.processes.naming_a_lost_one():
+            return self._run(asked_to_stop)
+
+    def _run(self, asked_to_stop: Callable[[], bool]) -> bool:
+        train, processes = self.params.train, self.processes
+        batches = endless_batches(
+            self.dataset,
+            self.params,
+            self.epoch,
+            self.batch,
+            processes.rank,
+            processes.world_size,
+            report=lambda line: self.log.line(f"step {self.step}  {line}"),
+        )
         began, first = time.perf_counter(), self.step
-        with tqdm(total=train.steps, initial=self.step, unit="step", desc="train", smoothing=0.05) as bar:
-            while self.step < train.steps and not asked_to_stop():
-                self.epoch, self.batch, batch = next(batches)
-                losses, gradient_norm = self._step(batch.to(self.device))
+        shown = {"total": train.steps, "initial": self.step, "unit": "step", "desc": "train", "smoothing": 0.05}
+        with tqdm(**shown, disable=not processes.leads) as bar:
+            while self.step < train.steps and not processes.any(asked_to_stop()):
+                share = next(batches)
+                losses, gradient_norm = self._step(share)
+                self.epoch, self.batch = share.epoch, share.number
                 self.step += 1
                 bar.update()
                 if self.step % train.log_every == 0:
-                    values = _values(losses)
-                    bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
-                    self.board.scalars("train", values, self.step)
-                    extra = {
-                        "gradient_norm": gradient_norm,
-                        "learning_rate": self.optimizer.param_groups[0]["lr"],
-                        "steps_per_second": (self.step - first) / (time.perf_counter() - began),
-                    }
-                    self.board.scalars("optimisation", extra, self.step)
-                if self.step % train.valid_every == 0:
+                    values = self._values(losses)
+                    if processes.leads:
+                        bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
+                        self.board.scalars("train", values, self.step)
+                        extra = {
+                            "gradient_norm": gradient_norm,
+                            "learning_rate": self.optimizer.param_groups[0]["lr"],
+                            "steps_per_second": (self.step - first) / (time.perf_counter() - began),
+                        }
+                        self.board.scalars("optimisation", extra, self.step)
+                if processes.leads and self.step % train.valid_every == 0:
                     trained = time.perf_counter() - began
                     line = self._validate(asked_to_stop)
                     seconds = time.perf_counter() - began - trained
                     self.log.line(f"{line}  seconds {trained:.0f} + {seconds:.0f}")
-                if self.step % train.save_every == 0:
+                if processes.leads and self.step % train.save_every == 0:
                     self.save()
-        if self._saved_step != self.step:
+        if processes.leads and self._saved_step != self.step:
             self.save()
+        processes.wait()  # so that no process ends before everything is saved
         return self.step >= train.steps
 
     def save(self) -> None:
-        """Write the run's files."""
+        """Write the run's files; first its curves, which would be lost with a process that is killed."""
+        self.board.flush()
         payload = pack(self.model, params=self.params, step=self.step, ema=self.ema.values, **self.names)
         save(self.log_dir, TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict()))
         self._saved_step = self.step
 
-    def _step(self, batch: Batch) -> tuple[CondLosses, float]:
-        train = self.params.train
+    def _step(self, share: SharedBatch) -> tuple[dict[str, Tensor], float]:
+        """Losses, as this process's parts of the sums over all, times the number of processes; norm of the gradient."""
+        train, batch = self.params.train, share.batch.to(self.device)
         self.model.train()
         torch.manual_seed(_seed(train.seed, self.step))  # of dropout
         generator = torch.Generator().manual_seed(_seed(train.seed + 1, self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, train)
-        losses = self._losses(batch, drawn_types(self.params.style, batch, generator), generator)
+        with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
+            known = drawn_types(self.params.style, batch, generator)
+            losses, counts = self._forward(**self._arguments(batch, known, generator))
+        if self.processes.world_size > 1:
+            losses = self._weighted(losses, counts, has_share(share.total, self.processes.rank))
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
+        sum(losses.values()).backward()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm))
         if math.isfinite(norm):
             self.skipped = 0
@@ -143,30 +173,47 @@ class Trainer:
             self._skip()
         return losses, norm
 
+    def _weighted(self, losses: dict[str, Tensor], counts: dict[str, Tensor], counted: bool) -> dict[str, Tensor]:
+        """Losses whose mean over the processes is the loss of the whole batch; not counted: they are of no share."""
+        own = [count * counted for count in torch.stack([counts[name] for name in losses]).tolist()]
+        totals = self.processes.sum(own)
+        weights = [self.processes.world_size * count / max(total, 1) for count, total in zip(own, totals, strict=True)]
+        return {name: loss * weight for (name, loss), weight in zip(losses.items(), weights, strict=True)}
+
+    def _values(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """Losses of the whole batch by name; no diffusion loss, which is 0, before the decoder learns."""
+        means = self.processes.sum([float(loss.detach()) / self.processes.world_size for loss in losses.values()])
+        values = dict(zip(losses, means, strict=True))
+        return values if values["diffusion"] else {name: values[name] for name in values if name != "diffusion"}
+
     def _skip(self) -> None:
         """Leave a step out whose gradient is not finite. Raises InputError after too many."""
         self.skipped += 1
-        self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
+        if self.processes.leads:
+            self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
         if self.skipped >= MOST_SKIPPED:
             raise InputError(
                 f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; go on from the "
                 "last saved step with a lower train.learning_rate, or with train.precision=fp32"
             )
 
-    def _losses(self, batch: Batch, known: dict[str, torch.Tensor] | None, generator: torch.Generator) -> CondLosses:
+    def _arguments(
+        self, batch: Batch, known: dict[str, Tensor] | None, generator: torch.Generator
+    ) -> dict[str, Any]:
+        """Of `CondGradTTS.losses`."""
         train = self.params.train
-        return self.model.losses(
-            batch.ids,
-            batch.id_lengths,
-            batch.mel,
-            batch.mel_lengths,
-            style_of_batch(self.model, batch, known),
-            token_spans=batch.token_spans,
-            crop_frames=train.crop_frames,
-            train_decoder=self._decoder_learns,
-            autocast=torch.bfloat16 if train.precision == "bf16" else None,
-            generator=generator,
-        )
+        return {
+            "ids": batch.ids,
+            "id_lengths": batch.id_lengths,
+            "mel": batch.mel,
+            "mel_lengths": batch.mel_lengths,
+            "style": style_of_batch(self.model, batch, known),
+            "token_spans": batch.token_spans,
+            "crop_frames": train.crop_frames,
+            "train_decoder": self._decoder_learns,
+            "autocast": torch.bfloat16 if train.precision == "bf16" else None,
+            "generator": generator,
+        }
 
     @property
     def _decoder_learns(self) -> bool:
@@ -181,8 +228,9 @@ class Trainer:
         try:
             generator = torch.Generator().manual_seed(self.params.train.seed)
             batches = self._validation_batches()
-            found = [_values(self._losses(batch, None, generator)) for batch in batches]
-            means = {name: sum(values[name] for values in found) / len(found) for name in found[0]}
+            found = [self.model.losses(**self._arguments(batch, None, generator)) for batch in batches]
+            names = _LOSSES if self._decoder_learns else _LOSSES[:-1]
+            means = {name: sum(float(getattr(losses, name)) for losses in found) / len(found) for name in names}
             self.board.scalars("validation", means, self.step)
             if self._decoder_learns and not asked_to_stop():
                 self._inspect_style()
@@ -207,15 +255,21 @@ class Trainer:
         keys = list(buckets)[:_VALIDATION_BATCHES]
         return [collate([self.validation[key] for key in batch]).to(self.device) for batch in keys]
 
-    def _set_parameters(self, values: dict[str, torch.Tensor]) -> None:
+    def _set_parameters(self, values: dict[str, Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
             parameter.data.copy_(values[name])
 
 
-def _values(losses: CondLosses) -> dict[str, float]:
-    """Losses by name; no diffusion loss, which is 0, before the decoder learns."""
-    values = {name: float(getattr(losses, name).detach()) for name in _LOSSES}
-    return values if values["diffusion"] else {name: values[name] for name in _LOSSES if name != "diffusion"}
+class _Losses(nn.Module):
+    """A model's losses as a forward pass, which is what DDP wraps: by name, and what each is the mean of."""
+
+    def __init__(self, model: CondGradTTS) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        losses = self.model.losses(**arguments)
+        return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
