@@ -5,6 +5,8 @@
 Writes OUT/0000.wav, OUT/0001.wav, ... (16-bit; the number is the text's, from 0) and OUT/report.json. A line of the
 file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out.
 
+With --stream a text is spoken sentence by sentence, and its file grows as they come.
+
 With a second style (-s2, --emotion2 or --ref2) each text gives three files from the same noise: 0000_a.wav, 0000_b.wav
 and the interpolation, 0000_ab.wav. docs/interpolation.md says what the kinds and their options do.
 """
@@ -14,21 +16,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from data.errors import InputError, reports_input_errors
 from data.filelist import TextLine, read_texts
 from synthesis import interpolation_options
-from synthesis.options import check_options
+from synthesis.options import PRECISIONS, SOLVERS, check_options, check_solver
 
 if TYPE_CHECKING:
     from synthesis.options import Options
     from synthesis.result import Result
     from synthesis.synthesiser import Synthesiser
     from synthesis.two_styles import Interpolation
+
+_BEGAN = time.perf_counter()
 
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
@@ -52,8 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")
     parser.add_argument("--guidance-scale", type=float, help="above 1 makes the style stronger, at twice the cost")
+    parser.add_argument(
+        "--solver",
+        metavar="NAME",
+        help=f"{', '.join(SOLVERS)}, or a tuned solver's .json; default: edm-2m, or euler for official checkpoints",
+    )
+    parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
     parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
+    )
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
     parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
     interpolation_options.add_arguments(parser)
@@ -78,9 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         "seed": args.seed,
     }
     check_options(**given, threads=args.threads)
+    check_solver(args.solver)
     texts = read_texts(args.file)
     two_styles = interpolation_options.wants_two_styles(args)
     between = interpolation_options.interpolations(args) if two_styles else {}
+    if two_styles and args.stream:
+        raise InputError("--stream speaks in one style; leave it out, or the second style")
     for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
@@ -90,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 
 
 def _speak(
-    args: argparse.Namespace, texts: list[TextLine], given: dict[str, float | None], between: dict[str, Interpolation]
+    args: argparse.Namespace, texts: list[TextLine], given: dict[str, Any], between: dict[str, Interpolation]
 ) -> None:
     # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -103,20 +120,22 @@ def _speak(
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    synthesiser = load_model(args.checkpoint, args.vocoder, args.device)
-    options = synthesiser.options(**given)
+    synthesiser = load_model(args.checkpoint, args.vocoder, args.device, precision=args.precision)
+    options = synthesiser.options(**given, sampler=args.solver)
     style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
-    each = (
-        _pairs(args, synthesiser, texts, options, style, between)
-        if between
-        else _singles(args, synthesiser, texts, options, style)
-    )
+    if between:
+        each = _pairs(args, synthesiser, texts, options, style, between)
+    elif args.stream:
+        each = _streamed(args, synthesiser, texts, options, style)
+    else:
+        each = _singles(args, synthesiser, texts, options, style)
     results, wavs = [], []
     with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
         for spoken in each:
             for ending, result in spoken.items():
                 wav = args.out / f"{result.index:04d}{ending}.wav"
-                write_wav(wav, result.audio, result.sample_rate)
+                if not args.stream:  # else it is there already
+                    write_wav(wav, result.audio, result.sample_rate)
                 results.append(result)
                 wavs.append(wav)
                 beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
@@ -129,6 +148,7 @@ def _speak(
         "step": synthesiser.step,
         "vocoder": None if args.vocoder is None else str(args.vocoder),
         "device": str(synthesiser.device),
+        "precision": synthesiser.precision,
         "threads": torch.get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
         **{name: None if value is None else str(value) for name, value in style.items()},
@@ -142,16 +162,46 @@ def _speak(
     print(f"{len(texts)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
 
 
+def _streamed(
+    args: argparse.Namespace, synthesiser: Synthesiser, texts: list[TextLine], options: Options, style: dict
+) -> Iterator[dict[str, Result]]:
+    """Each text in one style; its file is written sentence by sentence."""
+    from tqdm import tqdm
+
+    from data.wav_stream import WavStream
+
+    stream = synthesiser.stream(texts, options, **style)
+    first = True
+    for sentence in stream:
+        pieces, request = [sentence.piece], sentence.request
+        with WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav:
+            wav.append(sentence.audio)
+            if first:
+                tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
+                first = False
+            while not sentence.last:
+                sentence = next(stream)
+                pieces.append(sentence.piece)
+                wav.append(sentence.audio)
+        result = synthesiser.result(request, pieces)
+        _plot(args, result, synthesiser)
+        yield {"": result}
+
+
 def _singles(
     args: argparse.Namespace, synthesiser: Synthesiser, texts: list[TextLine], options: Options, style: dict
 ) -> Iterator[dict[str, Result]]:
     """Each text in one style, by the ending of its file name."""
     for result in synthesiser.synthesise_each(texts, options, **style):
-        if args.plots:
-            from synthesis.plots import plot_result
-
-            plot_result(args.out / f"{result.index:04d}.png", result, synthesiser.params.audio)
+        _plot(args, result, synthesiser)
         yield {"": result}
+
+
+def _plot(args: argparse.Namespace, result: Result, synthesiser: Synthesiser) -> None:
+    if args.plots:
+        from synthesis.plots import plot_result
+
+        plot_result(args.out / f"{result.index:04d}.png", result, synthesiser.params.audio)
 
 
 def _pairs(

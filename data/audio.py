@@ -56,8 +56,22 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     return np.ascontiguousarray(audio, dtype=np.float32)
 
 
+def pcm16(audio: np.ndarray) -> np.ndarray:
+    """(samples,) in [-1, 1] as int16: rounded at a scale of 32767, clipped outside.
+
+    Raises:
+        ValueError: audio is not one-dimensional or not finite.
+    """
+    audio = np.asarray(audio)
+    if audio.ndim != 1:
+        raise ValueError(f"audio must have shape (samples,), not {audio.shape}")
+    if not np.isfinite(audio).all():
+        raise ValueError("audio holds samples that are not finite")
+    return np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
+
+
 def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
-    """Write (samples,) audio in [-1, 1] as 16-bit PCM: rounded at a scale of 32767, clipped outside.
+    """Write (samples,) audio in [-1, 1] as 16-bit PCM (`pcm16`).
 
     The file appears whole or not at all. Missing folders are made.
 
@@ -65,12 +79,7 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         ValueError: audio is not one-dimensional or not finite.
         InputError: the place cannot be written to.
     """
-    audio = np.asarray(audio)
-    if audio.ndim != 1:
-        raise ValueError(f"audio must have shape (samples,), not {audio.shape}")
-    if not np.isfinite(audio).all():
-        raise ValueError("audio holds samples that are not finite")
-    pcm = np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
+    pcm = pcm16(audio)
     try:
         with replacing(path) as temporary:
             soundfile.write(temporary, pcm, sample_rate, subtype="PCM_16", format="WAV")

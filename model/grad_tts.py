@@ -13,7 +13,7 @@ from model.batch_share import drawn
 from model.diffusion import NoiseDiffusion
 from model.estimators.unet import UNet
 from model.lengths import duration_path, padded_length, sequence_mask
-from model.sampling import SAMPLERS, Sampler
+from model.sampling import Sampler, find_sampler
 from model.schedule import Schedule
 from model.text_encoder import TextEncoder
 from monotonic_align import maximum_path
@@ -155,6 +155,7 @@ class GradTTS(nn.Module):
         speaker: Tensor | None = None,
         stochastic: bool = False,
         sampler: str | Sampler = "euler",
+        autocast: torch.dtype | None = None,
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Synthesis:
@@ -168,15 +169,14 @@ class GradTTS(nn.Module):
             speaker: ids (B,), or embeddings (B, speaker_channels), for a model of several speakers.
             stochastic: Euler's method on the reverse SDE; only with the samplers `euler` and `euler-quad`.
             sampler: a name in `model.sampling.SAMPLERS`, or a sampler.
+            autocast: lower precision of the decoder.
             generator: of all randomness; torch's own when None.
             noise: start noise (B, n_mels, T) of unit variance, T padded as `align` pads, instead of a drawn one.
 
         Raises:
             ValueError: if an argument is out of range or does not fit the model.
         """
-        chosen = SAMPLERS.get(sampler) if isinstance(sampler, str) else sampler
-        if chosen is None:
-            raise ValueError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        chosen = find_sampler(sampler)
         if stochastic and sampler not in ("euler", "euler-quad"):
             raise ValueError(f"stochastic sampling is Euler's alone, and the sampler is {sampler!r}")
         style = self.speaker_embedding(speaker)
@@ -184,7 +184,8 @@ class GradTTS(nn.Module):
         x = chosen.start(self.decoder.schedule, text.mu, text.mask, temperature, generator=generator, noise=noise)
         denoiser = self.decoder.denoiser(self.decoder.estimator.prepare(text.mu, text.mask, style))
         options = {"stochastic": True} if stochastic else {}
-        mel = chosen(denoiser, x, text.mu, text.mask, steps, generator=generator, **options)
+        with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
+            mel = chosen(denoiser, x, text.mu, text.mask, steps, generator=generator, **options)
         longest = int(text.lengths.max())
         return Synthesis(
             mel[:, :, :longest],

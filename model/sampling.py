@@ -250,6 +250,15 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
+def find_sampler(sampler: str | Sampler) -> Sampler:
+    """A sampler itself, or the one of that name. Raises ValueError if there is none."""
+    if isinstance(sampler, Sampler):
+        return sampler
+    if sampler not in SAMPLERS:
+        raise ValueError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+    return SAMPLERS[sampler]
+
+
 def _check(steps: int) -> None:
     if steps < 1:
         raise ValueError(f"a sampler needs at least 1 step, not {steps}")

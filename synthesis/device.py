@@ -21,3 +21,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "cuda" and not available:
         raise InputError("device cuda: torch finds no usable GPU here; use cpu or auto")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether it multiplies in bfloat16; a processor that only converts to it would be slower than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
@@ -18,6 +19,9 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
 def _number(low: float, high: float) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
 
+
+SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m")  # of `model.sampling`, which needs torch
+PRECISIONS = ("auto", "fp32", "bf16")
 
 # The bounds keep nonsense out; what is useful lies well within them.
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -42,6 +46,16 @@ def check_options(**given: Any) -> None:
             raise InputError(f"{name} must be {words}, not {value if _plain(value) else repr(value)}")
 
 
+def check_solver(solver: str | None) -> None:
+    """Raises InputError for what is neither a solver's name nor the file of a tuned one."""
+    if solver is None or solver in SOLVERS:
+        return
+    if not isinstance(solver, str) or not solver.endswith(".json"):
+        raise InputError(f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, and a tuned one's .json file")
+    if not os.path.isfile(solver):
+        raise InputError(f"{solver}: no such solver file; check the path")
+
+
 def _plain(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
@@ -51,7 +65,8 @@ class Options:
     """Options of a run, none left open.
 
     steps: network evaluations (twice as many with guidance). temperature: divides the start noise. length_scale: above
-    1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`.
+    1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`, or the path
+    of a tuned solver.
     """
 
     steps: int

@@ -32,9 +32,12 @@ class SpokenPiece:
     vocoder_seconds: float
 
 
-def split_text(text: str) -> list[str]:
-    """The text itself if it is short enough, else its sentences, and clauses of overlong sentences."""
-    return [text] if len(text) <= MAX_CHARS else split_sentences(text, MAX_CHARS)
+def split_text(text: str, by_sentence: bool = False) -> list[str]:
+    """The text itself if it is short enough, else its sentences, and clauses of overlong sentences.
+
+    by_sentence: split a short text too.
+    """
+    return [text] if len(text) <= MAX_CHARS and not by_sentence else split_sentences(text, MAX_CHARS)
 
 
 def join_pieces(pieces: Sequence[SpokenPiece], pause_frames: int, hop_length: int) -> SpokenPiece:

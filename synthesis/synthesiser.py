@@ -20,17 +20,19 @@ from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
 from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames
 from model.grad_tts import Synthesis
-from model.sampling import SAMPLERS
+from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
-from synthesis.device import choose_device
-from synthesis.options import Options
+from synthesis.device import choose_device, has_bfloat16
+from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import PAUSE_SECONDS, SpokenPiece, join_pieces, split_text
 from synthesis.reference import Recording, Reference, read_reference, with_reference
 from synthesis.result import Result
+from synthesis.solver_file import read_solver
 from synthesis.voice import Choice, Label, choose_embedding, choose_name
 from text.front_end import EncodedText, front_end
 
 DEFAULT_EMOTION = "neutral"
+VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,23 @@ class Request:
     reference: Reference | None
 
 
+@dataclass(frozen=True, eq=False)
+class StreamedPiece:
+    """A sentence as soon as it is spoken: its text, its number there, and the (samples,) to append to the text's audio,
+    which begin with the pause after the sentence before.
+    """
+
+    request: Request
+    number: int
+    piece: SpokenPiece
+    audio: np.ndarray
+
+    @property
+    def last(self) -> bool:
+        """Whether it ends its text."""
+        return self.number + 1 == len(self.request.pieces)
+
+
 @dataclass(frozen=True)
 class PlainRun:
     """A piece as one style speaks it, with the frames and the style that it was decoded with (conditional models)."""
@@ -55,11 +74,19 @@ class PlainRun:
     style: StyleSource | None
 
 
-def load_model(path: str | os.PathLike, vocoder: str | os.PathLike | None = None, device: str = "auto") -> Synthesiser:
+def load_model(
+    path: str | os.PathLike,
+    vocoder: str | os.PathLike | None = None,
+    device: str = "auto",
+    *,
+    precision: str = "fp32",
+) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
     vocoder: a HiFi-GAN file; None: the universal one that is installed with this project.
     device: "auto", "cpu" or "cuda".
+    precision: of decoder and vocoder, "fp32", "bf16", or "auto": bfloat16 where the processor computes in it, but not
+        for official checkpoints, whose numbers stay the official ones.
 
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
@@ -70,20 +97,30 @@ def load_model(path: str | os.PathLike, vocoder: str | os.PathLike | None = None
         loaded = unpack(payload)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
-    return Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen)
+    if precision == "auto":
+        official = not isinstance(loaded.model, CondGradTTS)
+        precision = "bf16" if has_bfloat16(chosen) and not official else "fp32"
+    return Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
 
 
 class Synthesiser:
     """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
 
-    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device) -> None:
+    def __init__(
+        self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32"
+    ) -> None:
+        """precision: "fp32", or "bf16" for bfloat16 autocast of decoder and vocoder."""
+        if precision not in ("fp32", "bf16"):
+            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
         self.params = loaded.params
         self.speakers = loaded.speakers
         self.emotions = loaded.emotions
         self.step = loaded.step
         self.device = device
+        self.precision = precision
         self.model = loaded.model.to(device)
         self._vocoder = vocoder.to(device)
+        self._tuned: dict[str, Sampler] = {}  # by path
         text = loaded.params.text
         self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
 
@@ -104,7 +141,8 @@ class Synthesiser:
     ) -> Options:
         """Options with the checkpoint's own values for what is None.
 
-        The sampler is "edm-2m", or "euler" for official checkpoints.
+        sampler: a name in `SOLVERS`, or the path of a tuned solver (`synthesis.tune_solver`), which has its own number
+            of steps. None: "edm-2m", or "euler" for official checkpoints.
 
         Raises:
             InputError: a value is out of range, or the model has no such ability.
@@ -112,8 +150,11 @@ class Synthesiser:
         defaults = self.params.inference
         if sampler is None:
             sampler = "edm-2m" if self.conditional else "euler"
-        if sampler not in SAMPLERS:
-            raise InputError(f"there is no sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        if sampler not in SOLVERS:
+            tuned_steps = self._read_solver(sampler)
+            if steps is not None and steps != tuned_steps:
+                raise InputError(f"{sampler} was tuned for {tuned_steps} steps, not {steps}; leave the steps out")
+            steps = tuned_steps
         options = Options(
             steps=defaults.steps if steps is None else steps,
             temperature=defaults.temperature if temperature is None else temperature,
@@ -125,6 +166,17 @@ class Synthesiser:
         if options.guidance_scale != 1 and not self.conditional:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
         return options
+
+    def sampler(self, options: Options) -> Sampler:
+        """The sampler that options of this synthesiser name."""
+        return SAMPLERS.get(options.sampler) or self._tuned[options.sampler]
+
+    def _read_solver(self, path: str) -> int:
+        """Keep a tuned solver; the number of its steps."""
+        check_solver(path)
+        solver = read_solver(path)
+        self._tuned[path] = solver.sampler()
+        return len(solver.times)
 
     def synthesise(
         self,
@@ -179,6 +231,24 @@ class Synthesiser:
         requests = self.requests(texts, speaker, emotion, ref)
         return (self._speak(request, options) for request in requests)
 
+    def stream(
+        self,
+        texts: str | Iterable[str | TextLine],
+        options: Options | None = None,
+        *,
+        speaker: Label | None = None,
+        emotion: Label | None = None,
+        ref: Recording | None = None,
+    ) -> Iterator[StreamedPiece]:
+        """Speak texts sentence by sentence, each handed over before the next is begun.
+
+        Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces.
+        Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
+        """
+        chosen = self.options() if options is None else options
+        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True)
+        return (streamed for request in requests for streamed in self._stream(request, chosen))
+
     # ------------------------------------------------------------------ before
 
     def requests(
@@ -187,7 +257,9 @@ class Synthesiser:
         speaker: Label | None,
         emotion: Label | None,
         ref: Recording | None,
+        by_sentence: bool = False,
     ) -> list[Request]:
+        """Texts with all that speaking them needs; by_sentence: a piece for every sentence of a short text too."""
         texts = [texts] if isinstance(texts, str) else texts
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
         common_reference = None if ref is None else self._reference(ref)
@@ -201,7 +273,7 @@ class Synthesiser:
             with _located(place):
                 if line.ref is not None and line.ref not in references:
                     references[line.ref] = self._reference(line.ref)
-                pieces = tuple(split_text(line.text))
+                pieces = tuple(split_text(line.text, by_sentence))
                 if not pieces:
                     raise InputError("nothing to speak in an empty text")
                 requests.append(
@@ -238,17 +310,28 @@ class Synthesiser:
     # ---------------------------------------------------------------- speaking
 
     def _speak(self, request: Request, options: Options) -> Result:
-        pieces = [
-            self.speak_piece(request, encoded, options, piece_generator(options.seed, request.index, number)).piece
-            for number, encoded in enumerate(request.encoded)
-        ]
-        return self.result(request, pieces)
+        return self.result(request, list(self._pieces(request, options)))
+
+    def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
+        for number, encoded in enumerate(request.encoded):
+            yield self.speak_piece(
+                request, encoded, options, piece_generator(options.seed, request.index, number)
+            ).piece
+
+    def _stream(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+        pause = np.zeros(self._pause_frames * self.params.audio.hop_length, dtype=np.float32)
+        for number, piece in enumerate(self._pieces(request, options)):
+            audio = np.concatenate([pause, piece.audio]) if number else piece.audio
+            yield StreamedPiece(request, number, piece, audio)
+
+    @property
+    def _pause_frames(self) -> int:
+        return round(PAUSE_SECONDS * self.params.audio.sample_rate / self.params.audio.hop_length)
 
     def result(self, request: Request, pieces: Sequence[SpokenPiece], **changes: Any) -> Result:
         """The spoken pieces of a text, joined; changes: fields of the result that are not the request's."""
         audio = self.params.audio
-        pause_frames = round(PAUSE_SECONDS * audio.sample_rate / audio.hop_length)
-        spoken = join_pieces(pieces, pause_frames, audio.hop_length)
+        spoken = join_pieces(pieces, self._pause_frames, audio.hop_length)
         fields = {
             "index": request.index,
             "text": request.text,
@@ -283,15 +366,16 @@ class Synthesiser:
         frames = self.model.spread(ids, lengths, style, options.length_scale)
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
-        output = self.model.decode(
-            frames,
-            style,
-            options.steps,
-            temperature=options.temperature,
-            guidance_scale=options.guidance_scale,
-            sampler=options.sampler,
-            generator=generator,
-        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            output = self.model.decode(
+                frames,
+                style,
+                options.steps,
+                temperature=options.temperature,
+                guidance_scale=options.guidance_scale,
+                sampler=self.sampler(options),
+                generator=generator,
+            )
         return PlainRun(self.piece(output, encoded, output.nfe, start, request.index), frames, style)
 
     def tensors(self, encoded: EncodedText) -> tuple[torch.Tensor, torch.Tensor]:
@@ -310,7 +394,7 @@ class Synthesiser:
     ) -> SpokenPiece:
         """Vocode a decoded piece; start: when its decoding began, `now`."""
         mel_end = self.now()
-        audio = vocode(self._vocoder, output.mel)[0].cpu().numpy()
+        audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
         vocoder_end = self.now()
         if not np.isfinite(audio).all():
             raise InputError(
@@ -345,7 +429,8 @@ class Synthesiser:
             temperature=options.temperature,
             length_scale=options.length_scale,
             speaker=request.speaker.value.to(self.device) if len(self.speakers) > 1 else None,
-            sampler=options.sampler,
+            sampler=self.sampler(options),
+            autocast=torch.bfloat16 if self.precision == "bf16" else None,
             generator=generator,
         )
 

@@ -30,7 +30,7 @@ from model.interpolation.fields import crossing_by_token
 from model.interpolation.official import interpolate_official
 from model.interpolation.pitch_mask import PitchMask, union
 from model.style import StyleSource
-from synthesis.options import Options
+from synthesis.options import SOLVERS, Options
 from synthesis.pieces import SpokenPiece
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
@@ -62,6 +62,8 @@ def speak_pairs(
     Raises:
         InputError: the model has no such interpolation, or a text has no word to cross at.
     """
+    for settings in interpolations:
+        _check_solver(settings, options.sampler)
     for a, b in zip(requests_a, requests_b, strict=True):
         runs: list[tuple[SpokenPiece, SpokenPiece]] = []
         between: list[list[SpokenPiece]] = [[] for _ in interpolations]
@@ -86,6 +88,15 @@ def speak_pairs(
             between=[synthesiser.result(a, pieces, **names) for pieces in between],
             steps=steps,
         )
+
+
+def _check_solver(settings: Interpolation, solver: str) -> None:
+    if not isinstance(settings, Frequency):
+        return
+    if settings.method == "two-noise" and solver == "ml-sde":
+        raise InputError("two-noise needs the same noise for both latents, and ml-sde draws more; use another --solver")
+    if settings.method == "staged" and solver not in SOLVERS:
+        raise InputError("staged changes the latent on the way, and a tuned solver cannot follow; use another --solver")
 
 
 def write_mask(path: str | os.PathLike, done: Interpolated) -> None:
@@ -113,7 +124,7 @@ def _interpolate(
     options: Options,
     noise: Callable[[], torch.Generator],
 ) -> Interpolated:
-    sampling = Sampling(options.steps, options.temperature, options.sampler, noise())
+    sampling = Sampling(options.steps, options.temperature, synthesiser.sampler(options), noise())
     ids, lengths = synthesiser.tensors(encoded)
     model = synthesiser.model
     if not synthesiser.conditional:

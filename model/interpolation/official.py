@@ -10,7 +10,7 @@ from model.grad_tts import GradTTS
 from model.guidance import GuidedDenoiser
 from model.interpolation.interpolated import Interpolated
 from model.interpolation.settings import Frequency, Linear, Temporal
-from model.sampling import SAMPLERS
+from model.sampling import find_sampler
 
 
 @torch.no_grad()
@@ -33,15 +33,13 @@ def interpolate_official(
         raise ValueError("official checkpoints have no cross-attention, so they interpolate only linearly")
     if model.config.n_speakers == 1:
         raise ValueError("this model has one speaker, so there is nothing to interpolate")
-    if sampling.sampler not in SAMPLERS:
-        raise ValueError(f"there is no sampler {sampling.sampler!r}; there are {', '.join(SAMPLERS)}")
+    sampler = find_sampler(sampling.sampler)
     weight = settings.weight
     a, b = (model.speaker_embedding(speaker) for speaker in (speaker_a, speaker_b))  # (B, speaker_channels)
     styles = [weight * a + (1 - weight) * b] if settings.blend == "condition" else [a, b]
     text = model.align(ids, lengths, length_scale)
     denoisers = [model.decoder.denoiser(model.decoder.estimator.prepare(text.mu, text.mask, style)) for style in styles]
     denoiser = denoisers[0] if len(denoisers) == 1 else GuidedDenoiser(*denoisers, scale=weight)
-    sampler = SAMPLERS[sampling.sampler]
     x = sampler.start(
         model.decoder.schedule,
         text.mu,

@@ -1,0 +1,41 @@
+"""Tuned solvers as JSON files: `{"times": [...], "weights": [[...], ...]}`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data.atomic import replacing
+from data.errors import InputError
+from model.tuned_solver import TunedSolver
+
+
+def read_solver(path: str | os.PathLike) -> TunedSolver:
+    """Raises InputError if the file is missing or holds no solver."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return TunedSolver(
+            times=tuple(float(time) for time in content["times"]),
+            weights=tuple(tuple(float(weight) for weight in row) for row in content["weights"]),
+        )
+    except OSError as error:
+        raise InputError(f"{path}: the solver cannot be read ({error.strerror}); check the path") from error
+    except KeyError as error:
+        raise InputError(f"{path} is not a tuned solver: it lacks {error}; tune one with synthesis.tune_solver") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a tuned solver ({reason}); tune one with synthesis.tune_solver") from error
+
+
+def write_solver(path: str | os.PathLike, solver: TunedSolver, about: Mapping[str, Any]) -> None:
+    """about: whatever says what the solver was tuned on. Raises InputError if the place cannot be written to."""
+    content = {**asdict(solver), "about": dict(about)}
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error

@@ -1,0 +1,150 @@
+"""Sentence by sentence: the pieces, and the file that grows."""
+
+from __future__ import annotations
+
+import json
+import wave
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from data.errors import InputError
+from data.wav_stream import WavStream
+from inference import main
+from synthesis.pieces import PAUSE_SECONDS, split_text
+from synthesis.synthesiser import Synthesiser
+from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
+
+TEXT = "One day. Two birds sing here! Is it so?"
+LONG = "The first sentence is here, and it goes on for a while. " * 5 + "Then comes the last one."
+RATE, HOP = 22050, 256
+
+
+@pytest.fixture(scope="module")
+def synthesiser() -> Synthesiser:
+    return Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"))
+
+
+def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser):
+    options = synthesiser.options(steps=2, seed=3)
+    (whole,) = synthesiser.synthesise_each([LONG], options)
+    pieces = list(synthesiser.stream([LONG], options))
+    assert [piece.number for piece in pieces] == list(range(6))
+    assert [piece.last for piece in pieces] == 5 * [False] + [True]
+    assert np.array_equal(np.concatenate([piece.audio for piece in pieces]), whole.audio)
+    joined = synthesiser.result(pieces[0].request, [piece.piece for piece in pieces])
+    assert np.array_equal(joined.mel, whole.mel) and joined.pieces == whole.pieces
+
+
+def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
+    assert split_text(TEXT) == [TEXT]
+    pieces = list(synthesiser.stream([TEXT, "Good night."]))
+    assert [piece.request.index for piece in pieces] == [0, 0, 0, 1]
+    assert pieces[0].request.pieces == ("One day.", "Two birds sing here!", "Is it so?")
+    pause = round(PAUSE_SECONDS * RATE / HOP) * HOP
+    for piece in pieces:
+        spoken = piece.piece.audio
+        silence = piece.audio[: len(piece.audio) - len(spoken)]
+        assert len(silence) == (pause if piece.number else 0) and not silence.any()
+        assert np.array_equal(piece.audio[len(silence) :], spoken)
+
+
+def test_a_sentence_is_there_before_the_next_is_begun(synthesiser, monkeypatch):
+    spoken = []
+    speak = synthesiser.speak_piece
+    monkeypatch.setattr(synthesiser, "speak_piece", lambda *given: spoken.append(given) or speak(*given))
+    stream = synthesiser.stream([TEXT])
+    assert not spoken
+    next(stream)
+    assert len(spoken) == 1
+    next(stream)
+    assert len(spoken) == 2
+
+
+def test_errors_come_before_the_first_sentence(synthesiser):
+    with pytest.raises(InputError, match="no speaker"):
+        synthesiser.stream([TEXT], speaker="nobody")
+
+
+def test_the_file_can_be_read_while_it_grows(tmp_path):
+    path = tmp_path / "new" / "a.wav"
+    first, second = np.linspace(-1.2, 1, 500), np.linspace(1, -1, 300)
+    with WavStream(path, RATE) as stream:
+        stream.append(first)
+        with wave.open(str(path)) as half:
+            assert (half.getnframes(), half.getframerate(), half.getsampwidth()) == (500, RATE, 2)
+        stream.append(second)
+    audio, rate = soundfile.read(path, dtype="int16")
+    wanted = np.rint(np.clip(np.concatenate([first, second]), -1, 1) * 32767)
+    assert rate == RATE and np.array_equal(audio, wanted)
+    with pytest.raises(InputError, match="cannot be written"):
+        WavStream(path / "b.wav", RATE)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> SimpleNamespace:
+    return write_tiny_files(tmp_path_factory.mktemp("stream"), f"{TEXT}\nGood night.\n")
+
+
+def arguments(files, out, *more: object) -> list[str]:
+    given = ["-f", files.texts, "-c", files.checkpoint, "--vocoder", files.vocoder, "-o", out, "-t", 2, *more]
+    return [str(argument) for argument in given]
+
+
+def test_the_command_line_streams(files, tmp_path, capsys):
+    assert main(arguments(files, tmp_path, "--stream", "--plots")) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("first audio after ") and shown[1].startswith("0000") and "3 pieces" in shown[1]
+    rows = json.loads((tmp_path / "report.json").read_text())["results"]
+    assert [row["pieces"] for row in rows] == [3, 1]
+    for row in rows:
+        audio, _ = soundfile.read(tmp_path / row["wav"])
+        assert len(audio) == row["frames"] * HOP and audio.any()
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["0000.png", "0001.png"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--stream", "-s2", "bert"], "--stream speaks in one style"),
+        (["--solver", "rk45"], "there is no sampler 'rk45'; there are euler, "),
+        (["--solver", "nowhere.json"], "nowhere.json: no such solver file"),
+        (["--solver", "SOLVER"], "was tuned for 1 steps, not 2"),
+        (["--solver", "ml-sde", "-s2", "bert", "--interp", "frequency", "--method", "two-noise"], "ml-sde draws more"),
+        (["--solver", "SOLVER", "-t", 1, "-s2", "bert", "--interp", "frequency", "--method", "staged"], "staged"),
+        (["--precision", "fp8"], "--precision"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(files, tmp_path, capsys, more, message):
+    solver = tmp_path / "solver.json"
+    solver.write_text('{"times": [0.5], "weights": [[0, 1]]}')
+    more = [solver if argument == "SOLVER" else argument for argument in more]
+    try:
+        code = main(arguments(files, tmp_path / "out", *more))
+    except SystemExit as end:
+        code = end.code
+    captured = capsys.readouterr()
+    assert code == 2 and message in captured.err and captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("solver", ["euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m", "SOLVER"])
+def test_every_solver_speaks(files, tmp_path, solver):
+    tuned = tmp_path / "solver.json"
+    tuned.write_text('{"times": [0.5, 0.1], "weights": [[0.5, 0.5], [0, 0, 1]]}')
+    chosen = str(tuned) if solver == "SOLVER" else solver
+    assert main(arguments(files, tmp_path / "out", "--solver", chosen)) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["settings"]["sampler"] == chosen and report["results"][0]["nfe"] == 2
+
+
+def test_bfloat16_is_close_and_official_checkpoints_stay_exact(synthesiser):
+    rounded = Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"), "bf16")
+    exact, near = (box.synthesise(["Good night, Anna."], steps=2)[0] for box in (synthesiser, rounded))
+    assert exact.mel.shape == near.mel.shape and near.mel.dtype == np.float32
+    assert 0 < np.abs(exact.mel - near.mel).max() < 0.1 * exact.mel.std()
+    assert 0 < np.abs(exact.audio - near.audio).max() < 0.2
+    with pytest.raises(InputError, match="precision must be one of"):
+        Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"), "fp8")
