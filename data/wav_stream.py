@@ -24,12 +24,12 @@ class WavStream:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._raw = open(self.path, "wb")
+            self._raw = open(self.path, "wb")  # noqa: SIM115
         except OSError as error:
             raise InputError(
                 f"{self.path} cannot be written ({error.strerror}); choose another output folder"
             ) from error
-        self._wave = wave.open(self._raw, "wb")
+        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115
         self._wave.setnchannels(1)
         self._wave.setsampwidth(2)
         self._wave.setframerate(sample_rate)

@@ -14,7 +14,7 @@ from model.contour_predictor import spread_smoothly
 from model.denoiser import Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
-from model.guidance import GuidedDenoiser
+from model.guidance import BatchGuidedDenoiser
 from model.lengths import duration_path, padded_length, sequence_mask
 from model.sampling import Sampler, Tune, find_sampler
 from model.schedule import Schedule
@@ -280,13 +280,14 @@ class CondGradTTS(nn.Module):
         Raises ValueError if an argument is out of range.
         """
         estimator, batch_size = self.decoder.estimator, len(frames.mu)
-        encoded = self.style(self.complete(style, frames), batch_size)
-        condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
-        denoiser = self.decoder.denoiser(condition)
+        source, inputs = self.complete(style, frames), (frames.mu, frames.mask, frames.position, frames.content)
         if guidance_scale != 1:
-            nothing = self.style(StyleSource(), batch_size)
-            free = estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content)
-            denoiser = GuidedDenoiser(denoiser, self.decoder.denoiser(free), guidance_scale)
+            source, inputs = source.beside_nothing(batch_size), [torch.cat([x, x]) for x in inputs]
+        mu, mask, position, content = inputs
+        encoded = self.style(source, len(mu))
+        denoiser = self.decoder.denoiser(estimator.prepare(mu, mask, encoded, position, content))
+        if guidance_scale != 1:
+            denoiser = BatchGuidedDenoiser(denoiser, guidance_scale)
         sampling = Sampling(steps, temperature, sampler, generator, noise)
         synthesis = self.sample(denoiser, frames, sampling)
         return synthesis if guidance_scale == 1 else replace(synthesis, nfe=2 * synthesis.nfe)

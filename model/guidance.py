@@ -1,9 +1,10 @@
-"""Classifier-free guidance as a denoiser around two (Ho & Salimans, arXiv 2207.12598)."""
+"""Classifier-free guidance as a denoiser around others (Ho & Salimans, arXiv 2207.12598)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from model.denoiser import Denoiser
@@ -29,4 +30,26 @@ class GuidedDenoiser:
         return self._mix(self.conditional.x0(x, t), self.free.x0(x, t))
 
     def _mix(self, conditional: Tensor, free: Tensor) -> Tensor:
+        return free + self.scale * (conditional - free)
+
+
+@dataclass(frozen=True)
+class BatchGuidedDenoiser:
+    """`GuidedDenoiser` with both predictions out of one call: `both` has 2 B items, the conditional ones come first."""
+
+    both: Denoiser
+    scale: float
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.both.schedule
+
+    def score(self, x: Tensor, t: float) -> Tensor:
+        return self._mix(self.both.score(torch.cat([x, x]), t))
+
+    def x0(self, x: Tensor, t: float) -> Tensor:
+        return self._mix(self.both.x0(torch.cat([x, x]), t))
+
+    def _mix(self, predictions: Tensor) -> Tensor:
+        conditional, free = predictions.chunk(2)  # (B, 80, T) each
         return free + self.scale * (conditional - free)

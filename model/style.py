@@ -6,7 +6,7 @@ type can be unknown, for all items or for some; a learned null token stands in f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import torch
@@ -53,6 +53,18 @@ class StyleSource:
             "emotion": ("emotion",),
         }
         return replace(self, **{field: None for name in types for field in fields[name]})
+
+
+    def beside_nothing(self, batch_size: int) -> StyleSource:
+        """2 B items: the B as they are, then the same with every type unknown, as guidance needs them."""
+        tensors = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name != "known"
+        }
+        doubled = {name: None if value is None else torch.cat([value, value]) for name, value in tensors.items()}
+        device = next((value.device for value in tensors.values() if value is not None), None)
+        everyone = torch.ones(batch_size, dtype=torch.bool, device=device)
+        known = {**dict.fromkeys(TYPES, everyone), **(self.known or {})}
+        return StyleSource(**doubled, known={name: torch.cat([kept, ~everyone]) for name, kept in known.items()})
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def check_solver(solver: str | None) -> None:
     if solver is None or solver in SOLVERS:
         return
     if not isinstance(solver, str) or not solver.endswith(".json"):
-        raise InputError(f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, and a tuned one's .json file")
+        raise InputError(f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a tuned one's .json file")
     if not os.path.isfile(solver):
         raise InputError(f"{solver}: no such solver file; check the path")
 

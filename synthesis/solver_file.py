@@ -25,7 +25,7 @@ def read_solver(path: str | os.PathLike) -> TunedSolver:
     except OSError as error:
         raise InputError(f"{path}: the solver cannot be read ({error.strerror}); check the path") from error
     except KeyError as error:
-        raise InputError(f"{path} is not a tuned solver: it lacks {error}; tune one with synthesis.tune_solver") from error
+        raise InputError(f"{path} is not a tuned solver: it lacks {error}; use synthesis.tune_solver") from error
     except (ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a tuned solver ({reason}); tune one with synthesis.tune_solver") from error

@@ -426,12 +426,12 @@ def test_seeds_decide(model: CondGradTTS) -> None:
 def test_guidance_moves_away_from_no_style_at_twice_the_cost(model: CondGradTTS) -> None:
     frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
     calls = []
-    handle = model.decoder.estimator.register_forward_hook(lambda *_: calls.append(1))
+    handle = model.decoder.estimator.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
 
     def decode(scale: float, given: StyleSource = style) -> Tensor:
         calls.clear()
         result = model.decode(frames, given, 1, guidance_scale=scale, generator=seeded(0))
-        assert result.nfe == len(calls) == (1 if scale == 1 else 2)
+        assert (result.nfe, calls) == ((1, [2]) if scale == 1 else (2, [4]))  # items of every call
         return result.mel
 
     plain, nothing, strong = decode(1.0), decode(0.0), decode(2.5)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
+from torch import Tensor
 
 from model.denoiser import x0_from_score
-from model.guidance import GuidedDenoiser
+from model.guidance import BatchGuidedDenoiser, GuidedDenoiser
 from model.sampling import SAMPLERS
+from model.style import StyleSource
 from tests.denoisers import GaussianDenoiser, WavyDenoiser
-from tests.tiny_model import seeded
+from tests.tiny_model import N_MELS, in_dtype, random_style, seeded, tiny_model
 
 MU = torch.randn(2, 80, 12, generator=seeded(0), dtype=torch.float64)
 X = torch.randn(2, 80, 12, generator=seeded(1), dtype=torch.float64)
@@ -56,3 +61,38 @@ def test_a_step_asks_each_of_the_two_once(sampler: str) -> None:
     assert [t for t, _ in conditional.calls] == [t for t, _ in free.calls]
     for (_, seen), (_, too) in zip(conditional.calls, free.calls, strict=True):
         assert torch.equal(seen, too)
+
+
+def test_both_predictions_out_of_one_batch():
+    conditional, free, guided = pair(2.5)
+    both = SimpleNamespace(
+        schedule=conditional.schedule,
+        score=lambda x, t: torch.cat([conditional.score(x[: len(X)], t), free.score(x[len(X) :], t)]),
+        x0=lambda x, t: torch.cat([conditional.x0(x[: len(X)], t), free.x0(x[len(X) :], t)]),
+    )
+    batched = BatchGuidedDenoiser(both, 2.5)
+    assert batched.schedule is conditional.schedule
+    torch.testing.assert_close(batched.score(X, 0.4), guided.score(X, 0.4))
+    torch.testing.assert_close(batched.x0(X, 0.4), guided.x0(X, 0.4))
+
+
+@pytest.mark.parametrize("kind", ["typed", "bundled"])
+def test_a_style_beside_nothing_is_the_style_and_no_style(kind):
+    model = tiny_model(torch.float64, kind)
+    style = in_dtype(random_style([20, 12], [24, 30]), torch.float64)
+    style = replace(style, known={"pitch": torch.tensor([True, False])})
+    for source in (style, style.without("pitch", "timbre"), StyleSource(speaker=torch.tensor([1, 2]))):
+        mu = torch.randn(2, N_MELS, 24, generator=seeded(1), dtype=torch.float64)
+        mask = (torch.arange(24) < torch.tensor([[24], [17]]))[:, None].double()
+        position = (torch.arange(24) + 0.5)[None] / torch.tensor([[24], [17]])
+        content = torch.randn(2, 1, N_MELS, 24, generator=seeded(2), dtype=torch.float64)
+        inputs = mu, mask, position.double(), content
+
+        def predict(source: StyleSource, mu: Tensor, mask: Tensor, position: Tensor, content: Tensor) -> Tensor:
+            encoded = model.style(source, len(mu))
+            condition = model.decoder.estimator.prepare(mu, mask, encoded, position, content)
+            return model.decoder.x0(mu + 0.3, 0.2, condition)
+
+        both = predict(source.beside_nothing(2), *(torch.cat([x, x]) for x in inputs))
+        apart = torch.cat([predict(source, *inputs), predict(StyleSource(), *inputs)])
+        torch.testing.assert_close(both, apart, atol=1e-10, rtol=0)
