@@ -95,7 +95,8 @@ class Train:
     encoder_steps: int = 300  # the decoder starts to learn after these
     learning_rate: float = 1e-3
     warmup_steps: int = 200
-    final_learning_rate: float = 1e-5  # reached by a cosine at the last step
+    decay_steps: int = 400  # the last ones, over which the rate falls
+    final_learning_rate: float = 1e-5  # at the last step
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_decay: float = 0.999

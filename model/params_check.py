@@ -44,6 +44,7 @@ _RULES: dict[str, _Rule] = {
     "train.crop_frames": ((lambda value: value >= 4 and value % 4 == 0), "a multiple of 4"),
     "train.encoder_steps": _NOT_NEGATIVE,
     "train.warmup_steps": _NOT_NEGATIVE,
+    "train.decay_steps": _NOT_NEGATIVE,
     "train.final_learning_rate": _NOT_NEGATIVE,
     "train.weight_decay": _NOT_NEGATIVE,
     "train.ema_decay": _BELOW_1,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,24 +12,30 @@ from params import Train
 from training.ema import ParameterAverage
 from training.learning_rate import learning_rate
 
-TRAIN = Train(steps=100, learning_rate=1.0, warmup_steps=10, final_learning_rate=0.2)
+TRAIN = Train(steps=100, learning_rate=1.0, warmup_steps=10, decay_steps=40, final_learning_rate=0.2)
 
 
 def test_a_linear_warm_up_from_the_first_step():
     assert [learning_rate(step, TRAIN) for step in range(10)] == pytest.approx([0.1 * (i + 1) for i in range(10)])
 
 
-def test_a_cosine_to_the_final_rate():
-    assert learning_rate(10, TRAIN) == 1.0
-    assert learning_rate(55, TRAIN) == pytest.approx(0.6)  # half way
+def test_constant_and_then_down_to_the_final_rate():
+    assert [learning_rate(step, TRAIN) for step in (10, 35, 60)] == [1.0] * 3
+    assert learning_rate(80, TRAIN) == pytest.approx(0.6)  # half way down
     assert learning_rate(100, TRAIN) == pytest.approx(0.2)
     assert learning_rate(10**6, TRAIN) == pytest.approx(0.2)
 
 
+def test_a_longer_run_is_the_same_until_the_shorter_one_decays():
+    longer = replace(TRAIN, steps=200)
+    assert all(learning_rate(step, longer) == learning_rate(step, TRAIN) for step in range(61))
+    assert learning_rate(61, longer) > learning_rate(61, TRAIN)
+
+
 @settings(deadline=None, max_examples=60)
-@given(steps=st.integers(1, 500), warmup=st.integers(0, 600))
-def test_it_rises_then_falls_and_stays_within_its_bounds(steps, warmup):
-    train = Train(steps=steps, learning_rate=1e-3, warmup_steps=warmup, final_learning_rate=1e-5)
+@given(steps=st.integers(1, 500), warmup=st.integers(0, 600), decay=st.integers(0, 600))
+def test_it_rises_then_falls_and_stays_within_its_bounds(steps, warmup, decay):
+    train = Train(steps=steps, learning_rate=1e-3, warmup_steps=warmup, decay_steps=decay, final_learning_rate=1e-5)
     rates = [learning_rate(step, train) for step in range(steps)]
     assert all(0 < rate <= 1e-3 for rate in rates)
     top = min(max(warmup - 1, 0), steps - 1)
