@@ -9,6 +9,9 @@ With --stream a text is spoken sentence by sentence, and its file grows as they 
 
 With a second style (-s2, --emotion2 or --ref2) each text gives three files from the same noise: 0000_a.wav, 0000_b.wav
 and the interpolation, 0000_ab.wav. docs/interpolation.md says what the kinds and their options do.
+
+Exit code: 0; 2 and one line if something given cannot be used, with nothing spoken; 3 if lines of the file had to be
+skipped, which are listed at the end.
 """
 
 from __future__ import annotations
@@ -22,10 +25,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.errors import InputError, reports_input_errors
+from data.bad_lines import EXIT_CODE as SOME_SKIPPED
+from data.bad_lines import BadLines
+from data.errors import InputError, TextError, reports_input_errors
 from data.filelist import TextLine, read_texts
 from synthesis import interpolation_options
-from synthesis.options import PRECISIONS, SOLVERS, check_options, check_solver
+from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
 
 if TYPE_CHECKING:
     from synthesis.options import Options
@@ -68,8 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
     )
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="torch", help="auto: the fastest that is installed; default: %(default)s"
+    )
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
     parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     interpolation_options.add_arguments(parser)
     return parser
 
@@ -93,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     }
     check_options(**given, threads=args.threads)
     check_solver(args.solver)
-    texts = read_texts(args.file)
+    bad_lines = BadLines(args.strict)
+    texts = read_texts(args.file, bad_lines)
     two_styles = interpolation_options.wants_two_styles(args)
     between = interpolation_options.interpolations(args) if two_styles else {}
     if two_styles and args.stream:
@@ -102,12 +112,18 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     _make_folder(args.out)
-    _speak(args, texts, given, between)
-    return 0
+    _speak(args, texts, given, between, bad_lines)
+    for line in bad_lines.summary():
+        print(line, file=sys.stderr)
+    return SOME_SKIPPED if bad_lines.messages else 0
 
 
 def _speak(
-    args: argparse.Namespace, texts: list[TextLine], given: dict[str, Any], between: dict[str, Interpolation]
+    args: argparse.Namespace,
+    texts: list[TextLine],
+    given: dict[str, Any],
+    between: dict[str, Interpolation],
+    bad_lines: BadLines,
 ) -> None:
     # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -116,19 +132,22 @@ def _speak(
 
     from data.audio import write_wav
     from synthesis import load_model
+    from synthesis.notes import notes
     from synthesis.report import write_report
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    synthesiser = load_model(args.checkpoint, args.vocoder, args.device, precision=args.precision)
+    synthesiser = load_model(args.checkpoint, args.vocoder, args.device, precision=args.precision, backend=args.backend)
     options = synthesiser.options(**given, sampler=args.solver)
     style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
     if between:
-        each = _pairs(args, synthesiser, texts, options, style, between)
+        each = _pairs(args, synthesiser, texts, options, style, between, bad_lines)
     elif args.stream:
-        each = _streamed(args, synthesiser, texts, options, style)
+        each = _streamed(args, synthesiser, texts, options, style, bad_lines)
     else:
-        each = _singles(args, synthesiser, texts, options, style)
+        each = _singles(args, synthesiser, texts, options, style, bad_lines)
+    for note in notes(texts, args.ref, synthesiser.params):
+        print(f"note: {note}", file=sys.stderr)
     results, wavs = [], []
     with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
         for spoken in each:
@@ -143,12 +162,15 @@ def _speak(
                 line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
                 bar.write(line, file=sys.stdout)
             bar.update()
+    if not results:
+        raise bad_lines.none_left(args.file)
     settings = {
         "checkpoint": args.checkpoint,
         "step": synthesiser.step,
         "vocoder": None if args.vocoder is None else str(args.vocoder),
         "device": str(synthesiser.device),
         "precision": synthesiser.precision,
+        "backend": synthesiser.backend,
         "threads": torch.get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
         **{name: None if value is None else str(value) for name, value in style.items()},
@@ -159,18 +181,24 @@ def _speak(
     report = args.out / "report.json"
     write_report(report, results, wavs, settings)
     seconds = sum(result.seconds for result in results)
-    print(f"{len(texts)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+    spoken_texts = len({result.index for result in results})
+    print(f"{spoken_texts} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
 
 
 def _streamed(
-    args: argparse.Namespace, synthesiser: Synthesiser, texts: list[TextLine], options: Options, style: dict
+    args: argparse.Namespace,
+    synthesiser: Synthesiser,
+    texts: list[TextLine],
+    options: Options,
+    style: dict,
+    bad_lines: BadLines,
 ) -> Iterator[dict[str, Result]]:
     """Each text in one style; its file is written sentence by sentence."""
     from tqdm import tqdm
 
     from data.wav_stream import WavStream
 
-    stream = synthesiser.stream(texts, options, **style)
+    stream = synthesiser.stream(texts, options, **style, bad_lines=bad_lines)
     first = True
     for sentence in stream:
         pieces, request = [sentence.piece], sentence.request
@@ -189,10 +217,15 @@ def _streamed(
 
 
 def _singles(
-    args: argparse.Namespace, synthesiser: Synthesiser, texts: list[TextLine], options: Options, style: dict
+    args: argparse.Namespace,
+    synthesiser: Synthesiser,
+    texts: list[TextLine],
+    options: Options,
+    style: dict,
+    bad_lines: BadLines,
 ) -> Iterator[dict[str, Result]]:
     """Each text in one style, by the ending of its file name."""
-    for result in synthesiser.synthesise_each(texts, options, **style):
+    for result in synthesiser.synthesise_each(texts, options, **style, bad_lines=bad_lines):
         _plot(args, result, synthesiser)
         yield {"": result}
 
@@ -211,6 +244,7 @@ def _pairs(
     options: Options,
     style: dict,
     between: dict[str, Interpolation],
+    bad_lines: BadLines,
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
     from synthesis.two_styles import speak_pairs, write_mask
@@ -230,19 +264,22 @@ def _pairs(
         )
         for line in texts
     ]
-    requests = synthesiser.requests(texts, **style), synthesiser.requests(texts_b, **other)
-    if args.lead == "b":
-        requests = requests[::-1]
-    for pair in speak_pairs(synthesiser, *requests, list(between.values()), options):
-        a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
-        if args.plots:
-            from synthesis.pair_plots import plot_pair
+    requests_a = synthesiser.requests(texts, **style, bad_lines=bad_lines)
+    spoken = {request.index for request in requests_a}
+    requests_b = synthesiser.requests([line for line in texts_b if line.index in spoken], **other)
+    for request_a, request_b in zip(requests_a, requests_b, strict=True):
+        lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
+        with bad_lines.skipping(request_a.place, TextError):
+            (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)
+            a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
+            if args.plots:
+                from synthesis.pair_plots import plot_pair
 
-            for kind, ending in enumerate(between):
-                plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, kind, synthesiser.params.audio)
-        if args.interp == "frequency" and len(a.pieces) == 1:
-            write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
-        yield {"_a": a, "_b": b, **{f"_{ending}": pair.between[kind] for kind, ending in enumerate(between)}}
+                for kind, ending in enumerate(between):
+                    plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, kind, synthesiser.params.audio)
+            if args.interp == "frequency" and len(a.pieces) == 1:
+                write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
+            yield {"_a": a, "_b": b, **{f"_{ending}": pair.between[kind] for kind, ending in enumerate(between)}}
 
 
 if __name__ == "__main__":

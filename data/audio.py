@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,34 @@ import soxr
 
 from data.atomic import replacing
 from data.errors import InputError
+from data.riff import is_cut_short
+
+
+@dataclass(frozen=True)
+class AudioHeader:
+    """What a file says of itself; sample_rate in Hz."""
+
+    seconds: float
+    sample_rate: int
+    channels: int
+
+
+def read_header(path: str | os.PathLike) -> AudioHeader:
+    """Raises InputError for a file that is missing, a folder, empty, truncated or not audio."""
+    path = _existing(path)
+    try:
+        info = soundfile.info(path)
+        cut = is_cut_short(path)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
+    if cut:
+        raise InputError(f"{path} is truncated: its header promises more; copy it again")
+    return AudioHeader(info.frames / info.samplerate, info.samplerate, info.channels)
 
 
 def audio_seconds(path: str | os.PathLike) -> float:
-    """Duration as the file's header tells; InputError if it has none."""
-    try:
-        info = soundfile.info(path)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
-    return info.frames / info.samplerate
+    """Duration as the file's header tells; errors as for `read_header`."""
+    return read_header(path).seconds
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
@@ -30,20 +50,18 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     Returns:
         (samples,) float32; full scale is [-1, 1].
     Raises:
-        InputError: the file is missing, a folder, empty, not audio, without samples, or not finite.
+        InputError: the file is missing, a folder, empty, truncated, not audio, without samples, or not finite.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give an audio file")
-    if not path.exists():
-        raise InputError(f"{path}: no such audio file; check the path")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is an empty file; replace it or take it off the list")
+    path = _existing(path)
     try:
         # (samples, channels)
-        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            channels, rate, promised = file.read(dtype="float32", always_2d=True), file.samplerate, file.frames
+        cut = len(channels) < promised or is_cut_short(path)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); convert it to WAV or FLAC") from error
+    if cut:
+        raise InputError(f"{path} is truncated: its header promises more; copy it again or take it off the list")
     audio = channels.mean(axis=1)  # (samples,)
     if audio.size == 0:
         raise InputError(f"{path} holds no samples (truncated?); replace it or take it off the list")
@@ -85,6 +103,17 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
             soundfile.write(temporary, pcm, sample_rate, subtype="PCM_16", format="WAV")
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be written ({error}); choose another output folder") from error
+
+
+def _existing(path: str | os.PathLike) -> Path:
+    path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; give an audio file")
+    if not os.path.exists(path):  # unlike Path.exists, False for names that no file can have
+        raise InputError(f"{path}: no such audio file; check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is an empty file; replace it or take it off the list")
+    return path
 
 
 def _one_line(error: Exception) -> str:

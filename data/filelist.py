@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.atomic import replacing
+from data.bad_lines import BadLines
 from data.errors import InputError
-from data.textfile import decode_lines, read_lines
+from data.textfile import decode_lines, read_numbered_lines
 
 DEFAULT_SPEAKER = "0"
 DEFAULT_EMOTION = "neutral"
@@ -25,6 +26,7 @@ class Utterance:
     speaker: str = DEFAULT_SPEAKER
     emotion: str = DEFAULT_EMOTION
     split: str | None = None  # "train", "valid" or "test", where the corpus publishes a split; not in filelists
+    place: str = field(default="", compare=False)  # file and line where it is listed, for messages
 
     @property
     def stem(self) -> str:
@@ -41,24 +43,34 @@ class TextLine:
     speaker: str | None = None
     emotion: str | None = None
     ref: Path | None = None  # reference audio
+    file: str = field(default="", compare=False)
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
-def read_filelist(path: str | os.PathLike) -> list[Utterance]:
+def read_filelist(path: str | os.PathLike, bad_lines: BadLines | None = None) -> list[Utterance]:
     """Utterances of a UTF-8 filelist; speaker and emotion may be left out (`0`, `neutral`).
 
     Blank lines and lines that begin with `#` are skipped. A relative wav path is looked for in the filelist's folder,
     then in the current one.
 
+    bad_lines: takes the lines that cannot be used; None: the first one raises.
+
     Raises:
-        InputError: with file and line: not UTF-8, wrong columns, no text, no such wav.
+        InputError: the file cannot be read; or, with file and line: not UTF-8, wrong columns, no text, no such wav.
     """
+    bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
     utterances = []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in read_numbered_lines(path, bad_lines):
         if line.strip() and not line.startswith("#"):
-            where = f"{path}:{number}"
-            wav, text, speaker, emotion = _utterance_columns(line, where)
-            found = _resolve(wav, Path(path).parent, where)
-            utterances.append(Utterance(found, text, speaker, emotion))
+            place = f"{path}:{number}"
+            with bad_lines.skipping(place):
+                wav, text, speaker, emotion = _utterance_columns(line)
+                found = _resolve(wav, Path(path).parent)
+                utterances.append(Utterance(found, text, speaker, emotion, place=place))
     return utterances
 
 
@@ -91,39 +103,55 @@ def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> 
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
 
 
-def read_texts(path_or_dash: str | os.PathLike) -> list[TextLine]:
+def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = None) -> list[TextLine]:
     """Texts to speak, from a UTF-8 file or, for `-`, from standard input: a text a line, or `text|speaker|emotion|ref`.
 
     Blank lines are skipped, empty columns are None, and a relative `ref` is looked for in the file's folder, then in
     the current one.
 
+    bad_lines: takes the lines that cannot be used, which keep their index; None: the first one raises.
+
     Raises:
-        InputError: with file and line: not UTF-8, wrong columns, no such reference; or no text at all.
+        InputError: the file cannot be read; with file and line: not UTF-8, wrong columns, no such reference; or no text
+            at all.
     """
+    bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
     if str(path_or_dash) == "-":
-        name, folder, lines = "standard input", Path(), decode_lines(sys.stdin.buffer.read(), "standard input")
+        name, folder = "standard input", Path()
+        lines = decode_lines(sys.stdin.buffer.read(), name, bad_lines)
     else:
-        name, folder, lines = str(path_or_dash), Path(path_or_dash).parent, read_lines(path_or_dash)
+        name, folder = str(path_or_dash), Path(path_or_dash).parent
+        lines = read_numbered_lines(path_or_dash, bad_lines)
     texts: list[TextLine] = []
-    for number, line in enumerate(lines, 1):
+    blank = 0
+    for number, line in lines:
         if not line.strip():
+            blank += 1
             continue
-        where = f"{name}:{number}"
-        columns = [column.strip() for column in line.split("|")]
-        if len(columns) > 4 or not columns[0]:
-            raise InputError(f"{where}: expected `text` or `text|speaker|emotion|ref.wav`, found {_shorten(line)}")
-        text, speaker, emotion, ref = columns + [""] * (4 - len(columns))
-        found = _resolve(ref, folder, where) if ref else None
-        texts.append(TextLine(len(texts), number, text, speaker or None, emotion or None, found))
+        with bad_lines.skipping(f"{name}:{number}"):
+            text, speaker, emotion, ref = _text_columns(line)
+            found = _resolve(ref, folder) if ref else None
+            index = number - 1 - blank
+            texts.append(TextLine(index, number, text, speaker or None, emotion or None, found, name))
+    if not texts and bad_lines.messages:
+        raise bad_lines.none_left(name)
     if not texts:
         raise InputError(f"{name} holds no text; give one sentence a line")
     return texts
 
 
-def _utterance_columns(line: str, where: str) -> tuple[str, str, str, str]:
+def _text_columns(line: str) -> tuple[str, str, str, str]:
+    columns = [column.strip() for column in line.split("|")]
+    if len(columns) > 4 or not columns[0]:
+        raise InputError(f"expected `text` or `text|speaker|emotion|ref.wav`, found {_shorten(line)}")
+    text, speaker, emotion, ref = columns + [""] * (4 - len(columns))
+    return text, speaker, emotion, ref
+
+
+def _utterance_columns(line: str) -> tuple[str, str, str, str]:
     columns = [column.strip() for column in line.split("|")]
     if not 2 <= len(columns) <= 4 or not columns[0] or not columns[1]:
-        raise InputError(f"{where}: expected `wav_path|text|speaker|emotion`, found {_shorten(line)}")
+        raise InputError(f"expected `wav_path|text|speaker|emotion`, found {_shorten(line)}")
     wav, text, speaker, emotion = columns + [""] * (4 - len(columns))
     return wav, text, speaker or DEFAULT_SPEAKER, emotion or DEFAULT_EMOTION
 
@@ -131,16 +159,16 @@ def _utterance_columns(line: str, where: str) -> tuple[str, str, str, str]:
 def _survives(line: str, columns: tuple[str, str, str, str]) -> bool:
     try:
         line.encode("utf-8")
-        return _utterance_columns(line, "") == columns
+        return _utterance_columns(line) == columns
     except ValueError:
         return False
 
 
-def _resolve(name: str, folder: Path, where: str) -> Path:
+def _resolve(name: str, folder: Path) -> Path:
     for candidate in (folder / name, Path(name)):
         if os.path.isfile(candidate):  # unlike Path.is_file, False for names that no file can have
             return candidate
-    raise InputError(f"{where}: no file {_shorten(name)} in {folder.absolute()} or the current folder; check the path")
+    raise InputError(f"no file {_shorten(name)} in {folder.absolute()} or the current folder; check the path")
 
 
 def _shorten(text: str) -> str:

@@ -40,19 +40,17 @@ def read_reference(recording: Recording, audio_params: Audio) -> Reference:
         InputError: it cannot be read, is too short or too long, or has no voiced frame.
     """
     # Analysis takes a while to import, and most runs have no reference.
-    from data.audio import read_audio
+    from data.audio import read_audio, read_header
     from data.mel import mel_spectrogram
     from data.pitch import extract_f0
 
     if isinstance(recording, tuple):
         name, audio = "the reference", _to_mono(*recording, audio_params.sample_rate)
+        _check_length(name, len(audio) / audio_params.sample_rate)
     else:
-        name, audio = f"the reference {Path(recording)}", read_audio(recording, audio_params.sample_rate)
-    seconds = len(audio) / audio_params.sample_rate
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise InputError(
-            f"{name} lasts {seconds:.2f} s; give a recording of {MIN_SECONDS:g} to {MAX_SECONDS:g} s, a sentence or two"
-        )
+        name = f"the reference {Path(recording)}"
+        _check_length(name, read_header(recording).seconds)  # first: it may be an hour long
+        audio = read_audio(recording, audio_params.sample_rate)
     f0 = torch.from_numpy(extract_f0(audio, audio_params))  # (T,)
     voicing = (f0 > 0).float()
     if not voicing.any():
@@ -61,6 +59,13 @@ def read_reference(recording: Recording, audio_params: Audio) -> Reference:
     stretch = min(REFERENCE_FRAMES, mel.shape[1])
     start = int(voicing.unfold(0, stretch, 1).sum(1).argmax())
     return Reference(mel[:, start : start + stretch], fill_unvoiced(f0.clamp(min=1).log(), voicing))
+
+
+def _check_length(name: str, seconds: float) -> None:
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise InputError(
+            f"{name} lasts {seconds:.2f} s; give a recording of {MIN_SECONDS:g} to {MAX_SECONDS:g} s, a sentence or two"
+        )
 
 
 def with_reference(style: StyleSource, reference: Reference, frames: Frames, model: CondGradTTS) -> StyleSource:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.bad_lines import BadLines
 from data.checkpoint_file import read_checkpoint
 from data.errors import InputError
 from data.filelist import TextLine
@@ -22,6 +22,7 @@ from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames
 from model.grad_tts import Synthesis
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
+from synthesis.backends.choose import choose_backend
 from synthesis.device import choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import PAUSE_SECONDS, SpokenPiece, join_pieces, split_text
@@ -32,14 +33,16 @@ from synthesis.voice import Choice, Label, choose_embedding, choose_name
 from text.front_end import EncodedText, front_end
 
 DEFAULT_EMOTION = "neutral"
+GRAPHS = "cache/graphs"  # the folder of exported graphs
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
 @dataclass(frozen=True)
 class Request:
-    """One text with everything found that speaking it needs."""
+    """One text with everything found that speaking it needs; place: where it was given, for messages."""
 
     index: int
+    place: str
     text: str
     pieces: tuple[str, ...]
     encoded: tuple[EncodedText, ...]  # of the pieces
@@ -80,6 +83,8 @@ def load_model(
     device: str = "auto",
     *,
     precision: str = "fp32",
+    backend: str = "torch",
+    graphs: str | os.PathLike = GRAPHS,
 ) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
@@ -87,6 +92,8 @@ def load_model(
     device: "auto", "cpu" or "cuda".
     precision: of decoder and vocoder, "fp32", "bf16", or "auto": bfloat16 where the processor computes in it, but not
         for official checkpoints, whose numbers stay the official ones.
+    backend: what runs the networks, `synthesis.options.BACKENDS`; graphs: the folder in which their exported
+        graphs are kept.
 
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
@@ -97,10 +104,14 @@ def load_model(
         loaded = unpack(payload)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
+    backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
         official = not isinstance(loaded.model, CondGradTTS)
-        precision = "bf16" if has_bfloat16(chosen) and not official else "fp32"
-    return Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
+        precision = "bf16" if has_bfloat16(chosen) and not official and backend != "onnx" else "fp32"
+    synthesiser = Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
+    if backend != "torch":
+        synthesiser.use_graphs(backend, graphs)
+    return synthesiser
 
 
 class Synthesiser:
@@ -118,11 +129,29 @@ class Synthesiser:
         self.step = loaded.step
         self.device = device
         self.precision = precision
+        self.backend = "torch"
         self.model = loaded.model.to(device)
         self._vocoder = vocoder.to(device)
         self._tuned: dict[str, Sampler] = {}  # by path
         text = loaded.params.text
         self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
+
+    def use_graphs(self, backend: str, folder: str | os.PathLike = GRAPHS) -> None:
+        """Run encoder, estimator and vocoder by another backend, "onnx" or "openvino".
+
+        folder: where graphs are kept; one that is not there yet is exported when it is first needed.
+        """
+        from synthesis.backends.graph_modules import GraphEncoder, GraphEstimator, GraphVocoder, session_opener
+
+        opener, folder = session_opener(backend), Path(folder)
+        self.model.encoder = GraphEncoder(self.model.encoder, folder, opener)
+        self.model.decoder.estimator = GraphEstimator(self.model.decoder.estimator, folder, opener, self.precision)
+        self._vocoder = GraphVocoder(self._vocoder, folder, opener, self.precision)
+        self.backend = backend
+
+    @property
+    def _autocasts(self) -> bool:
+        return self.precision == "bf16" and self.backend == "torch"
 
     @property
     def conditional(self) -> bool:
@@ -226,9 +255,13 @@ class Synthesiser:
         speaker: Label | None = None,
         emotion: Label | None = None,
         ref: Recording | None = None,
+        bad_lines: BadLines | None = None,
     ) -> Iterator[Result]:
-        """`synthesise`, result by result. Everything given is checked in the call itself, before the first one."""
-        requests = self.requests(texts, speaker, emotion, ref)
+        """`synthesise`, result by result. Everything given is checked in the call itself, before the first one.
+
+        bad_lines: takes the texts that cannot be spoken; None: the first one raises.
+        """
+        requests = self.requests(texts, speaker, emotion, ref, bad_lines=bad_lines)
         return (self._speak(request, options) for request in requests)
 
     def stream(
@@ -239,6 +272,7 @@ class Synthesiser:
         speaker: Label | None = None,
         emotion: Label | None = None,
         ref: Recording | None = None,
+        bad_lines: BadLines | None = None,
     ) -> Iterator[StreamedPiece]:
         """Speak texts sentence by sentence, each handed over before the next is begun.
 
@@ -246,7 +280,7 @@ class Synthesiser:
         Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
         """
         chosen = self.options() if options is None else options
-        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True)
+        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, bad_lines=bad_lines)
         return (streamed for request in requests for streamed in self._stream(request, chosen))
 
     # ------------------------------------------------------------------ before
@@ -258,8 +292,13 @@ class Synthesiser:
         emotion: Label | None,
         ref: Recording | None,
         by_sentence: bool = False,
+        bad_lines: BadLines | None = None,
     ) -> list[Request]:
-        """Texts with all that speaking them needs; by_sentence: a piece for every sentence of a short text too."""
+        """Texts with all that speaking them needs; by_sentence: a piece for every sentence of a short text too.
+
+        bad_lines: takes the texts that cannot be spoken; None: the first one raises.
+        """
+        bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         texts = [texts] if isinstance(texts, str) else texts
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
         common_reference = None if ref is None else self._reference(ref)
@@ -268,9 +307,9 @@ class Synthesiser:
         for position, line in enumerate(texts):
             if not isinstance(line, str | TextLine):
                 raise InputError(f"text {position} is a {type(line).__name__}; give strings")
-            place = f"text {position}" if isinstance(line, str) else f"line {line.line}"
+            place = f"text {position}" if isinstance(line, str) else line.place
             line = TextLine(position, position + 1, line) if isinstance(line, str) else line
-            with _located(place):
+            with bad_lines.skipping(place):
                 if line.ref is not None and line.ref not in references:
                     references[line.ref] = self._reference(line.ref)
                 pieces = tuple(split_text(line.text, by_sentence))
@@ -279,6 +318,7 @@ class Synthesiser:
                 requests.append(
                     Request(
                         index=line.index,
+                        place=place,
                         text=line.text,
                         pieces=pieces,
                         encoded=tuple(self._front_end.encode(piece) for piece in pieces),
@@ -366,7 +406,7 @@ class Synthesiser:
         frames = self.model.spread(ids, lengths, style, options.length_scale)
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocasts):
             output = self.model.decode(
                 frames,
                 style,
@@ -430,7 +470,7 @@ class Synthesiser:
             length_scale=options.length_scale,
             speaker=request.speaker.value.to(self.device) if len(self.speakers) > 1 else None,
             sampler=self.sampler(options),
-            autocast=torch.bfloat16 if self.precision == "bf16" else None,
+            autocast=torch.bfloat16 if self._autocasts else None,
             generator=generator,
         )
 
@@ -445,12 +485,3 @@ def piece_generator(*numbers: int) -> torch.Generator:
     """A CPU generator that all the numbers decide together; the same noise on every device."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
-
-
-@contextmanager
-def _located(place: str) -> Iterator[None]:
-    """Say where the text is that an error is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from error

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.atomic import replacing
-from data.errors import InputError
+from data.errors import InputError, TextError
 from model.cond_grad_tts import Frames, Sampling
 from model.contour import carry_by_position, fill_unvoiced
 from model.interpolation import (
@@ -168,7 +168,7 @@ def _own_pitch(run: PlainRun, synthesiser: Synthesiser, frames: Frames) -> Style
 def word_start(encoded: EncodedText, word: int) -> float:
     """Where a word begins, as a share of the tokens. Raises InputError if the text has fewer words."""
     if word not in encoded.word_of:
-        raise InputError(f"cross_word {word}: the text has {len(encoded.words)} words, numbered from 0")
+        raise TextError(f"cross_word {word}: the text has {len(encoded.words)} words, numbered from 0")
     return encoded.word_of.index(word) / len(encoded.ids)
 
 
@@ -188,7 +188,7 @@ def _over_frequency(
     _, frames = spread_both(model, *encode_both(model, ids, lengths, *plain), share.to(ids.device), length_scale)
     measured = [_Measured.of(run.piece, synthesiser) for run in alone]
     if None in measured:
-        raise InputError("a plain run has no voiced frame, so there is no pitch to take; use another text or style")
+        raise TextError("a plain run has no voiced frame, so there is no pitch to take; use another text or style")
     a, b = measured
     voicing = b.carried_voicing(frames)
     style_b = replace(

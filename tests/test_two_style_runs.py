@@ -115,7 +115,9 @@ def test_lead_says_whose_pitch_and_durations_count_from_there(run, tmp_path, lea
 
 def test_a_crossing_by_word(run, tmp_path, capsys):
     assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 1, "--cross-width", 0) == 0
-    assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 3) == 2
+    assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 3) == 3  # the other text has so many words
+    assert "texts.txt:2: cross_word 3" in capsys.readouterr().err
+    assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 3, "--strict") == 2
     assert "cross_word 3: the text has 2 words" in capsys.readouterr().err
 
 

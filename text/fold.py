@@ -67,6 +67,11 @@ def _ascii(character: str) -> str:
     return f" {greek[1].lower()} " if greek else " "
 
 
+def left_out(text: str) -> str:
+    """The characters of a text that `fold` turns into nothing but a space, although they are none."""
+    return "".join(c for c in text if not (c.isspace() or c in _SIGNS or unicodedata.combining(c) or fold(c).strip()))
+
+
 def fold(text: str) -> str:
     """Accents are dropped, typographic signs become their plain forms, single Greek letters become their names.
 

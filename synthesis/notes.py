@@ -1,0 +1,31 @@
+"""What was done with an input that is not quite as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from data.audio import read_header
+from data.filelist import TextLine
+from params import Params
+from text.fold import left_out
+
+
+def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[str]:
+    """A line for every text with characters that cannot be spoken, and every reference that is converted."""
+    found = []
+    references = [] if ref is None else [ref]
+    for line in texts:
+        lost = left_out(line.text) if params.text.front_end == "arpabet" else ""
+        if lost:
+            shown = repr(lost if len(lost) <= 20 else f"{lost[:17]}...")
+            found.append(f"{line.place}: {len(lost)} characters that cannot be spoken are left out: {shown}")
+        if line.ref is not None:
+            references.append(line.ref)
+    for path in dict.fromkeys(references):
+        header = read_header(path)
+        if header.channels > 1:
+            found.append(f"{path}: its {header.channels} channels are mixed down to one")
+        if header.sample_rate != params.audio.sample_rate:
+            found.append(f"{path}: resampled from {header.sample_rate} to {params.audio.sample_rate} Hz")
+    return found
