@@ -87,7 +87,7 @@ class RelativeAttention(nn.Module):
         offset = offset.clamp(0, 2 * self.window)
 
         relative = query @ self.emb_rel_k.transpose(-1, -2)  # (B, H, T, 2w + 1)
-        index = offset.expand(*relative.shape[:2], -1, -1)  # (B, H, T, T)
+        index = offset.expand(relative.shape[0], self.heads, -1, -1)  # (B, H, T, T)
         scores = query @ key.transpose(-1, -2) + relative.gather(-1, index) * near
         scores = scores / math.sqrt(query.shape[-1])
         # Not -inf: the rows of padded queries have no key at all, and a finite value keeps them free of NaN.
@@ -98,7 +98,7 @@ class RelativeAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, C, T) to (B, heads, T, C / heads)."""
-        return x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        return x.view(x.shape[0], self.heads, -1, x.shape[-1]).transpose(2, 3)
 
 
 class FeedForward(nn.Module):

@@ -21,6 +21,7 @@ def _number(low: float, high: float) -> Callable[[Any], bool]:
 
 
 SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m")  # of `model.sampling`, which needs torch
+BACKENDS = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 # The bounds keep nonsense out; what is useful lies well within them.

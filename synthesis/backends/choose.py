@@ -1,0 +1,47 @@
+"""Which backend runs, by what is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+
+from data.errors import InputError
+from synthesis.device import has_bfloat16
+from synthesis.options import BACKENDS
+
+_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+def choose_backend(name: str, device: torch.device, precision: str) -> str:
+    """`torch`, `onnx` or `openvino`. `auto` is the fastest that is installed (docs/performance.md has the figures).
+
+    Raises:
+        InputError: there is no such backend, it is not installed, or it cannot run on the device or in the precision.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
+    if name == "auto":
+        return _fastest(device)
+    if name == "torch":
+        return name
+    if not _installed(name):
+        raise InputError(f"backend {name} needs a package that is not installed; pip install -e .[{name}]")
+    if device.type != "cpu":
+        raise InputError(f"backend {name} runs on the CPU; give --device cpu, or --backend torch")
+    if name == "onnx" and precision == "bf16":
+        raise InputError("backend onnx computes in fp32; give --precision fp32, or another backend")
+    return name
+
+
+def _fastest(device: torch.device) -> str:
+    if device.type != "cpu":
+        return "torch"
+    if _installed("openvino"):
+        return "openvino"
+    # Without bfloat16, onnxruntime's fused float32 kernels win over torch's; with it, torch's in bfloat16 do.
+    return "onnx" if _installed("onnx") and not has_bfloat16(device) else "torch"
+
+
+def _installed(backend: str) -> bool:
+    return importlib.util.find_spec(_PACKAGES[backend]) is not None

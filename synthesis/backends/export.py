@@ -1,0 +1,103 @@
+"""The three networks as ONNX files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import torch
+from torch import Tensor, nn
+
+from data.atomic import replacing
+from data.errors import InputError
+from hifigan import Generator
+from model.cond_text_encoder import CondTextEncoder
+from model.text_encoder import TextEncoder
+from synthesis.backends.condition_tensors import FRAMES, Condition, condition_of, form_of, free_axes, tensors_of
+
+OPSET = 18  # of the ONNX operators
+ENCODER_INPUTS = ("ids", "lengths", "speaker", "emotion")
+
+
+def export_encoder(encoder: TextEncoder | CondTextEncoder, inputs: Sequence[Tensor], path: str | os.PathLike) -> None:
+    """inputs: an example, ids (B, S), lengths (B,), and for the conditional encoder speaker and emotion.
+
+    Outputs are the fields of the encoder's encoding, in their order.
+    """
+
+    class Encode(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+            encoding = self.encoder(*given)
+            return tuple(getattr(encoding, field.name) for field in fields(encoding))
+
+    names = ENCODER_INPUTS[: len(inputs)]
+    example = [torch.cat([x, x]) for x in inputs]  # sizes of 1 would be taken for constants
+    with torch.no_grad():
+        outputs = [field.name for field in fields(encoder(*example))]
+    axes = {name: {0: "batch"} for name in names} | {name: {0: "batch", 1: "tokens"} for name in outputs}
+    axes["ids"][1] = "tokens"
+    for name, output in zip(outputs, Encode()(*example), strict=True):
+        if output.dim() == 3:
+            axes[name] = {0: "batch", 2: "tokens"}
+    _export(Encode(), example, names, outputs, axes, path)
+
+
+def export_estimator(estimator: nn.Module, condition: Condition, path: str | os.PathLike) -> None:
+    """One step: `estimator(x, t, condition)`, for conditions of the form of the one given.
+
+    Inputs x (B, 80, T), t (B,) and the tensors of `tensors_of`; output F or the score, (B, 80, T).
+    """
+    form = form_of(condition)
+    tensors = {name: torch.cat([x, x]).float() for name, x in tensors_of(condition).items()}
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.estimator = estimator
+
+        def forward(self, x: Tensor, t: Tensor, *given: Tensor) -> Tensor:
+            return self.estimator(x, t, condition_of(form, dict(zip(tensors, given, strict=True))))
+
+    x = torch.zeros(len(tensors["mask"]), condition.mu.shape[1], condition.mu.shape[2])
+    axes = {"x": {0: "batch", 2: FRAMES}, "t": {0: "batch"}, **free_axes(form), "output": {0: "batch", 2: FRAMES}}
+    example = [x, torch.full((len(x),), 0.5), *tensors.values()]
+    _export(Step(), example, ["x", "t", *tensors], ["output"], axes, path)
+
+
+def export_vocoder(generator: Generator, path: str | os.PathLike) -> None:
+    """mel (B, num_mels, T) -> audio (B, 1, T * hop_size)."""
+    mel = torch.zeros(2, generator.config.num_mels, 16)
+    axes = {"mel": {0: "batch", 2: FRAMES}, "audio": {0: "batch", 2: "samples"}}
+    _export(generator, [mel], ["mel"], ["audio"], axes, path)
+
+
+def _export(
+    module: nn.Module,
+    example: Sequence[Tensor],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    axes: Mapping[str, Mapping[int, str]],
+    path: str | os.PathLike,
+) -> None:
+    try:
+        with replacing(path) as temporary, torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, about checks of sizes
+            # The older exporter: it takes a second instead of ten, and needs no further package.
+            torch.onnx.export(
+                module.eval(),
+                tuple(example),
+                str(temporary),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes={name: dict(free) for name, free in axes.items()},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder for graphs") from error
