@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long lint setup mutation corpus train tensorboard clean
+.PHONY: demo test test-long lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean
 
 demo: setup
 	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out/demo
@@ -69,6 +69,17 @@ endif
 
 train: setup
 	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml
+
+# The table of docs/default_model.md; CHECKPOINT= and SENTENCES= for another model, or a quick look.
+CHECKPOINT ?= checkpts/default.pt
+SENTENCES ?= 100
+evaluate-default: setup $(VENV)/eval
+	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES)
+
+# The table of docs/interpolation.md: hours; it goes on where it stopped.
+PAIRS ?= 40
+evaluate-interpolation: setup $(VENV)/eval
+	$(RUN) benchmarks/interpolation.py -c $(CHECKPOINT) --pairs $(PAIRS)
 
 tensorboard: setup
 	$(RUN) -m tensorboard.main --logdir logs

@@ -134,7 +134,10 @@ def _interpolate(
         except ValueError as error:
             raise InputError(str(error)) from error
     if isinstance(settings, Frequency):
-        return _over_frequency(synthesiser, encoded, alone, settings, sampling, options.length_scale)
+        inputs = frequency_inputs(synthesiser, encoded, alone, settings, options.length_scale)
+        return interpolate_frequency(
+            model, inputs.frames, inputs.style_a, inputs.style_b, inputs.mask, settings, sampling
+        )
     if isinstance(settings, Temporal) and settings.cross_word is not None:
         settings = replace(settings, cross=word_start(encoded, settings.cross_word), cross_word=None)
     if isinstance(settings, Linear):
@@ -172,15 +175,29 @@ def word_start(encoded: EncodedText, word: int) -> float:
     return encoded.word_of.index(word) / len(encoded.ids)
 
 
-def _over_frequency(
+@dataclass(frozen=True)
+class FrequencyInputs:
+    """What `model.interpolation.interpolate_frequency` takes: b's frames, both styles over them, and the pitch mask."""
+
+    frames: Frames
+    style_a: StyleSource
+    style_b: StyleSource
+    mask: Tensor  # (1, n_mels, T)
+
+
+@torch.no_grad()
+def frequency_inputs(
     synthesiser: Synthesiser,
     encoded: EncodedText,
     alone: Sequence[PlainRun],
     settings: Frequency,
-    sampling: Sampling,
-    length_scale: float,
-) -> Interpolated:
-    """Measure both plain runs, carry what they say about pitch to the common frames, then interpolate there."""
+    length_scale: float = 1.0,
+) -> FrequencyInputs:
+    """Measure both plain runs, and carry what they say about pitch to the common frames.
+
+    Raises:
+        InputError: one of the two has no voiced frame.
+    """
     model = synthesiser.model
     ids, lengths = synthesiser.tensors(encoded)
     plain = [replace(run.style, log_f0=None, voicing=None) for run in alone]
@@ -209,7 +226,7 @@ def _over_frequency(
     style_a = replace(plain[0], **pitch)
     carry = "linear" if settings.carry == "linear" else "phones"
     mask = _pitch_mask(synthesiser, a, b, frames, voicing, settings.mask, carry)
-    return interpolate_frequency(model, frames, style_a, style_b, mask, settings, sampling)
+    return FrequencyInputs(frames, style_a, style_b, mask)
 
 
 def _pitch_mask(

@@ -1,0 +1,209 @@
+"""The comparison table of the interpolations; `make evaluate-interpolation`.
+
+    python benchmarks/interpolation.py [-c CHECKPOINT] [--pairs 40] [--only frequency]
+
+Every clip's numbers are kept in --out as they come, so that an interrupted run goes on; another checkpoint or other
+options begin anew. 40 pairs take hours on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from data.errors import reports_input_errors
+
+SEED = 20
+PARTS = ("frequency", "temporal", "linear")
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-c", "--checkpoint", type=Path, default=Path("checkpts/default.pt"))
+    parser.add_argument("--bundled", type=Path, help="a checkpoint trained with style.kind=bundled, for its row")
+    parser.add_argument("--reference", type=Path, default=Path("resources/held_out_reference.npz"))
+    parser.add_argument("--pairs", type=int, default=40, help="default: %(default)s")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
+    parser.add_argument("--rows", help="frequency rows whose name holds this, besides a and b")
+    parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
+    parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
+    parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/interpolation"))
+    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
+    args = parser.parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _run(args)
+    return 0
+
+
+class _Kept:
+    """Numbers by key, one JSON line each, as they come."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self.values = {tuple(key): value for key, value in map(json.loads, lines)}
+
+    def put(self, key: tuple, value: dict) -> None:
+        self.values[key] = value
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([key, value]) + "\n")
+
+
+def _run(args: argparse.Namespace) -> None:
+    import torch
+
+    from data.corpora.kokoro_styles import STYLES
+    from evaluation.analyser import Analyser
+    from evaluation.held_out.reference import read_reference
+    from evaluation.interpolation.pairs import draw_pairs
+    from synthesis import load_model
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    reference = read_reference(args.reference)
+    pairs = draw_pairs(reference, list(STYLES), args.pairs, SEED)
+    synthesiser = load_model(args.checkpoint)
+    bundled = None if args.bundled is None else load_model(args.bundled)
+    options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
+    analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
+    centroids = {name: voice.centroid for name, voice in reference.voices.items()}
+    digest = hashlib.blake2b(args.checkpoint.read_bytes() + repr(asdict(options)).encode(), digest_size=4).hexdigest()
+    kept = _Kept(args.out / f"measurements-{digest}.jsonl")
+    if args.only in (None, "frequency"):
+        _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept)
+    if args.only in (None, "temporal"):
+        _temporal(synthesiser, options, pairs, analyser, centroids, kept)
+    if args.only in (None, "linear"):
+        _linear(synthesiser, options, pairs, analyser, centroids, kept)
+    text = "\n\n".join(_tables(args, pairs, kept))
+    (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept) -> None:
+    from tqdm import tqdm
+
+    from data.audio import write_wav
+    from evaluation.interpolation.measuring import hear, measure
+    from evaluation.interpolation.rows import comparison_rows
+    from evaluation.interpolation.speaking import A, B, speak_rows, tasks_of
+
+    rows = [row for row in comparison_rows(bundled is not None) if args.rows is None or args.rows in row.name]
+    for task in tqdm(tasks_of(pairs), "frequency", unit="text"):
+        missing = [row for row in rows if ("frequency", task.number, row.name) not in kept.values]
+        if not missing:
+            continue
+        heard = {}
+        for name, result in speak_rows(synthesiser, task, missing, options, bundled):
+            write_wav(args.out / f"{task.number:04d}" / f"{name}.wav", result.audio, result.sample_rate)
+            heard[name] = hear(result, analyser)
+            if name in (A, B) and len(heard) < 2:
+                continue  # a waits for b
+            for each in (A, B) if name == B else (name,):
+                values = measure(heard[each], heard[A], heard[B], task.pair, centroids)
+                spent = {"nfe": result.nfe, "seconds": result.mel_seconds + result.vocoder_seconds}
+                kept.put(("frequency", task.number, each), values | spent)
+
+
+def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
+    from tqdm import tqdm
+
+    from evaluation.interpolation.over_time import halves, rightly_heard
+    from evaluation.interpolation.speaking import Task, requests_of
+    from model.interpolation import Temporal
+    from synthesis.two_styles import speak_pairs
+
+    settings = Temporal()
+    for number, pair in enumerate(tqdm(pairs, "temporal", unit="pair")):
+        if ("temporal", number, "") in kept.values:
+            continue
+        task = Task(number, pair, " ".join(pair.texts[:2]))
+        spoken = next(speak_pairs(synthesiser, *([r] for r in requests_of(synthesiser, task)), [settings], options))
+        a, b, between = (halves(result, settings.cross) for result in (spoken.a, spoken.b, spoken.between[0]))
+        if not all(cut.long_enough for cut in (a, b, between)):
+            kept.put(("temporal", number, ""), {})
+            continue
+        one, two = pair.speaker_a, pair.speaker_b
+        right = rightly_heard(between, (one, two), (two, one), centroids, analyser)
+        plain = rightly_heard(a, (one, one), (two, two), centroids, analyser)
+        plain += rightly_heard(b, (two, two), (one, one), centroids, analyser)
+        values = {
+            "right": sum(right) / len(right),
+            "right_plain": sum(plain) / len(plain),
+            "jump": between.jump,
+            "jump_plain": (a.jump + b.jump) / 2,
+        }
+        kept.put(("temporal", number, ""), values)
+
+
+def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
+    from tqdm import tqdm
+
+    from evaluation.interpolation.over_time import SWEEP, judge_sweep
+    from evaluation.interpolation.speaking import Task, requests_of
+    from model.interpolation import Linear
+    from synthesis.two_styles import speak_pairs
+
+    for number, pair in enumerate(tqdm(pairs, "linear", unit="pair")):
+        if ("linear", number, "") in kept.values:
+            continue
+        requests = ([request] for request in requests_of(synthesiser, Task(number, pair, pair.texts[0])))
+        spoken = next(speak_pairs(synthesiser, *requests, [Linear(weight=w) for w in SWEEP], options))
+        match = judge_sweep(spoken.between, centroids[pair.speaker_a], centroids[pair.speaker_b], analyser)
+        kept.put(("linear", number, ""), asdict(match))
+
+
+def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[str]:
+    from evaluation.interpolation.over_time import APART
+    from evaluation.interpolation.rows import comparison_rows, default_row
+    from evaluation.interpolation.speaking import A, B, tasks_of
+    from evaluation.interpolation.table import markdown
+    from evaluation.statistics import bootstrap_mean
+
+    tasks = tasks_of(pairs)
+    rows = comparison_rows(args.bundled is not None)
+    default = default_row(rows).name
+    for title, chosen in (
+        ("All pairs", tasks),
+        ("Same register", [task for task in tasks if task.pair.same_register]),
+        ("Cross register", [task for task in tasks if not task.pair.same_register]),
+    ):
+        measured = defaultdict(list)
+        for task in chosen:
+            for name in (A, B, *(row.name for row in rows)):
+                if ("frequency", task.number, name) in kept.values:
+                    measured[name].append(kept.values["frequency", task.number, name])
+        if measured:
+            clips = max(map(len, measured.values()))
+            ordered = {name: measured[name] for name in (A, B, *(row.name for row in rows))}
+            yield f"{title} ({clips} texts)\n\n{markdown(ordered, default)}"
+    temporal = [v for (part, _, _), v in kept.values.items() if part == "temporal" and v]
+    if temporal:
+        means = {name: bootstrap_mean([v[name] for v in temporal]).value for name in temporal[0]}
+        yield (
+            f"Temporal, {len(temporal)} texts with halves of at least 2 s: right nearest speaker of the two "
+            f"{means['right']:.1%} (plain runs {means['right_plain']:.1%}); level jump {means['jump']:.1f} dB "
+            f"(plain runs {means['jump_plain']:.1f} dB)"
+        )
+    sweeps = [v for (part, _, _), v in kept.values.items() if part == "linear" and v["apart"] >= APART]
+    if sweeps:
+        shares = [sum(v[name] for v in sweeps) / len(sweeps) for name in ("f0_monotone", "voice_monotone")]
+        yield (
+            f"Linear sweep, {len(sweeps)} pairs at least {APART:g} semitones apart: "
+            f"F0 median monotone {shares[0]:.1%}, "
+            f"speaker cosine monotone {shares[1]:.1%}"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

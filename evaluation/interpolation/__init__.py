@@ -1,0 +1,1 @@
+"""How well two styles are interpolated: the comparison table of docs/interpolation.md."""

@@ -1,0 +1,51 @@
+"""The pairs of styles and their texts, drawn once by a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.gender import gender_by_name
+from evaluation.held_out.reference import HeldOutReference
+
+TEXTS_PER_PAIR = 3
+
+
+@dataclass(frozen=True)
+class StylePair:
+    """a and b differ in speaker and in style; texts are held-out sentences."""
+
+    speaker_a: str
+    style_a: str
+    speaker_b: str
+    style_b: str
+    texts: tuple[str, ...]
+
+    @property
+    def same_register(self) -> bool:
+        """Both women or both men."""
+        return gender_by_name(self.speaker_a) == gender_by_name(self.speaker_b)
+
+
+def draw_pairs(reference: HeldOutReference, styles: list[str], count: int, seed: int) -> list[StylePair]:
+    """`count` pairs out of the voices that have styles, in balance: every voice is a, and is b, about equally often.
+
+    Of n pairs the first k are the same for every n. Texts are dealt out like cards, so they come about equally often.
+    """
+    rng = np.random.default_rng(seed)
+    voices = [name for name, voice in reference.voices.items() if voice.styled]
+    sentences = [sentence.text for sentence in reference.sentences]
+    deck: list[int] = []
+    pairs: list[StylePair] = []
+    while len(pairs) < count:
+        # A round: each voice once as a, with another as b; shifted against each other so that none meets itself.
+        order, shift = rng.permutation(len(voices)), int(rng.integers(1, len(voices)))
+        for place, a in enumerate(order):
+            b = order[(place + shift) % len(order)]
+            style_a, style_b = rng.choice(styles, 2, replace=False)
+            while len(deck) < TEXTS_PER_PAIR:
+                deck += rng.permutation(len(sentences)).tolist()
+            texts = tuple(sentences[deck.pop(0)] for _ in range(TEXTS_PER_PAIR))
+            pairs.append(StylePair(voices[a], str(style_a), voices[b], str(style_b), texts))
+    return pairs[:count]
