@@ -18,6 +18,8 @@ LOSS_GUIDE = """\
 | prior | 0.5 | 0.2 or lower: half the squared error of mu in normalised cells; what is left is pitch and detail |
 | duration | 1 to 3 | 0.3 or lower; 0 would be every duration right |
 | voicing | 0.7 | 0.25 or lower |
+| pitch | 1 | 0.4 or lower; 1 is 7 semitones. Voices that are heard with another's F0 keep it up |
+| energy | 0.8 | 0.25 or lower; 1 is a standard deviation |
 | diffusion | 1 | 0.4 to 0.6, and then almost flat for most of the run. **That is normal**: it is a mean over noise \
 levels, most of which cannot be predicted better. Watch validation, pictures and audio instead |
 """
