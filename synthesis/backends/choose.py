@@ -10,7 +10,7 @@ from data.errors import InputError
 from synthesis.device import has_bfloat16
 from synthesis.options import BACKENDS
 
-_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+PACKAGES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}  # onnx writes the graphs
 
 
 def choose_backend(name: str, device: torch.device, precision: str) -> str:
@@ -26,7 +26,8 @@ def choose_backend(name: str, device: torch.device, precision: str) -> str:
     if name == "torch":
         return name
     if not _installed(name):
-        raise InputError(f"backend {name} needs a package that is not installed; pip install -e .[{name}]")
+        wanted = " and ".join(PACKAGES[name])
+        raise InputError(f"backend {name} needs {wanted}, which are not installed; pip install -e .[{name}]")
     if device.type != "cpu":
         raise InputError(f"backend {name} runs on the CPU; give --device cpu, or --backend torch")
     if name == "onnx" and precision == "bf16":
@@ -44,4 +45,4 @@ def _fastest(device: torch.device) -> str:
 
 
 def _installed(backend: str) -> bool:
-    return importlib.util.find_spec(_PACKAGES[backend]) is not None
+    return all(importlib.util.find_spec(package) is not None for package in PACKAGES[backend])
