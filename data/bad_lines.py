@@ -19,21 +19,21 @@ class BadLines:
 
     @contextmanager
     def skipping(self, place: str, kind: type[InputError] = InputError) -> Iterator[None]:
-        """Inside, an error of that kind ends the block and is remembered; place: file and line.
+        """Inside, an error of that kind ends the block and is remembered; place: file and line, "" where there is none.
 
         Raises InputError if strict.
         """
         try:
             yield
         except kind as error:
-            message = f"{place}: {error}"
+            message = f"{place}: {error}" if place else str(error)
             if self.strict:
                 raise InputError(message) from error
             self.messages.append(message)
 
-    def none_left(self, name: str) -> InputError:
-        """The error of a list without a usable line."""
-        return InputError(f"{name} has no line that can be used; the first bad one: {self.messages[0]}")
+    def none_left(self, name: str, since: int = 0) -> InputError:
+        """The error of a list without a usable line; since: how many messages there were before it."""
+        return InputError(f"{name} has no line that can be used; the first bad one: {self.messages[since]}")
 
     def summary(self) -> list[str]:
         """Lines to show at the end; none if nothing was skipped."""

@@ -55,7 +55,7 @@ class FeatureCache:
         """Features of an audio file, and of the labels beside it (data.labels) where there are any; made if missing.
 
         Raises:
-            InputError: the audio or its labels cannot be used, or the cache cannot be written.
+            InputError: the audio or its labels cannot be used, it has no voiced frame, or the cache cannot be written.
         """
         path = Path(path)
         known = None if self._known is None else self._known.get(str(path))
@@ -91,7 +91,7 @@ class FeatureCache:
         shard: (i, n) takes every n-th path from the i-th on, so that n machines share the work.
 
         Returns:
-            The files that cannot be used, and why; also those without a voiced frame.
+            The files that cannot be used, and why.
         Raises:
             InputError: a worker was killed (memory).
         """
@@ -114,9 +114,12 @@ class FeatureCache:
         exact = None if labels is None else parse_labels(labels, labels_path(path))
         try:
             features = extract(audio, self.audio_params)
-            return features if exact is None else with_labels(features, exact, self.audio_params)
+            features = features if exact is None else with_labels(features, exact, self.audio_params)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+        if not features.voicing.any():
+            raise InputError(f"{path} has no voiced frame (silence?); take it off the list")
+        return features
 
     @staticmethod
     def _map(function, paths: Sequence[Path], workers: int):
@@ -183,7 +186,7 @@ def _use_one_thread() -> None:
 
 def _build_one(cache: FeatureCache, path: Path) -> Reject | None:
     try:
-        features = cache.get(path)
+        cache.get(path)
     except InputError as error:
         return Reject(path, str(error))
-    return None if features.voicing.any() else Reject(path, "no voiced frame (silence?)")
+    return None

@@ -41,14 +41,18 @@ def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[s
 
 
 def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename; missing folders are made.
+    """Write under a temporary name, to the disk itself, then rename; missing folders are made.
 
     Raises:
         InputError: the place cannot be written to (a full disk, say); what was there before is intact.
     """
     try:
-        with replacing(path) as temporary:
-            torch.save(payload, temporary)
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        # torch's writer hides a full disk behind an error of its own.
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = " ".join((getattr(cause, "strerror", None) or str(cause)).split())
         raise InputError(f"{path} cannot be written ({reason}); free space or choose another folder") from error

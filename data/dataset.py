@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from data.audio import audio_seconds
+from data.bad_lines import BadLines
 from data.cache import FeatureCache
 from data.errors import InputError
 from data.features import Features
@@ -18,6 +19,7 @@ from data.token_spans import token_spans
 from text.symbols import BLANK
 
 REFERENCE_FRAMES = 256  # at most, about 3 seconds
+LONGEST_SECONDS = 60  # an utterance of an hour would take all memory
 
 
 class Encoded(Protocol):
@@ -64,28 +66,32 @@ class UtteranceDataset(torch.utils.data.Dataset):
         seed: int = 0,
         speaker_embeddings: Mapping[str, np.ndarray] | None = None,
         emotion_embeddings: Mapping[str, np.ndarray] | None = None,
+        bad_lines: BadLines | None = None,
     ) -> None:
         """speakers, emotions: names; ids are their positions. Embeddings: the wav's stem -> vector.
 
+        bad_lines: takes the utterances that cannot be used, which are left out; None: the first one raises.
+
         Raises:
             InputError: a name or an embedding that is missing, a text that cannot be encoded, a wav that cannot be
-                opened, or one with fewer frames than its text has tokens.
+                opened, one that is too long, or one with fewer frames than its text has tokens.
         """
-        self.utterances = list(utterances)
+        bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
+        tables = [{name: i for i, name in enumerate(names)} for names in (speakers, emotions)]
+        rows = []
+        for utterance in utterances:
+            with bad_lines.skipping(utterance.place):
+                ids = (_id(utterance.speaker, tables[0], "speaker"), _id(utterance.emotion, tables[1], "emotion"))
+                rows.append((utterance, *ids, *_encode(utterance, front_end, cache)))
+        self.utterances = [row[0] for row in rows]
         self.cache = cache
         self.seed = seed
-        self._speakers = _ids([u.speaker for u in self.utterances], speakers, "speaker")
-        self._emotions = _ids([u.emotion for u in self.utterances], emotions, "emotion")
+        self._speakers, self._emotions = (np.array([row[i] for row in rows], dtype=np.int64) for i in (1, 2))
         self._speaker_embeddings = _vectors(self.utterances, speaker_embeddings, "speaker")
         self._emotion_embeddings = _vectors(self.utterances, emotion_embeddings, "emotion")
         self._same_speaker = {s: np.flatnonzero(self._speakers == s) for s in set(self._speakers.tolist())}
-        self._encoded = [_encode(u, front_end) for u in self.utterances]
-        self.frames = np.array([_header_frames(u, cache) for u in self.utterances], dtype=np.int64)
-        for utterance, encoded, frames in zip(self.utterances, self._encoded, self.frames, strict=True):
-            if len(encoded.ids) > frames:
-                raise InputError(
-                    f"{utterance.wav} has {frames} frames for {len(encoded.ids)} tokens of text; take it off the list"
-                )
+        self._encoded = [row[3] for row in rows]
+        self.frames = np.array([row[4] for row in rows], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -137,12 +143,10 @@ class UtteranceDataset(torch.utils.data.Dataset):
         return token_spans([token == BLANK for token in tokens], features.durations, features.frames)
 
 
-def _ids(used: Sequence[str], names: Sequence[str], kind: str) -> np.ndarray:
-    table = {name: i for i, name in enumerate(names)}
-    unknown = sorted(set(used) - set(table))
-    if unknown:
-        raise InputError(f"the {kind} {unknown[0]!r} is not one of: {', '.join(names)}; change the filelist")
-    return np.array([table[name] for name in used], dtype=np.int64)
+def _id(name: str, table: Mapping[str, int], kind: str) -> int:
+    if name not in table:
+        raise InputError(f"the {kind} {name!r} is not one of: {', '.join(table)}; change the filelist")
+    return table[name]
 
 
 def _vectors(
@@ -156,14 +160,18 @@ def _vectors(
     return torch.from_numpy(np.stack([table[u.stem] for u in utterances]).astype(np.float32))  # (N, width)
 
 
-def _encode(utterance: Utterance, front_end: FrontEnd) -> Encoded:
+def _encode(utterance: Utterance, front_end: FrontEnd, cache: FeatureCache) -> tuple[Encoded, int]:
+    """The text, and the recording's mel frames as its header tells, which resampling may change by one."""
+    audio, seconds = cache.audio_params, audio_seconds(utterance.wav)
+    if seconds > LONGEST_SECONDS:
+        raise InputError(f"{utterance.wav} lasts {seconds:.0f} s, more than {LONGEST_SECONDS}; cut it into sentences")
+    frames = int(seconds * audio.sample_rate + 0.5) // audio.hop_length
     try:
-        return front_end.encode(utterance.text)
+        encoded = front_end.encode(utterance.text)
     except InputError as error:
         raise InputError(f"{utterance.wav}: {error}") from error
-
-
-def _header_frames(utterance: Utterance, cache: FeatureCache) -> int:
-    """Mel frames as the file's header tells; resampling may change them by one."""
-    audio = cache.audio_params
-    return int(audio_seconds(utterance.wav) * audio.sample_rate + 0.5) // audio.hop_length
+    if len(encoded.ids) > frames:
+        raise InputError(
+            f"{utterance.wav} has {frames} frames for {len(encoded.ids)} tokens of text; take it off the list"
+        )
+    return encoded, frames

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[Callable[[], bool]]:
+def stopping_on_signals(patiently: bool = False) -> Iterator[Callable[[], bool]]:
     """Yield a function that tells whether SIGINT or SIGTERM has come; a second one kills the process.
 
-    The handlers that were there before come back at the end.
+    patiently: it does not, as under torchrun, which passes on what every process may have got already, and kills those
+    that take too long. The handlers that were there before come back at the end.
     """
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -20,7 +21,7 @@ def stopping_on_signals() -> Iterator[Callable[[], bool]]:
         nonlocal asked
         asked = True
         for number in before:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if patiently else signal.SIG_DFL)
 
     for number in before:
         signal.signal(number, ask)

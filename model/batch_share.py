@@ -34,10 +34,6 @@ def drawing_for(share: BatchShare | None) -> Iterator[None]:
         _current.reset(token)
 
 
-def is_shared() -> bool:
-    return _current.get() is not None
-
-
 def drawn(draw: Callable[[tuple[int, ...]], Tensor], shape: Sequence[int]) -> Tensor:
     """`draw(shape)`, whose first dimension is the batch; inside `drawing_for`, the share's rows of the whole batch's.
 

@@ -188,7 +188,7 @@ def test_build_makes_all_and_tells_rejects(tmp_path, cache):
     rejects = cache.build(corpus(tmp_path), progress=False)
     assert [reject.path.name for reject in rejects] == ["bad.wav", "silent.wav"]
     assert "cannot be read as audio" in rejects[0].reason and "no voiced frame" in rejects[1].reason
-    assert len(entries(cache)) == 6
+    assert len(entries(cache)) == 5
 
 
 def test_processes_build_the_same(tmp_path, cache):

@@ -307,7 +307,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, model, monkeypatch):
     write_checkpoint(path, {"step": 1})
 
     def full(payload, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -326,6 +326,7 @@ def test_the_state_of_a_run(tmp_path, model, ema):
     state = TrainingState(7, 2, 1, pack(model, ema=ema, **NAMES), {"state": {}, "param_groups": []})
     saving.save(tmp_path, state)
     (tmp_path / ".0123.tmp").write_bytes(b"of a killed run")
+    saving.remove_leftovers(tmp_path)
     found = saving.load(tmp_path)
     assert (found.step, found.epoch, found.batch, found.optimizer) == (7, 2, 1, state.optimizer)
     assert unpack(found.payload).step == unpack(read_checkpoint(saving.checkpoint_path(tmp_path))).step == 5

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.bad_lines import BadLines
 from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
@@ -19,16 +20,24 @@ from data.filelist import Utterance, read_filelist
 from params import Params
 from text.front_end import FrontEnd
 from training.loader_process import WatchedDataset, obey_only_the_parent
+from training.processes import Processes
 
 MOST_DEATHS = 5  # of data-loader processes in a run
 
 
-def read_filelists(params: Params) -> tuple[list[Utterance], list[Utterance]]:
-    """Utterances to train on and to validate on. Raises InputError for a list that is missing, wrong or empty."""
+def read_filelists(params: Params, bad_lines: BadLines | None = None) -> tuple[list[Utterance], list[Utterance]]:
+    """Utterances to train on and to validate on. Raises InputError for a list that is missing, wrong or empty.
+
+    bad_lines: here and below, takes the lines that cannot be used; None: the first one raises.
+    """
+    bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
     lists = []
     for path in (params.train.train_filelist, params.train.valid_filelist):
-        lists.append(read_filelist(path))
+        before = len(bad_lines.messages)
+        lists.append(read_filelist(path, bad_lines))
         if not lists[-1]:
+            if len(bad_lines.messages) > before:
+                raise bad_lines.none_left(path, before)
             raise InputError(f"{path} lists no utterance; give lines of wav_path|text|speaker|emotion")
     return lists[0], lists[1]
 
@@ -40,17 +49,23 @@ def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
     return speakers, emotions
 
 
-def build_cache(params: Params, utterances: Sequence[Utterance]) -> FeatureCache:
-    """The feature cache with an entry for every utterance. Raises InputError for the first file that has none."""
+def build_cache(params: Params, utterances: Sequence[Utterance], processes: Processes | None = None) -> FeatureCache:
+    """The feature cache with an entry for every utterance that can be used; several processes share the work."""
     cache = FeatureCache(params.train.cache_dir, params.audio, remember=True)
-    missing = [utterance.wav for utterance in utterances if not cache.entry_path(utterance.wav).exists()]
+    missing = [utterance.wav for utterance in utterances if not _is_cached(utterance, cache)]
+    shard = (0, 1) if processes is None else (processes.rank, processes.world_size)
     if missing:
-        rejects = cache.build(missing, workers=max(params.train.workers, 1))
-        # A file without a voiced frame has an entry: it can be trained on, if to no great profit.
-        unusable = [reject for reject in rejects if not cache.entry_path(reject.path).exists()]
-        if unusable:
-            raise InputError(f"{unusable[0].reason}; take it off the filelist ({len(unusable)} such)")
+        cache.build(missing, max(params.train.workers, 1), shard=shard)
+    if processes is not None:
+        processes.wait()
     return cache
+
+
+def _is_cached(utterance: Utterance, cache: FeatureCache) -> bool:
+    try:
+        return cache.entry_path(utterance.wav).exists()
+    except InputError:  # it cannot be read: who asks for its features is told so
+        return False
 
 
 def make_dataset(
@@ -61,11 +76,22 @@ def make_dataset(
     speakers: Sequence[str],
     emotions: Sequence[str],
     params: Params,
+    bad_lines: BadLines | None = None,
 ) -> UtteranceDataset:
-    """The utterances of a filelist, with the external embeddings beside it where the parameters give their width."""
-    style = params.style
-    return UtteranceDataset(
-        utterances,
+    """The utterances of a filelist, with the external embeddings beside it where the parameters give their width.
+
+    Raises InputError if none can be used.
+    """
+    bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
+    style, before = params.style, len(bad_lines.messages)
+    usable = []
+    for utterance in utterances:
+        with bad_lines.skipping(utterance.place):
+            if not _is_cached(utterance, cache):
+                cache.get(utterance.wav)  # says what is wrong with it
+            usable.append(utterance)
+    dataset = UtteranceDataset(
+        usable,
         cache,
         front_end,
         speakers,
@@ -73,7 +99,11 @@ def make_dataset(
         params.train.seed,
         speaker_embeddings=_embeddings(filelist, "speaker", style.speaker_embedding_dim),
         emotion_embeddings=_embeddings(filelist, "emotion", style.emotion_embedding_dim),
+        bad_lines=bad_lines,
     )
+    if not len(dataset):
+        raise bad_lines.none_left(filelist, before)
+    return dataset
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -49,15 +50,18 @@ class Processes:
         if self.world_size == 1:
             return module
         # The decoder has no gradient before it learns. The buffers never change.
-        return DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view")  # of kernels of size 1
+        with self.naming_a_lost_one():
+            return DistributedDataParallel(module, find_unused_parameters=True, forward_sync_buffers=False)
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """The sums over all processes, which call it together."""
         if self.world_size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
-        return total.tolist()
+        with self.naming_a_lost_one():
+            dist.all_reduce(total)
+            return total.tolist()
 
     def any(self, value: bool) -> bool:
         """Whether it is true in one process or more; all call it together."""

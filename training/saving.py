@@ -47,12 +47,7 @@ def save(log_dir: Path, state: TrainingState) -> None:
 
 
 def load(log_dir: Path) -> TrainingState | None:
-    """The state to resume from, or None; half-written files of a killed run are removed.
-
-    Raises InputError for a damaged state.
-    """
-    for leftover in log_dir.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    """The state to resume from, or None. Raises InputError for a damaged one."""
     path = state_path(log_dir)
     if not path.exists():
         return None
@@ -62,6 +57,12 @@ def load(log_dir: Path) -> TrainingState | None:
         missing = unfit[0] if unfit else "weights"
         raise InputError(f"{path} lacks {missing!r}: it is no training state; use another train.log_dir")
     return TrainingState(**{name: values[name] for name in _TYPES})
+
+
+def remove_leftovers(log_dir: Path) -> None:
+    """Remove the half-written files of a killed run."""
+    for leftover in log_dir.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_params(log_dir: Path, params: Params) -> None:
