@@ -1,0 +1,176 @@
+"""One run in several processes: the same result as in one."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.batch_share import BatchShare, drawing_for, drawn
+from model.checkpoint import unpack
+from model.cond_grad_tts import CondGradTTS
+from model.dropout import Dropout
+from training import corpus, saving
+from training.trainer import Trainer
+
+from .tiny_corpus import write_corpus
+from .training_process import Run, arguments, losses_of, start_all, until
+
+STEPS = 20  # the seventh batch of them, and every third, has two of ten utterances
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def settings(folder: Path, log_dir: Path, **train: object) -> list[str]:
+    common = {"steps": STEPS, "precision": "fp32", "encoder_steps": 3, "valid_every": 10, "save_every": 10}
+    return arguments(folder, log_dir, **(common | train))
+
+
+def finish(runs: list[Run]) -> None:
+    codes = [run.wait() for run in runs]
+    assert codes == [0] * len(runs), "\n".join(run.text for run in runs)
+
+
+@pytest.fixture(scope="module")
+def alone(folder, tmp_path_factory) -> Path:
+    log_dir = tmp_path_factory.mktemp("alone") / "log"
+    finish(start_all(1, settings(folder, log_dir), log_dir.parent))
+    return log_dir
+
+
+def largest_difference(a: Path, b: Path) -> float:
+    curves = losses_of(a), losses_of(b)
+    assert curves[0].keys() == curves[1].keys() and len(curves[0]) == 6
+    for name, values in curves[0].items():
+        assert list(values) == list(curves[1][name]) == [*range(4 if "diffusion" in name else 1, STEPS + 1)], name
+    return max(abs(value - curves[1][name][step]) for name in curves[0] for step, value in curves[0][name].items())
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_several_processes_have_the_losses_of_one(folder, alone, tmp_path, count):
+    """With dropout, dropped style types and random crops; three processes have nothing left of a batch of two."""
+    log_dir = tmp_path / "log"
+    finish(start_all(count, settings(folder, log_dir), tmp_path))
+    assert largest_difference(alone, log_dir) < 1e-4
+    names = [path.name for path in log_dir.iterdir()]  # written by one of them
+    assert len([name for name in names if name.startswith("events")]) == 1 and len(names) == 5
+    log = (log_dir / "train.log").read_text().splitlines()
+    assert [sum(word in line for line in log) for word in ("validation:", "finished")] == [2, 1]
+    assert saving.load(log_dir).step == STEPS
+
+
+def stop_at(step: int) -> None:
+    run = Trainer.run
+    Trainer.run = lambda self, _: run(self, lambda: self.step >= step)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(folder, alone, tmp_path):
+    log_dir = tmp_path / "log"
+    for count, steps in ((2, 7), (1, STEPS)):
+        finish(start_all(count, settings(folder, log_dir), tmp_path / str(count), partial(stop_at, steps)))
+        assert saving.load(log_dir).step == steps
+    assert largest_difference(alone, log_dir) < 1e-4
+
+
+def break_a_step_of_process_1() -> None:
+    losses = CondGradTTS.losses
+
+    def broken(self, *args, **kwargs):
+        found = losses(self, *args, **kwargs)
+        broken.calls += 1
+        spoil = os.environ["RANK"] == "1" and broken.calls == 2
+        return replace(found, prior=found.prior * math.nan) if spoil else found
+
+    broken.calls = 0
+    CondGradTTS.losses = broken
+
+
+def test_a_step_that_fails_in_one_is_skipped_by_all(folder, tmp_path):
+    log_dir = tmp_path / "log"
+    finish(start_all(2, settings(folder, log_dir, steps=4), tmp_path, break_a_step_of_process_1))
+    log = (log_dir / "train.log").read_text()
+    assert log.count("skipped: its gradient is not finite") == 1 and "step 2  skipped" in log
+    state = saving.load(log_dir)
+    assert state.step == 4 and all(value.isfinite().all() for value in state.payload["weights"].values())
+
+
+def has_saved(log_dir: Path) -> bool:
+    return (log_dir / "checkpoint.pt").exists()
+
+
+def test_a_killed_process_ends_the_others_with_an_error(folder, tmp_path):
+    log_dir = tmp_path / "log"
+    runs = start_all(2, settings(folder, log_dir, steps=100_000, save_every=1), tmp_path)
+    until(lambda: has_saved(log_dir), runs[0])
+    os.kill(runs[1].pid, signal.SIGKILL)
+    assert runs[0].wait(60) == 2 and runs[1].wait() == -signal.SIGKILL
+    (error,) = runs[0].errors
+    assert error.startswith("error: process 0 lost another one") and "start again" in error
+    assert saving.load(log_dir).step >= 1
+    unpack(saving.load(log_dir).payload)
+
+
+def test_sigterm_to_all_saves_once(folder, tmp_path):
+    log_dir = tmp_path / "log"
+    runs = start_all(2, settings(folder, log_dir, steps=100_000, save_every=1), tmp_path)
+    until(lambda: has_saved(log_dir), runs[0])
+    began = time.monotonic()
+    for _ in range(2):  # torchrun passes on what a process may have got already
+        for run in runs:
+            os.kill(run.pid, signal.SIGTERM)
+        time.sleep(0.05)
+    assert [run.wait(60) for run in runs] == [0, 0] and time.monotonic() - began < 10
+    step = saving.load(log_dir).step
+    assert (log_dir / "train.log").read_text().count(f"step {step}  stopped") == 1
+    assert not any(run.errors for run in runs)
+
+
+def read_a_shorter_list_in_process_1() -> None:
+    read = corpus.read_filelists
+    if os.environ["RANK"] == "1":
+        corpus.read_filelists = lambda *args: [utterances[:-1] for utterances in read(*args)]
+
+
+def test_processes_that_find_different_files_stop(folder, tmp_path):
+    argv = settings(folder, tmp_path / "log")
+    runs = start_all(2, argv, tmp_path, read_a_shorter_list_in_process_1)
+    assert [run.wait() for run in runs] == [2, 2]
+    assert all("not all processes find the same files" in run.errors[0] for run in runs)
+
+
+# ------------------------------------------------------------------- the rows
+
+
+@pytest.mark.parametrize("rows", [(0, 2, 4), (1, 3), (0,)])
+def test_rows_of_what_the_whole_batch_is_drawn(rows):
+    def draw(shape):
+        return torch.randn(shape, generator=torch.Generator().manual_seed(3))
+
+    whole = draw((5, 4))
+    with drawing_for(BatchShare(5, rows)):
+        assert torch.equal(drawn(draw, (len(rows), 4)), whole[list(rows)])
+        with pytest.raises(ValueError, match="rows"):
+            drawn(draw, (6, 4))
+    assert torch.equal(drawn(draw, (5, 4)), whole)
+
+
+def test_dropout_of_a_share_is_that_of_the_batch():
+    x, dropout = torch.ones(6, 3, 50), Dropout(0.3)
+    torch.manual_seed(1)
+    whole = dropout(x)
+    assert 0.2 < float((whole == 0).float().mean()) < 0.4
+    for rows in ((0, 2, 4), (1, 3, 5)):
+        torch.manual_seed(1)
+        with drawing_for(BatchShare(6, rows)):
+            assert torch.equal(dropout(x[list(rows)]), whole[list(rows)])
+            assert torch.equal(dropout.eval()(x[:3]), x[:3]) and dropout.train()
