@@ -204,6 +204,8 @@ class GradTTS(nn.Module):
         *,
         speaker: Tensor | None = None,
         crop_frames: int | None = None,
+        train_decoder: bool = True,
+        autocast: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> Losses:
         """The three training losses, with the alignment searched for.
@@ -214,6 +216,8 @@ class GradTTS(nn.Module):
             speaker: as for `synthesise`.
             crop_frames: length of a random crop on which prior and diffusion losses are taken, a multiple of 4. None:
                 the whole of T, which must be a multiple of 4.
+            train_decoder: False leaves the diffusion loss at 0, and does not run the decoder.
+            autocast: lower precision of the decoder.
             generator: of the crop, the diffusion times and the noise.
 
         Raises:
@@ -232,8 +236,12 @@ class GradTTS(nn.Module):
             mels, crop, mask = (cut(track, starts, crop_frames) for track in (mels, alignment, mask))
         mu = text.mu @ crop  # (B, n_mels, T or crop_frames)
         prior = (0.5 * ((mels - mu) ** 2 + math.log(2 * math.pi)) * mask).sum() / (mask.sum() * mels.shape[1])
-        condition = self.decoder.estimator.prepare(mu, mask, style)
-        return Losses(duration, prior, self.decoder.loss(mels, condition, generator), alignment)
+        diffusion = mels.new_zeros(())
+        if train_decoder:
+            with torch.autocast(mels.device.type, autocast, enabled=autocast is not None):
+                condition = self.decoder.estimator.prepare(mu, mask, style)
+                diffusion = self.decoder.loss(mels, condition, generator)
+        return Losses(duration, prior, diffusion, alignment)
 
 
 def log_likelihood(mu: Tensor, mels: Tensor) -> Tensor:

@@ -1,0 +1,85 @@
+"""The official architecture, trained by this project's parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.checkpoint_file import read_checkpoint
+from model.checkpoint import unpack
+from model.grad_tts import GradTTS
+from training.official import main
+
+from .tiny_corpus import write_corpus
+
+SMALL = [
+    "encoder.channels=16", "encoder.filter_channels=32", "encoder.filter_channels_duration=16", "encoder.layers=1",
+    "encoder.prenet_layers=1", "estimator.channels=16", "train.batch_size=5", "train.crop_frames=8",
+    "train.warmup_steps=2", "train.learning_rate=5e-3", "train.ema_decay=0.5", "train.log_every=4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def arguments(folder: Path, log_dir: Path, *more: str) -> list[str]:
+    files = [f"train.{part}_filelist={folder / part}.txt" for part in ("train", "valid")]
+    return ["--device", "cpu", *SMALL, *files, f"train.cache_dir={folder / 'cache'}", f"train.log_dir={log_dir}", *more]
+
+
+def losses(log_dir: Path) -> list[dict[str, float]]:
+    rows = []
+    for line in (log_dir / "train.log").read_text().splitlines():
+        words = line.split()
+        if "diffusion" in words:
+            rows.append({name: float(words[words.index(name) + 1]) for name in ("duration", "prior", "diffusion")})
+    return rows
+
+
+def test_losses_fall_and_the_checkpoint_is_official(folder, tmp_path):
+    assert main(arguments(folder, tmp_path, "train.steps=48", "train.encoder_steps=4")) == 0
+    rows = losses(tmp_path)
+    assert rows[0]["diffusion"] == 0 < rows[1]["diffusion"]  # the decoder did not learn at first
+    assert rows[-1]["prior"] < 0.7 * rows[0]["prior"] and rows[-1]["duration"] < 0.8 * rows[0]["duration"]
+    assert rows[-1]["diffusion"] < 0.9 * rows[1]["diffusion"]
+    loaded = unpack(read_checkpoint(tmp_path / "checkpoint.pt"))
+    assert isinstance(loaded.model, GradTTS) and loaded.speakers == ("0", "1")
+    ids = torch.tensor([[148, 20, 148, 30, 148]])
+    mel = loaded.model.synthesise(ids, torch.tensor([5]), 2, speaker=torch.tensor([1])).mel
+    assert mel.isfinite().all()
+
+
+def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
+    constant = ["train.encoder_steps=1", "train.final_learning_rate=5e-3"]  # the cosine ends with the run
+    for steps in (2, 4):
+        assert main(arguments(folder, tmp_path / "broken", *constant, f"train.steps={steps}")) == 0
+    assert main(arguments(folder, tmp_path / "whole", *constant, "train.steps=4")) == 0
+    broken, whole = (read_checkpoint(tmp_path / name / "training_state.pt") for name in ("broken", "whole"))
+    for name in ("step", "epoch", "batch"):
+        assert broken[name] == whole[name]
+    for part in ("weights", "ema"):
+        assert all(torch.equal(broken[part][name], value) for name, value in whole[part].items())
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("estimator.name=cross_unet", "estimator.name=unet"),
+        ("text.front_end=arpabet", "text.front_end=official"),
+        ("estimator.channels=12", "make no model"),
+    ],
+)
+def test_what_is_not_official_is_refused(folder, tmp_path, capsys, more, message):
+    assert main(arguments(folder, tmp_path, more)) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and message in error
+
+
+def test_another_models_state_is_refused(folder, tmp_path, capsys):
+    assert main(arguments(folder, tmp_path, "train.steps=1")) == 0
+    assert main(arguments(folder, tmp_path, "train.steps=2", "encoder.filter_channels=48")) == 2
+    assert "another model's state" in capsys.readouterr().err

@@ -1,0 +1,180 @@
+"""Train the official architecture, without styles, on the same corpora: the baseline of `docs/performance.md`.
+
+    python -m training.official --config configs/official_small.yaml [key=value ...]
+
+The losses are the paper's (Grad-TTS, arXiv 2105.06337, section 3.5); features, batches, precision and learning rate are
+those of `train_multi_speaker.py`. `checkpoint.pt` in the log folder is a bare state dict of the averaged weights, which
+the official code and `inference.py` load; a speaker is known by its place among the sorted names. A run whose log
+folder has a state goes on from it; Ctrl-C or SIGTERM saves and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from data.batching import Batch
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.dataset import UtteranceDataset
+from data.errors import InputError, reports_input_errors
+from data.stopping import stopping_on_signals
+from model.grad_tts import GradTTS, GradTTSConfig
+from params import Params
+from synthesis.device import choose_device
+from text.front_end import front_end
+from text.official_symbols import OFFICIAL_SYMBOLS
+from training import corpus
+from training.ema import ParameterAverage
+from training.learning_rate import learning_rate
+from training.overrides import resolve_params
+from training.run_log import RunLog
+from training.saving import checkpoint_path, state_path, write_params
+
+_LOSSES = ("duration", "prior", "diffusion")
+
+
+class OfficialTrainer:
+    """The model, its optimizer and one training step."""
+
+    def __init__(self, params: Params, n_speakers: int, device: torch.device) -> None:
+        self.params = params
+        self.device = device
+        self.model = new_model(params, n_speakers).to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters())
+        self.ema = ParameterAverage(self.model, params.train.ema_decay)
+        self.step = self.epoch = self.batch = 0
+
+    def train_on(self, batch: Batch) -> dict[str, float]:
+        """One optimizer step; the losses by name. Before `encoder_steps` the decoder does not learn."""
+        train, batch = self.params.train, batch.to(self.device)
+        self.model.train()
+        torch.manual_seed(train.seed * 1_000_003 + self.step)  # of dropout, crops, times and noise
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, train)
+        losses = self.model.losses(
+            batch.ids,
+            batch.id_lengths,
+            batch.mel,
+            batch.mel_lengths,
+            speaker=batch.speaker if self.model.config.n_speakers > 1 else None,
+            crop_frames=train.crop_frames,
+            train_decoder=self.step >= train.encoder_steps,
+            autocast=torch.bfloat16 if train.precision == "bf16" else None,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        # As the official script does: encoder and decoder by themselves.
+        nn.utils.clip_grad_norm_(self.model.encoder.parameters(), train.clip_norm)
+        nn.utils.clip_grad_norm_(self.model.decoder.parameters(), train.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        self.ema.update(self.model, self.step)
+        return {name: float(getattr(losses, name).detach()) for name in _LOSSES}
+
+    def run(
+        self, dataset: UtteranceDataset, log: RunLog, asked_to_stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Train to the last step, or until asked to stop; the end is saved."""
+        train, began = self.params.train, time.perf_counter()
+        batches = corpus.endless_batches(dataset, self.params, self.epoch, self.batch)
+        sums, counted = dict.fromkeys(_LOSSES, 0.0), 0
+        with tqdm(total=train.steps, initial=self.step, unit="step", desc="train", disable=None) as bar:
+            while self.step < train.steps and not asked_to_stop():
+                share = next(batches)
+                for name, value in self.train_on(share.batch).items():
+                    sums[name] += value
+                counted += 1
+                self.epoch, self.batch = share.epoch, share.number
+                bar.update()
+                if self.step % train.log_every == 0:
+                    shown = "  ".join(f"{name} {value / counted:.3f}" for name, value in sums.items())
+                    log.line(f"step {self.step}  {shown}  seconds {time.perf_counter() - began:.0f}")
+                    sums, counted = dict.fromkeys(_LOSSES, 0.0), 0
+                if self.step % train.save_every == 0:
+                    self.save()
+        self.save()
+
+    def save(self) -> None:
+        """Write state and checkpoint. Raises InputError if the place cannot be written to."""
+        log_dir, weights = Path(self.params.train.log_dir), self.model.state_dict()
+        state = {name: getattr(self, name) for name in ("step", "epoch", "batch")}
+        state |= {"weights": weights, "ema": self.ema.values, "optimizer": self.optimizer.state_dict()}
+        write_checkpoint(state_path(log_dir), state)
+        write_checkpoint(checkpoint_path(log_dir), {**weights, **self.ema.values})
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Raises ValueError if it is another model's state."""
+        try:
+            self.model.load_state_dict(state["weights"])
+            self.ema.load(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.epoch, self.batch = (int(state[name]) for name in ("step", "epoch", "batch"))
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise ValueError(f"another model's state ({' '.join(str(error).split())[:120]})") from error
+
+
+def new_model(params: Params, n_speakers: int) -> GradTTS:
+    """Of the official symbols. Raises InputError for parameters that make no such model."""
+    config = GradTTSConfig(
+        n_symbols=len(OFFICIAL_SYMBOLS),
+        n_speakers=n_speakers,
+        n_mels=params.audio.n_mels,
+        encoder=params.encoder,
+        estimator=params.estimator,
+        diffusion=params.diffusion,
+    )
+    try:
+        return GradTTS(config)
+    except ValueError as error:
+        raise InputError(f"these parameters make no model: {error}") from error
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.official", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/official_small.yaml", help="default: %(default)s")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    arguments = parser.parse_intermixed_args(argv)
+    params = resolve_params(arguments.config, arguments.overrides)
+    if params.estimator.name != "unet" or params.text.front_end != "official":
+        raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
+    if params.train.threads:
+        torch.set_num_threads(params.train.threads)
+    log_dir = Path(params.train.log_dir)
+    training, validation = corpus.read_filelists(params)
+    speakers, emotions = corpus.names_of(training + validation)
+    write_params(log_dir, params)
+    cache = corpus.build_cache(params, training)
+    reader = front_end("official", None, params.text.add_blank)
+    dataset = corpus.make_dataset(
+        params.train.train_filelist, training, cache, reader, speakers, emotions, params
+    )
+    torch.manual_seed(params.train.seed)
+    trainer = OfficialTrainer(params, len(speakers), choose_device(arguments.device))
+    log = RunLog(log_dir / "train.log")
+    path = state_path(log_dir)
+    if path.exists():
+        try:
+            trainer.resume(read_checkpoint(path, "training state"))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; use another train.log_dir") from error
+        log.line(f"step {trainer.step}  going on in {log_dir}")
+    with stopping_on_signals() as asked_to_stop:
+        trainer.run(dataset, log, asked_to_stop)
+    log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {', '.join(speakers)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
