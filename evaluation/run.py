@@ -74,12 +74,16 @@ def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = 
     """
     folder = Path(folder)
     report = _read_report(folder / "report.json")
-    clips = []
+    clips, rows = [], []
     for number, row in enumerate(report["results"]):
         where = f"{folder / 'report.json'}: result {number}"
         if not isinstance(row, dict) or not all(key in row for key in ("index", "text", "wav")):
             raise InputError(f"{where} lacks index, text or wav; make the run again")
-        clips += _clips(folder, row, audio_params, where)
+        rows.append((row, where))
+    # A wav that has a row of its own is not also taken for a companion of another row's.
+    listed = {folder / str(row["wav"]) for row, _ in rows}
+    for row, where in rows:
+        clips += _clips(folder, row, listed, audio_params, where)
     if not clips:
         raise InputError(f"{folder} has no results; give a folder that inference.py wrote")
     variants = in_order({clip.variant for clip in clips})
@@ -99,7 +103,9 @@ def _read_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def _clips(folder: Path, row: Mapping[str, Any], audio_params: Audio, where: str) -> list[Clip]:
+def _clips(
+    folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params: Audio, where: str
+) -> list[Clip]:
     own = folder / str(row["wav"])
     if not own.is_file():
         raise InputError(f"{where}: no file {own}; make the run again")
@@ -107,7 +113,11 @@ def _clips(folder: Path, row: Mapping[str, Any], audio_params: Audio, where: str
     if match is None:
         raise InputError(f"{where}: {own.name} is not a wav; make the run again")
     stem = match[1]
-    beside = (path for path in own.parent.glob(f"{stem}_*.wav") if _NAME.fullmatch(path.name)[1] == stem)
+    beside = (
+        path
+        for path in own.parent.glob(f"{stem}_*.wav")
+        if path not in listed and _NAME.fullmatch(path.name)[1] == stem
+    )
     more = row.get("variants")
     more = more if isinstance(more, dict) else {}
     clips = []

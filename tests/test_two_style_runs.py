@@ -12,7 +12,9 @@ import soundfile
 import torch
 
 import data.pitch
+from evaluation.run import read_run
 from inference import main
+from params import Audio
 from tests.official_weights import random_state
 from tests.tiny_synthesiser import write_tiny_files
 
@@ -59,6 +61,10 @@ def test_three_wavs_a_line_from_one_noise(run, tmp_path):
     ]
     assert report["results"][2]["speaker"] == "anna+bert"
     assert report["settings"]["interpolations"]["ab"] == {"weight": 0.5, "blend": "condition"}
+    # The evaluation knows each wav once, with the phones that it was made of.
+    clips = read_run(out, Audio()).clips
+    assert [clip.wav.name for clip in clips] == [row["wav"] for row in report["results"]]
+    assert all(clip.phones is not None for clip in clips) and clips[1].speaker == "bert"
     plain = {name: audio(out / f"0000_{name}.wav") for name in ("a", "b")}
     # a and b alone are what a run in one style gives.
     for name, speaker in (("a", "anna"), ("b", "bert")):
