@@ -146,8 +146,6 @@ def _speak(
         each = _streamed(args, synthesiser, texts, options, style, bad_lines)
     else:
         each = _singles(args, synthesiser, texts, options, style, bad_lines)
-    for note in notes(texts, args.ref, synthesiser.params):
-        print(f"note: {note}", file=sys.stderr)
     results, wavs = [], []
     with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
         for spoken in each:
@@ -181,8 +179,10 @@ def _speak(
     report = args.out / "report.json"
     write_report(report, results, wavs, settings)
     seconds = sum(result.seconds for result in results)
-    spoken_texts = len({result.index for result in results})
-    print(f"{spoken_texts} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+    indices = {result.index for result in results}
+    for note in notes([line for line in texts if line.index in indices], args.ref, synthesiser.params):
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{len(indices)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
 
 
 def _streamed(

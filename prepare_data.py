@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     write_names(args.out / "emotions.txt", (u.emotion for u in (*split.train, *split.valid)))
     for name, part in parts.items():
         write_filelist(args.out / f"{name}.txt", part)
-    table = summary(parts, rejects)
+    table = summary(parts, rejects, cache.audio_params.sample_rate)
     (args.out / "summary.txt").write_text(table + "\n", encoding="utf-8")
     listed = "".join(f"{reject.path}\t{reject.reason}\n" for reject in rejects)
     (args.out / "rejects.txt").write_text(listed, encoding="utf-8", errors="backslashreplace")

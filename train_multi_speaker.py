@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     params = resolve_params(arguments.config, arguments.overrides)
     if params.estimator.name != "cross_unet":
-        raise InputError(f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet")
+        raise InputError(
+            f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet, or training.official"
+        )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
     try:
         return _train(arguments, params)
@@ -101,7 +103,8 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         saving.remove_leftovers(log_dir)
     log = RunLog(log_dir / "train.log" if processes.leads else None)
 
-    cache = corpus.build_cache(params, training + validation, processes)
+    report = log.line if processes.leads else _say_nothing
+    cache = corpus.build_cache(params, training + validation, processes, report)
     dataset, valid_dataset = (
         corpus.make_dataset(filelist, utterances, cache, reader, speakers, emotions, params, bad_lines)
         for filelist, utterances in ((train.train_filelist, training), (train.valid_filelist, validation))
@@ -147,6 +150,10 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
             print(line, file=sys.stderr)
     processes.close()
     return SOME_SKIPPED if bad_lines.messages else 0
+
+
+def _say_nothing(_: str) -> None:
+    """For processes that leave it to the first one."""
 
 
 def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:

@@ -19,7 +19,6 @@ from data.token_spans import token_spans
 from text.symbols import BLANK
 
 REFERENCE_FRAMES = 256  # at most, about 3 seconds
-LONGEST_SECONDS = 60  # an utterance of an hour would take all memory
 
 
 class Encoded(Protocol):
@@ -74,7 +73,7 @@ class UtteranceDataset(torch.utils.data.Dataset):
 
         Raises:
             InputError: a name or an embedding that is missing, a text that cannot be encoded, a wav that cannot be
-                opened, one that is too long, or one with fewer frames than its text has tokens.
+                opened, or one with fewer frames than its text has tokens.
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         tables = [{name: i for i, name in enumerate(names)} for names in (speakers, emotions)]
@@ -162,10 +161,8 @@ def _vectors(
 
 def _encode(utterance: Utterance, front_end: FrontEnd, cache: FeatureCache) -> tuple[Encoded, int]:
     """The text, and the recording's mel frames as its header tells, which resampling may change by one."""
-    audio, seconds = cache.audio_params, audio_seconds(utterance.wav)
-    if seconds > LONGEST_SECONDS:
-        raise InputError(f"{utterance.wav} lasts {seconds:.0f} s, more than {LONGEST_SECONDS}; cut it into sentences")
-    frames = int(seconds * audio.sample_rate + 0.5) // audio.hop_length
+    audio = cache.audio_params
+    frames = int(audio_seconds(utterance.wav) * audio.sample_rate + 0.5) // audio.hop_length
     try:
         encoded = front_end.encode(utterance.text)
     except InputError as error:

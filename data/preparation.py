@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.atomic import replacing
-from data.audio import audio_seconds
+from data.audio import audio_seconds, read_header
 from data.cache import FeatureCache, Reject
 from data.corpora.reading import Reader
 from data.errors import InputError
@@ -78,9 +78,11 @@ def write_names(path: Path, names: Iterable[str]) -> list[str]:
     return table
 
 
-def summary(parts: dict[str, Sequence[Utterance]], rejects: Sequence[Reject]) -> str:
-    """A table of hours and utterances: of each part, speaker and emotion; then the rejects by reason."""
-    seconds = {os.fspath(u.wav): audio_seconds(u.wav) for part in parts.values() for u in part}
+def summary(parts: dict[str, Sequence[Utterance]], rejects: Sequence[Reject], sample_rate: int) -> str:
+    """A table of hours and utterances: of each part, speaker and emotion; what is converted to one channel and to
+    `sample_rate` Hz; then the rejects by reason."""
+    headers = {os.fspath(u.wav): read_header(u.wav) for part in parts.values() for u in part}
+    seconds = {name: header.seconds for name, header in headers.items()}
     rows: list[tuple[str, str, int, float]] = []
 
     def add(kind: str, groups: dict[str, list[Utterance]]) -> None:
@@ -95,6 +97,8 @@ def summary(parts: dict[str, Sequence[Utterance]], rejects: Sequence[Reject]) ->
     width = max(len(name) for _, name, _, _ in rows)
     lines = [f"{'':8} {'':{width}} {'utterances':>10} {'hours':>8}"]
     lines += [f"{kind:8} {name:{width}} {count:10d} {hours:8.3f}" for kind, name, count, hours in rows]
+    lines.append(f"mixed down {sum(header.channels > 1 for header in headers.values())}")
+    lines.append(f"resampled {sum(header.sample_rate != sample_rate for header in headers.values())}")
     lines.append(f"rejected {len(rejects)}")
     lines += [f"  {count:6d}  {reason}" for reason, count in _reasons(rejects).most_common()]
     return "\n".join(lines)

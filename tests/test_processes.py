@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -174,3 +176,53 @@ def test_dropout_of_a_share_is_that_of_the_batch():
         with drawing_for(BatchShare(6, rows)):
             assert torch.equal(dropout(x[list(rows)]), whole[list(rows)])
             assert torch.equal(dropout.eval()(x[:3]), x[:3]) and dropout.train()
+
+
+# ------------------------------------------------------------------ torchrun
+
+
+def torchrun(argv: list[str], output: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    with open(output, "wb") as file:
+        return subprocess.Popen(
+            [*command, "train_multi_speaker.py", *argv],
+            cwd=Path(__file__).resolve().parents[1],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [pid for pid in map(int, children) if b"train_multi_speaker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, None], ids=["SIGTERM", "kill -9", "undisturbed"])
+def test_under_torchrun(folder, alone, tmp_path, number):
+    log_dir, output = tmp_path / "log", tmp_path / "output.txt"
+    steps = STEPS if number is None else 100_000
+    process = torchrun(settings(folder, log_dir, steps=steps, save_every=1), output)
+    if number is None:
+        assert process.wait(300) == 0, output.read_text()
+        assert largest_difference(alone, log_dir) < 1e-4
+        return
+    end = time.monotonic() + 300
+    while not has_saved(log_dir):
+        assert process.poll() is None and time.monotonic() < end, output.read_text()
+        time.sleep(0.05)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    began = time.monotonic()
+    os.kill(process.pid if number == signal.SIGTERM else workers[1], number)
+    code = process.wait(120)
+    assert time.monotonic() - began < 60 and code != 0  # torchrun says so of a signal, too
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    step, text = saving.load(log_dir).step, output.read_text()
+    if number == signal.SIGTERM:
+        assert time.monotonic() - began < 10 + 5  # torchrun looks every few seconds
+        assert text.count(f"step {step}  stopped; checkpoint") == 1
+    else:
+        assert "error: process 0 lost another one" in text

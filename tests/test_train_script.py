@@ -157,7 +157,7 @@ def test_options_may_stand_anywhere(folder, tmp_path, capsys):
         (["train.train_filelist=nowhere.txt"], "nowhere.txt: No such file"),
         (["train.train_filelist=EMPTY"], "lists no utterance"),
         (["train.valid_filelist=EMPTY"], "lists no utterance"),
-        (["train.train_filelist=MISSING"], "missing.txt:2: no file 'gone.wav'"),
+        (["train.train_filelist=MISSING", "--strict"], "missing.txt:2: no file 'gone.wav'"),
         (["train.train_filelist=BROKEN"], "broken.wav"),
         (["train.train_filelist=LONG"], "tokens of text"),
         (["train.log_dir=FILE"], "cannot be written"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.audio import read_header
 from data.bad_lines import BadLines
 from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
@@ -22,11 +24,14 @@ from text.front_end import FrontEnd
 from training.loader_process import WatchedDataset, obey_only_the_parent
 from training.processes import Processes
 
+LONGEST_SECONDS = 60  # an utterance of an hour would take all memory
 MOST_DEATHS = 5  # of data-loader processes in a run
 
 
 def read_filelists(params: Params, bad_lines: BadLines | None = None) -> tuple[list[Utterance], list[Utterance]]:
-    """Utterances to train on and to validate on. Raises InputError for a list that is missing, wrong or empty.
+    """Utterances to train on and to validate on, whose audio files have a header and a length that can be used.
+
+    Raises InputError for a list that is missing, wrong or empty.
 
     bad_lines: here and below, takes the lines that cannot be used; None: the first one raises.
     """
@@ -34,12 +39,22 @@ def read_filelists(params: Params, bad_lines: BadLines | None = None) -> tuple[l
     lists = []
     for path in (params.train.train_filelist, params.train.valid_filelist):
         before = len(bad_lines.messages)
-        lists.append(read_filelist(path, bad_lines))
+        lists.append([])
+        for utterance in read_filelist(path, bad_lines):
+            with bad_lines.skipping(utterance.place):
+                _check_length(utterance)
+                lists[-1].append(utterance)
         if not lists[-1]:
             if len(bad_lines.messages) > before:
                 raise bad_lines.none_left(path, before)
             raise InputError(f"{path} lists no utterance; give lines of wav_path|text|speaker|emotion")
     return lists[0], lists[1]
+
+
+def _check_length(utterance: Utterance) -> None:
+    seconds = read_header(utterance.wav).seconds
+    if seconds > LONGEST_SECONDS:
+        raise InputError(f"{utterance.wav} lasts {seconds:.0f} s, more than {LONGEST_SECONDS}; cut it into sentences")
 
 
 def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
@@ -49,16 +64,35 @@ def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
     return speakers, emotions
 
 
-def build_cache(params: Params, utterances: Sequence[Utterance], processes: Processes | None = None) -> FeatureCache:
-    """The feature cache with an entry for every utterance that can be used; several processes share the work."""
+def build_cache(
+    params: Params,
+    utterances: Sequence[Utterance],
+    processes: Processes | None = None,
+    report: Callable[[str], None] = print,
+) -> FeatureCache:
+    """The feature cache with an entry for every utterance that can be used; several processes share the work.
+
+    report: is told which recordings are converted.
+    """
     cache = FeatureCache(params.train.cache_dir, params.audio, remember=True)
     missing = [utterance.wav for utterance in utterances if not _is_cached(utterance, cache)]
     shard = (0, 1) if processes is None else (processes.rank, processes.world_size)
     if missing:
+        for line in _conversions(missing, params.audio.sample_rate):
+            report(line)
         cache.build(missing, max(params.train.workers, 1), shard=shard)
     if processes is not None:
         processes.wait()
     return cache
+
+
+def _conversions(wavs: Sequence[str | os.PathLike], sample_rate: int) -> list[str]:
+    headers = [read_header(wav) for wav in wavs]
+    new = f"of {len(headers)} new recordings"
+    mixed = sum(header.channels > 1 for header in headers)
+    resampled = sum(header.sample_rate != sample_rate for header in headers)
+    lines = [f"{mixed} {new} have several channels, which are mixed down"] if mixed else []
+    return lines + ([f"{resampled} {new} are resampled to {sample_rate} Hz"] if resampled else [])
 
 
 def _is_cached(utterance: Utterance, cache: FeatureCache) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.bad_lines import BadLines
 from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, read_sentence
 from data.errors import InputError
 from data.filelist import DEFAULT_SPEAKER, Utterance
-from data.textfile import read_lines
+from data.textfile import read_numbered_lines
 
 TEXT_SUFFIXES = (".txt", ".lab")
 AUDIO_FOLDERS = ("", "wav", "wavs")  # where metadata.csv's files may lie
@@ -29,17 +30,27 @@ def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
         text = next((wav.with_suffix(s) for s in TEXT_SUFFIXES if wav.with_suffix(s).is_file()), None)
         if text is None:
             on_reject(wav, "no text")
+            continue
+        try:
+            sentence = read_sentence(text)
+        except InputError as error:
+            on_reject(wav, str(error))
         else:
-            yield Utterance(wav, read_sentence(text), _speaker(wav.relative_to(source)))
+            yield Utterance(wav, sentence, _speaker(wav.relative_to(source)))
 
 
 def _read_metadata(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
-    for number, line in enumerate(read_lines(source / "metadata.csv"), 1):
+    table, bad_lines = source / "metadata.csv", BadLines()
+    lines = read_numbered_lines(table, bad_lines)
+    for message in bad_lines.messages:
+        on_reject(table, message)
+    for number, line in lines:
         if not line.strip():
             continue
         name, *texts = [column.strip() for column in line.split("|")]
         if not texts:
-            raise InputError(f"{source / 'metadata.csv'}:{number}: expected `file|text`, found {line[:80]!r}")
+            on_reject(table, f"{table}:{number}: expected `file|text`, found {line[:80]!r}")
+            continue
         wav = _find(source, name)
         if wav is None:
             on_reject(source / name, "no audio file")

@@ -1,0 +1,316 @@
+"""Whatever is given: it is used, or it is one line that says what is wrong with it, and nothing is half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import inference
+import prepare_data
+import train_multi_speaker
+
+from .odd_files import BAD_CHECKPOINTS, BAD_WAVS, USABLE_WAVS, write_checkpoints, write_wavs
+from .tiny_corpus import write_corpus
+from .tiny_synthesiser import tiny_vocoder, write_tiny_files
+from .training_process import arguments
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> SimpleNamespace:
+    """.wavs, .checkpoints by name; .corpus to train on; .models for inference."""
+    folder = tmp_path_factory.mktemp("given")
+    return SimpleNamespace(
+        wavs=write_wavs(folder / "wavs"),
+        checkpoints=write_checkpoints(folder / "checkpoints"),
+        corpus=write_corpus(folder / "corpus"),
+        models=write_tiny_files(folder, "Hello.\n"),
+    )
+
+
+def call(main, argv: list[str]) -> int:
+    try:
+        return main([str(argument) for argument in argv])
+    except SystemExit as end:
+        return end.code
+
+
+@pytest.fixture
+def speak(given, tmp_path):
+    """Exit code of inference.py for a text file (its lines, or bytes), and more options."""
+
+    def run(texts: str | bytes | Path, *more: object) -> int:
+        if not isinstance(texts, Path):
+            texts, content = tmp_path / "texts.txt", texts
+            texts.write_bytes(content if isinstance(content, bytes) else content.encode())
+        named = {"-f": texts, "-c": given.models.checkpoint, "--vocoder": given.models.vocoder, "-o": tmp_path / "out"}
+        options = [part for pair in named.items() for part in pair]
+        return call(inference.main, [*options, "-t", 1, "--device", "cpu", *more])
+
+    return run
+
+
+@pytest.fixture
+def train(given, tmp_path, monkeypatch):
+    """Exit code of train_multi_speaker.py, one step, with a training filelist (its lines, or bytes)."""
+    def run(lines: str | bytes | Path | None, *more: object) -> int:
+        argv = arguments(given.corpus, tmp_path / "log", steps=1, precision="fp32")
+        if lines is not None:
+            path = lines if isinstance(lines, Path) else tmp_path / "list.txt"
+            if not isinstance(lines, Path):
+                path.write_bytes(lines if isinstance(lines, bytes) else lines.encode())
+            argv.append(f"train.train_filelist={path}")
+        with monkeypatch.context() as patch:
+            patch.setattr("hifigan.load_vocoder", lambda *_, **__: tiny_vocoder())
+            return call(train_multi_speaker.main, [*argv, *more])
+
+    return run
+
+
+def one_line(capsys) -> str:
+    """The error, which is all there is but for progress bars."""
+    lines = [line.split("\r")[-1] for line in capsys.readouterr().err.splitlines()]
+    errors = [line for line in lines if line and not any(unit in line for unit in ("file/s", "?file", "it/s"))]
+    assert len(errors) == 1 and errors[0].startswith("error: "), errors
+    return errors[0]
+
+
+def nothing_was_written(folder: Path) -> bool:
+    return not [path for path in folder.rglob("*.pt")] and not list(folder.glob("out/*"))
+
+
+def good_line(given) -> str:
+    return f"{given.corpus / 'anna0.wav'}|One day.|anna\n"
+
+
+# ------------------------------------------------------------------- the lists
+
+LISTS = {
+    "missing": (None, "No such file"),
+    "a directory": ("directory", "Is a directory"),
+    "empty": (b"", ""),
+    "blank": (b"\n  \n\n", ""),
+    "too many columns": (b"a|b|c|d|e\n", ":1: expected"),
+    "an empty first column": (b"|anna\n", ":1: expected"),
+    "Latin-1": (b"caf\xe9|x\n", ":1: byte 0xe9 is not UTF-8"),
+    "a binary file": (bytes(range(128, 256)) * 4, "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("script", ["speak", "train"])
+def test_a_list_that_cannot_be_used(script, kind, request, tmp_path, capsys):
+    run = request.getfixturevalue(script)
+    content, words = LISTS[kind]
+    named = {"missing": tmp_path / "nowhere.txt", "a directory": tmp_path}
+    assert run(named.get(kind, content)) == 2
+    message = one_line(capsys)
+    assert words in message and str(tmp_path) in message
+    assert nothing_was_written(tmp_path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(speak, train, given, tmp_path, capsys):
+    assert speak(b"\xef\xbb\xbfHello.\r\nGood night.\r\n") == 0
+    assert len(list(tmp_path.glob("out/*.wav"))) == 2
+    assert train(b"\xef\xbb\xbf" + good_line(given).replace("\n", "\r\n").encode()) == 0
+
+
+# ---------------------------------------------------------------------- texts
+
+BAD_TEXTS = {
+    "empty": ("|anna", "expected `text`"),
+    "punctuation only": ("?! ... --", "nothing to speak"),
+    "emoji only": ("\U0001f600\U0001f680", "nothing to speak"),
+    "another script": ("\u041f\u0440\u0438\u0432\u0435\u0442", "nothing to speak"),
+    "control characters only": ("\x07\x1b\x00", "nothing to speak"),
+    "unknown speaker": ("Hello.|nobody", "there is no speaker 'nobody'"),
+    "unknown emotion": ("Hello.||bored", "there is no emotion 'bored'"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TEXTS)
+def test_a_text_that_cannot_be_spoken(speak, kind, tmp_path, capsys):
+    line, words = BAD_TEXTS[kind]
+    assert speak(f"{line}\n") == 2
+    message = one_line(capsys)
+    assert words in message and "texts.txt:1: " in message and nothing_was_written(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [name for name in BAD_TEXTS if not name.startswith("unknown")])
+def test_a_text_that_cannot_be_trained_on(train, given, kind, tmp_path, capsys):
+    line, words = BAD_TEXTS[kind]
+    assert train(f"{given.corpus / 'anna0.wav'}|{line.split('|')[0]}\n") == 2
+    message = one_line(capsys)
+    assert ("expected" if kind == "empty" else words) in message and "list.txt:1: " in message
+    assert nothing_was_written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("1234567890", None),
+        ("Hello \U0001f600 there \u041f", "2 characters that cannot be spoken are left out"),
+        ("Hello\x07 there.", "1 characters that cannot be spoken are left out: '\\x07'"),
+        ("caf\u00e9 na\u00efve \u2014 \u201cyes\u201d", None),
+    ],
+    ids=["digits only", "emoji and another script", "a control character", "accents"],
+)
+def test_a_text_that_can_be_spoken_all_the_same(speak, text, note, tmp_path, capsys):
+    assert speak(f"{text}\n") == 0
+    shown = capsys.readouterr().err
+    assert (shown == "") if note is None else (f"texts.txt:1: {note}" in shown)
+    assert (tmp_path / "out" / "0000.wav").stat().st_size > 5000
+
+
+def test_ten_thousand_characters_are_spoken_in_pieces(speak, tmp_path, capsys):
+    text = ("Many words make a long text, and " * 400)[:10_000]
+    assert speak(f"{text}\n", "--length-scale", 0.1) == 0
+    assert " pieces)" in capsys.readouterr().out and (tmp_path / "out" / "0000.wav").exists()
+
+
+def test_ten_thousand_characters_are_too_many_for_a_short_recording(train, given, capsys):
+    assert train(f"{given.corpus / 'anna0.wav'}|{'Many words. ' * 900}\n") == 2
+    assert "tokens of text" in one_line(capsys)
+
+
+# ----------------------------------------------------------------- recordings
+
+
+@pytest.mark.parametrize("kind", [*BAD_WAVS, "short"])
+@pytest.mark.parametrize("how", ["option", "column"])
+def test_a_reference_that_cannot_be_used(speak, given, kind, how, tmp_path, capsys):
+    wav = given.wavs[kind]
+    code = speak("Hello.\n", "--ref", wav) if how == "option" else speak(f"Hello.|||{wav}\n")
+    assert code == 2
+    message = one_line(capsys)
+    assert BAD_WAVS.get(kind, "lasts 0.10 s") in message and wav.name in message and nothing_was_written(tmp_path)
+    assert how == "option" or "texts.txt:1: " in message
+
+
+@pytest.mark.parametrize("kind", USABLE_WAVS)
+def test_a_reference_that_can_be_used(speak, given, kind, tmp_path, capsys):
+    assert speak("Hello.\n", "--ref", given.wavs[kind]) == 0
+    note, shown = USABLE_WAVS[kind], capsys.readouterr().err
+    assert shown == ("" if note is None else f"note: {given.wavs[kind]}: {note}\n")
+
+
+@pytest.mark.parametrize("kind", [*BAD_WAVS, "short"])
+def test_a_recording_that_cannot_be_trained_on(train, given, kind, tmp_path, capsys):
+    wav = given.wavs[kind]
+    assert train(f"{wav}|One day, two days.|anna\n") == 2
+    message = one_line(capsys)
+    words = BAD_WAVS.get(kind, "8 frames for")
+    assert words in message and "list.txt:1: " in message and wav.name in message and nothing_was_written(tmp_path)
+
+
+def test_recordings_of_every_format_can_be_trained_on(train, given, tmp_path, capsys):
+    assert train("".join(f"{given.wavs[kind]}|One day.|anna\n" for kind in USABLE_WAVS)) == 0
+    log = (tmp_path / "log" / "train.log").read_text()
+    assert "1 of 6 new recordings have several channels, which are mixed down" in log
+    assert "2 of 6 new recordings are resampled to 22050 Hz" in log
+
+
+def test_recordings_of_a_folder_are_sorted_out(given, tmp_path, capsys):
+    """prepare_data.py rejects what cannot be used and says why; that is its task, so its exit code is 0."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number, wav in enumerate(given.wavs.values()):
+        if wav.is_file():
+            (source / f"{number}{wav.suffix}").symlink_to(wav)
+            (source / f"{number}.txt").write_text(f"Day {number}.")
+    (source / "latin.wav").symlink_to(given.wavs["float"])
+    (source / "latin.txt").write_bytes(b"caf\xe9")
+    out = tmp_path / "out"
+    argv = ["folder", source, "--out", out, "--cache", tmp_path / "cache", "--valid", 1, "--min-seconds", 0.2]
+    assert call(prepare_data.main, argv) == 0
+    rejects = dict(line.split("\t") for line in (out / "rejects.txt").read_text().splitlines())
+    numbers = {kind: str(number) for number, kind in enumerate(given.wavs)}
+    reasons = {Path(path).stem: reason for path, reason in rejects.items()}
+    expected = {**BAD_WAVS, "short": "shorter than 0.2 s", "an hour long": "longer than 15 s"}
+    for kind, words in expected.items():
+        if given.wavs[kind].is_file():
+            assert words in reasons[numbers[kind]], kind
+    assert "not UTF-8" in reasons["latin"]
+    assert not {numbers[kind] for kind in USABLE_WAVS} & set(reasons)
+    shown = capsys.readouterr().out
+    assert "mixed down 1" in shown and "resampled 2" in shown
+
+
+# ---------------------------------------------------------- steps, checkpoints
+
+
+@pytest.mark.parametrize("steps", ["0", "-1", "1e9", "1000000000", "nan", "ten"])
+def test_numbers_of_steps(speak, train, steps, tmp_path, capsys):
+    assert speak("Hello.\n", "-t", steps) == 2
+    assert "steps" in one_line(capsys) and nothing_was_written(tmp_path)
+    if steps != "1000000000":  # a long training, but one
+        assert train(None, f"train.steps={steps}") == 2
+        assert "train.steps must be" in one_line(capsys) and nothing_was_written(tmp_path)
+
+
+@pytest.mark.parametrize("kind", BAD_CHECKPOINTS)
+@pytest.mark.parametrize("use", ["speak", "fine-tune", "vocoder"])
+def test_a_checkpoint_that_cannot_be_used(speak, train, given, use, kind, tmp_path, capsys):
+    path = given.checkpoints[kind]
+    if use == "fine-tune":
+        assert train(None, "--init", path) == 2
+    else:
+        assert speak("Hello.\n", "--vocoder" if use == "vocoder" else "-c", path) == 2
+    message = one_line(capsys)
+    assert str(path) in message and nothing_was_written(tmp_path)
+    assert BAD_CHECKPOINTS[kind] in message or use == "vocoder"
+    assert not (path.parent / "executed").exists()
+
+
+# ------------------------------------------------------- one bad line of many
+
+
+def test_one_bad_line_does_not_cost_the_other_ninety_nine(speak, tmp_path, capsys):
+    lines = [f"Number {number}." for number in range(100)]
+    lines[41] = "Hello.|nobody"
+    assert speak("\n".join(lines) + "\n") == 3
+    names = sorted(path.name for path in tmp_path.glob("out/*.wav"))
+    assert names == [f"{number:04d}.wav" for number in range(100) if number != 41]  # the others keep their numbers
+    skipped, count = capsys.readouterr().err.splitlines()
+    assert skipped.startswith(f"skipped: {tmp_path / 'texts.txt'}:42: there is no speaker 'nobody'")
+    assert count == "1 bad line skipped; --strict stops at the first"
+
+
+def test_strict_stops_at_it(speak, tmp_path, capsys):
+    assert speak("Hello.\nHello.|nobody\n", "--strict") == 2
+    assert "texts.txt:2: there is no speaker" in one_line(capsys) and nothing_was_written(tmp_path)
+
+
+def test_bad_lines_of_a_filelist_do_not_cost_the_others(train, given, tmp_path, capsys):
+    good = (given.corpus / "train.txt").read_text().splitlines()
+    good = [f"{given.corpus}/{line}" for line in good]
+    bad = {
+        "expected `wav_path": "no columns",
+        "no file": "gone.wav|One.|anna",
+        "is truncated": f"{given.wavs['truncated']}|One.|anna",
+        "no voiced frame": f"{given.wavs['silent']}|One.|anna",
+        "nothing to speak": f"{given.corpus / 'anna0.wav'}|...|anna",
+        "tokens of text": f"{given.corpus / 'anna0.wav'}|{'Many words. ' * 20}|anna",
+    }
+    lines = [*good[:3], *bad.values(), *good[3:]]
+    assert train("\n".join(lines).encode() + b"\ncaf\xe9\n") == 3
+    shown = capsys.readouterr().err.splitlines()
+    skipped = [line for line in shown if line.startswith("skipped: ")]
+    for number, words in enumerate(bad, 4):
+        (line,) = [line for line in skipped if f"list.txt:{number}: " in line]
+        assert words in line
+    assert any(f"list.txt:{len(lines) + 1}: byte 0xe9" in line for line in skipped) and len(skipped) == 7
+    assert shown[-1] == "7 bad lines skipped; --strict stops at the first"
+    log = (tmp_path / "log" / "train.log").read_text()
+    assert log.count("skipped: ") == 7 and "step 1  finished" in log
+    assert train(None, "--strict") == 0
+    assert train("\n".join(lines), "--strict", f"train.log_dir={tmp_path / 'strict'}") == 2
+
+
+def test_a_name_that_a_run_does_not_know_names_its_line(train, given, capsys):
+    assert train(None) == 0
+    capsys.readouterr()
+    assert train(good_line(given) + good_line(given).replace("anna\n", "zoe\n"), "train.steps=2") == 2
+    message = one_line(capsys)
+    assert "list.txt:2: " in message and "was trained without 'zoe'" in message
