@@ -19,7 +19,6 @@ from pathlib import Path
 
 from data.errors import reports_input_errors
 
-SEED = 20
 PARTS = ("frequency", "temporal", "linear")
 
 
@@ -29,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--checkpoint", type=Path, default=Path("checkpts/default.pt"))
     parser.add_argument("--bundled", type=Path, help="a checkpoint trained with style.kind=bundled, for its row")
     parser.add_argument("--reference", type=Path, default=Path("resources/held_out_reference.npz"))
+    parser.add_argument("--oracle", type=Path, default=Path("resources/interpolation_oracle.json"))
     parser.add_argument("--pairs", type=int, default=40, help="default: %(default)s")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--rows", help="frequency rows whose name holds this, besides a and b")
@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> None:
     from data.corpora.kokoro_styles import STYLES
     from evaluation.analyser import Analyser
     from evaluation.held_out.reference import read_reference
-    from evaluation.interpolation.pairs import draw_pairs
+    from evaluation.interpolation.pairs import SEED, draw_pairs
     from synthesis import load_model
 
     if args.threads is not None:
@@ -164,6 +164,7 @@ def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
 
 
 def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[str]:
+    from evaluation.interpolation.oracle import ORACLE, read_oracle
     from evaluation.interpolation.over_time import APART
     from evaluation.interpolation.rows import comparison_rows, default_row
     from evaluation.interpolation.speaking import A, B, tasks_of
@@ -173,6 +174,8 @@ def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[
     tasks = tasks_of(pairs)
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
+    oracle = read_oracle(args.oracle)
+    names = [A, B, *(row.name for row in rows), ORACLE]
     for title, chosen in (
         ("All pairs", tasks),
         ("Same register", [task for task in tasks if task.pair.same_register]),
@@ -180,13 +183,13 @@ def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[
     ):
         measured = defaultdict(list)
         for task in chosen:
-            for name in (A, B, *(row.name for row in rows)):
+            for name in names:
                 if ("frequency", task.number, name) in kept.values:
                     measured[name].append(kept.values["frequency", task.number, name])
+            if task.number in oracle and ("frequency", task.number, A) in kept.values:
+                measured[ORACLE].append(oracle[task.number][ORACLE])
         if measured:
-            clips = max(map(len, measured.values()))
-            ordered = {name: measured[name] for name in (A, B, *(row.name for row in rows))}
-            yield f"{title} ({clips} texts)\n\n{markdown(ordered, default)}"
+            yield f"{title} ({len(measured[A])} texts)\n\n{markdown({name: measured[name] for name in names}, default)}"
     temporal = [v for (part, _, _), v in kept.values.items() if part == "temporal" and v]
     if temporal:
         means = {name: bootstrap_mean([v[name] for v in temporal]).value for name in temporal[0]}

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import InputError
 from evaluation.held_out.reference import read_reference
 from evaluation.interpolation.measuring import Heard, measure
+from evaluation.interpolation.oracle import ORACLE, read_oracle, write_oracle
 from evaluation.interpolation.over_time import SWEEP, halves, judge_sweep, rightly_heard
 from evaluation.interpolation.pairs import TEXTS_PER_PAIR, StylePair, draw_pairs
 from evaluation.interpolation.rows import comparison_rows, default_row
@@ -127,6 +129,17 @@ def result(audio: np.ndarray, durations: list[int]) -> Result:
         0, "x", "s", "e", ("x",), audio, rate, mel, mel, tokens, np.array(durations), ("x",),
         (0,) * len(durations), 1, 0.1, 0.1,
     )  # fmt: skip
+
+
+def test_the_oracles_numbers_come_back_and_others_are_refused(tmp_path):
+    rows = {0: {ORACLE: {"movement": 0.98765}}, 11: {ORACLE: {"wer": 0.0}}}
+    write_oracle(tmp_path / "x.json", rows)
+    assert read_oracle(tmp_path / "x.json") == {0: {ORACLE: {"movement": 0.9877}}, 11: {ORACLE: {"wer": 0.0}}}
+    (tmp_path / "seed.json").write_text('{"seed": 1, "texts": {}}')
+    (tmp_path / "list.json").write_text("[1]")
+    for name, message in (("seed.json", "of other pairs"), ("list.json", "no numbers"), ("none.json", "no numbers")):
+        with pytest.raises(InputError, match=message):
+            read_oracle(tmp_path / name)
 
 
 def test_halves_are_cut_at_the_crossing_token():

@@ -295,6 +295,17 @@ def test_a_foreign_f0_and_a_style_reach_the_renderer():
     assert set(engine.rendered.energy.tolist()) == {STYLES["happy"].energy}
 
 
+def test_a_donor_in_a_style_of_its_own_gives_its_f0_and_nothing_else():
+    engine = StubEngine()
+    speak(engine, "We go.", "af_x", "happy", f0_donor="bm_y", donor_style="sad")
+    heights = sorted(set(engine.rendered.f0.round(3).tolist()))
+    assert heights == [7.0, pytest.approx(100 * STYLES["sad"].f0_scale, abs=1e-3)]
+    assert set(engine.rendered.energy.tolist()) == {STYLES["happy"].energy}
+    # In the target's style the donor's F0 is scaled like an own one.
+    speak(engine, "We go.", "af_x", "happy", f0_donor="bm_y")
+    assert max(engine.rendered.f0) == pytest.approx(100 * STYLES["happy"].f0_scale, abs=1e-3)
+
+
 # -------------------------------------------------------------------- generating
 
 

@@ -92,8 +92,18 @@ class Spoken:
     energy: np.ndarray  # Kokoro's unit, at the same rate
 
 
-def speak(engine: KokoroEngine, text: str, voice: str, style: str, f0_donor: str | None = None) -> Spoken:
-    """Let a voice speak a text in a prosodic style, with its own F0 or another voice's, carried phone by phone."""
+def speak(
+    engine: KokoroEngine,
+    text: str,
+    voice: str,
+    style: str,
+    f0_donor: str | None = None,
+    donor_style: str | None = None,
+) -> Spoken:
+    """Let a voice speak a text in a prosodic style, with its own F0 or another voice's, carried phone by phone.
+
+    donor_style: what the donor speaks in; None: the same style, which is then applied to the F0 that was carried.
+    """
     encoded = arpabet_front_end().encode(text)
     kept = [i for i, symbol in enumerate(encoded.symbols) if symbol != BLANK]
     symbols = [encoded.symbols[i] for i in kept]
@@ -103,11 +113,16 @@ def speak(engine: KokoroEngine, text: str, voice: str, style: str, f0_donor: str
     vector = engine.style(voice, len(characters))
     prosodic = STYLES[style]
     prosody = engine.predict(characters, vector, prosodic.speed)
-    if f0_donor is not None:
+    if f0_donor is None:
+        prosody = apply_style(prosody, prosodic)
+    else:
         # The donor speaks the target's own characters, so that the two correspond one to one.
-        donor = engine.predict(characters, engine.style(f0_donor, len(characters)), prosodic.speed)
-        prosody = with_f0_of(prosody, donor)
-    prosody = apply_style(prosody, prosodic)
+        own_style = prosodic if donor_style is None else STYLES[donor_style]
+        donor = engine.predict(characters, engine.style(f0_donor, len(characters)), own_style.speed)
+        if donor_style is None:
+            prosody = apply_style(with_f0_of(prosody, donor), prosodic)
+        else:
+            prosody = with_f0_of(apply_style(prosody, prosodic), apply_style(donor, own_style))
     audio = engine.render(characters, vector, prosody)
 
     cut = max(int(prosody.durations[0]) - LEAD_FRAMES, 0)

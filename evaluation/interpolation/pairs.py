@@ -10,6 +10,7 @@ from evaluation.gender import gender_by_name
 from evaluation.held_out.reference import HeldOutReference
 
 TEXTS_PER_PAIR = 3
+SEED = 20  # of the comparison in docs/interpolation.md
 
 
 @dataclass(frozen=True)

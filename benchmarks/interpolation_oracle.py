@@ -1,0 +1,83 @@
+"""Make resources/interpolation_oracle.json: what the corpus's own generator does with the pairs of the comparison.
+
+    python benchmarks/interpolation_oracle.py --voice-packs corpora/voice-packs
+
+The oracle is the generator's b with only its F0 replaced by a's, phone by phone. It is measured like every other row,
+against the generator's a and b. Clips that are there already are not made again. Needs the packages of the corpus and
+of the evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soxr
+from tqdm import tqdm
+
+from data.audio import write_wav
+from data.corpora.kokoro import Spoken, speak
+from data.corpora.kokoro_engine import CONTOUR_RATE, SAMPLE_RATE, KokoroEngine
+from data.corpora.kokoro_styles import STYLES
+from data.errors import reports_input_errors
+from data.labels import labels_path
+from evaluation.analyser import Analyser
+from evaluation.held_out.reference import read_reference
+from evaluation.interpolation.measuring import Heard, measure
+from evaluation.interpolation.oracle import ORACLE, write_oracle
+from evaluation.interpolation.pairs import SEED, draw_pairs
+from evaluation.interpolation.speaking import A, B, Task, tasks_of
+from evaluation.phones import phones_of_recording
+from params import Audio
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--voice-packs", type=Path, required=True, help="as of prepare_data.py kokoro")
+    parser.add_argument("--reference", type=Path, default=Path("resources/held_out_reference.npz"))
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--work", type=Path, default=Path("out/interpolation_oracle"), help="for the wavs it makes")
+    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
+    parser.add_argument("-o", "--out", type=Path, default=Path("resources/interpolation_oracle.json"))
+    args = parser.parse_args(argv)
+    reference = read_reference(args.reference)
+    centroids = {name: voice.centroid for name, voice in reference.voices.items()}
+    analyser = Analyser(args.cache, Audio(), "base", 1)
+    engine = KokoroEngine(args.voice_packs)
+    rows = {}
+    for task in tqdm(tasks_of(draw_pairs(reference, list(STYLES), args.pairs, SEED)), "oracle", unit="text"):
+        heard = {name: _hear(engine, task, name, args.work, analyser) for name in (A, B, ORACLE)}
+        rows[task.number] = {
+            name: measure(each, heard[A], heard[B], task.pair, centroids) for name, each in heard.items()
+        }
+        write_oracle(args.out, rows)
+    return 0
+
+
+def _hear(engine: KokoroEngine, task: Task, name: str, work: Path, analyser: Analyser) -> Heard:
+    wav = work / f"{task.number:04d}_{name.split(' ')[0]}.wav"
+    if not wav.exists():
+        spoken = _speak(engine, task, name)
+        wav.parent.mkdir(parents=True, exist_ok=True)
+        labels = {"f0": spoken.f0, "symbols": np.array(spoken.symbols), "symbol_seconds": spoken.symbol_seconds}
+        np.savez(labels_path(wav), frame_rate=np.float32(CONTOUR_RATE), **labels)
+        write_wav(wav, soxr.resample(spoken.audio, SAMPLE_RATE, Audio.sample_rate), Audio.sample_rate)
+    sound = analyser.sound(wav)
+    speech = analyser.speech(sound, phones_of_recording(wav, analyser.audio_params))
+    return Heard(task.text, speech, analyser.embedding(sound), analyser.transcript(sound))
+
+
+def _speak(engine: KokoroEngine, task: Task, name: str) -> Spoken:
+    pair = task.pair
+    if name == A:
+        return speak(engine, task.text, pair.speaker_a, pair.style_a)
+    if name == B:
+        return speak(engine, task.text, pair.speaker_b, pair.style_b)
+    return speak(engine, task.text, pair.speaker_b, pair.style_b, pair.speaker_a, pair.style_a)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
