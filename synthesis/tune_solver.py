@@ -1,7 +1,7 @@
 """Tune a solver to a checkpoint: `python -m synthesis.tune_solver -c checkpts/default.pt -t 4 -o solver.json`.
 
 Texts are spoken with many steps first (the reference), then times and weights are searched that come nearest to it
-with few. `inference.py --solver solver.json` uses the result; `--held-out` says how good it is on texts it has not seen.
+with few. `inference.py --solver solver.json` uses the result; `--held-out` says how good it is on other texts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from model.estimators.unet_blocks import Block, Downsample, ResnetBlock, TimeEmbedding, Upsample, gated_attention
+from model.estimators.unet_blocks import (
+    Block,
+    Downsample,
+    ResnetBlock,
+    TimeEmbedding,
+    Upsample,
+    gated_attention,
+    masked,
+)
 
 LEVELS = (1, 2, 4)  # multiples of `channels`
 
@@ -120,15 +128,15 @@ class UNet(nn.Module):
         for (resnet1, resnet2, attend, downsample), mask in zip(self.downs, masks, strict=True):
             hidden = attend(resnet2(resnet1(hidden, mask, time), mask, time))
             skips.append(hidden)
-            hidden = downsample(hidden * mask)
+            hidden = downsample(masked(hidden, mask))
         hidden = self.mid_block1(hidden, masks[-1], time)
         hidden = self.mid_block2(self.mid_attn(hidden), masks[-1], time)
         for resnet1, resnet2, attend, upsample in self.ups:  # two levels up: the finest skip is never used
             mask = masks.pop()
             hidden = torch.cat([hidden, skips.pop()], dim=1)
             hidden = attend(resnet2(resnet1(hidden, mask, time), mask, time))
-            hidden = upsample(hidden * mask)
+            hidden = upsample(masked(hidden, mask))
 
         mask = masks[0]
-        output = self.final_conv(self.final_block(hidden, mask) * mask) * mask  # (B, 1, 80, T)
+        output = masked(self.final_conv(self.final_block(hidden, mask)), mask)  # (B, 1, 80, T)
         return output.squeeze(1)

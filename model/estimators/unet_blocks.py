@@ -10,6 +10,11 @@ from torch import Tensor, nn
 GROUPS = 8  # of every group normalisation
 
 
+def masked(x: Tensor, mask: Tensor) -> Tensor:
+    """x * mask in the precision of x: under autocast a float32 mask would turn everything after it to float32."""
+    return x * mask.to(x.dtype)
+
+
 class TimeEmbedding(nn.Module):
     """[sin | cos] of a time at geometrically spaced frequencies from 1 down to 1/10000, (B,) to (B, channels)."""
 
@@ -35,7 +40,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        return self.block(x * mask) * mask
+        return masked(self.block(masked(x, mask)), mask)
 
 
 class ResnetBlock(nn.Module):
@@ -51,7 +56,7 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, time: Tensor) -> Tensor:
         hidden = self.block1(x, mask) + self.mlp(time)[:, :, None, None]
-        return self.block2(hidden, mask) + self.res_conv(x * mask)
+        return self.block2(hidden, mask) + self.res_conv(masked(x, mask))
 
 
 class LinearAttention(nn.Module):

@@ -1,0 +1,93 @@
+"""Every comparison of docs/performance.md in one call.
+
+    python benchmarks/run.py [--only NAME ...] [--official logs/official_small/checkpoint.pt] [--out out/benchmarks]
+
+Prints a table of what was measured beside the floor and the goal of each, and writes results.json. The sides of a
+comparison run in turn in the same process; times are medians. --quick only shows that everything runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from speed.outcome import Outcome, Settings
+
+from data.errors import InputError, reports_input_errors
+
+BENCHMARKS = (
+    "samplers", "steps", "alignment_search", "training", "backends", "memory", "cold_start", "length",
+)  # fmt: skip
+
+
+@reports_input_errors
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be given several times")
+    parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
+    parser.add_argument("--official", default="logs/official_small/checkpoint.pt", help="default: %(default)s")
+    parser.add_argument("--solvers", nargs="*", default=[], help="tuned solvers of the official one, .json")
+    parser.add_argument("--filelist", default="corpora/default/train.txt", help="to train on; default: %(default)s")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: %(default)s")
+    parser.add_argument("--repeats", type=int, default=5, help="of each side; default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
+    parser.add_argument("--out", type=Path, default=Path("out/benchmarks"), help="default: %(default)s")
+    args = parser.parse_args()
+    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    repeats = 1 if args.quick else args.repeats
+    settings = Settings(
+        args.checkpoint, args.official, tuple(args.solvers), args.filelist, args.threads, repeats, args.quick, args.out
+    )
+    outcomes: dict[str, Outcome] = {}
+    for name in args.only or BENCHMARKS:
+        start = time.perf_counter()
+        print(f"{name} ...", flush=True)
+        try:
+            outcomes[name] = importlib.import_module(f"speed.{name}").run(settings)
+        except (InputError, RuntimeError) as error:
+            outcomes[name] = Outcome(lines=[f"not measured: {error}"])
+        print("\n".join(outcomes[name].lines))
+        print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
+    _print_table(outcomes)
+    _write(args.out / "results.json", outcomes, settings)
+    return 0
+
+
+def _print_table(outcomes: dict[str, Outcome]) -> None:
+    print("\n| what | floor | goal | measured | |\n|---|---|---|---|---|")
+    for outcome in outcomes.values():
+        for row in outcome.rows:
+            floor, goal, value = (f"{number:.3g} {row.unit}".strip() for number in (row.floor, row.goal, row.value))
+            print(f"| {row.what} | {floor} | {goal} | {value} | {row.verdict} |")
+
+
+def _write(path: Path, outcomes: dict[str, Outcome], settings: Settings) -> None:
+    """The results, over those that an earlier call left for other benchmarks."""
+    import torch
+
+    machine = {"machine": platform.machine(), "cpus": os.cpu_count(), "threads": settings.threads}
+    about = {"torch": torch.__version__, **machine, "quick": settings.quick}
+    about |= {"repeats": settings.repeats, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        results = {}
+    results |= {name: {"about": about, **outcome.to_dict()} for name, outcome in outcomes.items()}
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What a benchmark is given and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """checkpoint: the default model; official: a trained model of the official architecture; solvers: tuned ones of it.
+
+    quick: sizes that only show that everything runs. repeats: of each side, in turn. out: folder for files.
+    """
+
+    checkpoint: str
+    official: str
+    solvers: tuple[str, ...]
+    filelist: str
+    threads: int
+    repeats: int
+    quick: bool
+    out: Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. higher: whether more is better; floor, goal: what is asked for."""
+
+    what: str
+    value: float
+    floor: float
+    goal: float
+    unit: str = "x"
+    higher: bool = True
+
+    @property
+    def verdict(self) -> str:
+        sign = 1 if self.higher else -1
+        if sign * self.value >= sign * self.goal:
+            return "goal"
+        return "floor" if sign * self.value >= sign * self.floor else "missed"
+
+
+@dataclass
+class Outcome:
+    """rows: of the table; lines: what explains them; data: all that was measured, for the JSON file."""
+
+    rows: list[Row] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"rows": [{**asdict(row), "verdict": row.verdict} for row in self.rows], **self.data}
