@@ -223,7 +223,7 @@ def test_sigterm_to_every_process_saves_and_ends_well(folder, tmp_path):
         assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGTERM)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=10)[0]
     assert process.returncode == 0, output
     assert "stopped" in output and "Traceback" not in output
     stopped = unpack(read_checkpoint(log_dir / "training_state.pt")["payload"], "weights").step

@@ -48,7 +48,7 @@ class Run:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait(self, seconds: float = 120) -> int:
+    def wait(self, seconds: float = 400) -> int:
         """The exit code; minus the signal's number where one killed it. Fails if it takes longer."""
         self.process.join(seconds)
         if self.process.exitcode is None:
@@ -121,7 +121,7 @@ def losses_of(log_dir: Path) -> dict[str, dict[int, float]]:
     return curves
 
 
-def until(happens: Callable[[], bool], run: Run, seconds: float = 120) -> None:
+def until(happens: Callable[[], bool], run: Run, seconds: float = 400) -> None:
     """Wait for something while a run is alive."""
     end = time.monotonic() + seconds
     while not happens():
