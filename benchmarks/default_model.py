@@ -60,7 +60,7 @@ def _measure(args: argparse.Namespace) -> None:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     reference = read_reference(args.reference).take(args.sentences)
-    synthesiser = load_model(args.checkpoint)
+    synthesiser = load_model(args.checkpoint, precision="auto")
     strange = sorted(set(reference.voices) - set(synthesiser.speakers))
     if strange:
         raise InputError(f"{args.checkpoint} has no speaker {strange[0]!r}, which {args.reference} asks for")
@@ -107,8 +107,8 @@ def _measure(args: argparse.Namespace) -> None:
 def _load_seconds(checkpoint: str) -> float:
     """Median over fresh processes; imports not counted."""
     program = (
-        "import sys, time; from synthesis import load_model; start = time.perf_counter(); load_model(sys.argv[1]); "
-        "print(time.perf_counter() - start)"
+        "import sys, time; from synthesis import load_model; start = time.perf_counter(); "
+        "load_model(sys.argv[1], precision='auto'); print(time.perf_counter() - start)"
     )
     command = [sys.executable, "-c", program, checkpoint]
     runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(LOADS)]

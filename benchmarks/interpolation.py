@@ -72,8 +72,8 @@ def _run(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     reference = read_reference(args.reference)
     pairs = draw_pairs(reference, list(STYLES), args.pairs, SEED)
-    synthesiser = load_model(args.checkpoint)
-    bundled = None if args.bundled is None else load_model(args.bundled)
+    synthesiser = load_model(args.checkpoint, precision="auto")
+    bundled = None if args.bundled is None else load_model(args.bundled, precision="auto")
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
     analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}

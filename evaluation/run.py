@@ -103,9 +103,7 @@ def _read_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def _clips(
-    folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params: Audio, where: str
-) -> list[Clip]:
+def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params: Audio, where: str) -> list[Clip]:
     own = folder / str(row["wav"])
     if not own.is_file():
         raise InputError(f"{where}: no file {own}; make the run again")

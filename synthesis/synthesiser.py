@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -394,9 +394,17 @@ class Synthesiser:
 
     @torch.no_grad()
     def speak_piece(
-        self, request: Request, encoded: EncodedText, options: Options, generator: torch.Generator
+        self,
+        request: Request,
+        encoded: EncodedText,
+        options: Options,
+        generator: torch.Generator,
+        restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
     ) -> PlainRun:
-        """One piece in the request's own style."""
+        """One piece in the request's own style.
+
+        restyle: changes that style once the text's frames are known (conditional models).
+        """
         start = self.now()
         ids, lengths = self.tensors(encoded)
         if not self.conditional:
@@ -406,6 +414,8 @@ class Synthesiser:
         frames = self.model.spread(ids, lengths, style, options.length_scale)
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
+        if restyle is not None:
+            style = restyle(style, frames)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocasts):
             output = self.model.decode(
                 frames,

@@ -103,25 +103,17 @@ class _Speaker:
         line = TextLine(self.number, self.number + 1, self.text, speaker, style)
         (request,) = synthesiser.requests([line], None, None, None)
         (encoded,) = request.encoded  # held-out sentences are short: one piece
+        asked: list[np.ndarray] = []
+
+        def restyle(source: StyleSource, frames: Frames) -> StyleSource:
+            source, wanted = change(source, frames, encoded)
+            asked.append(wanted)
+            return source
+
         generator = piece_generator(options.seed, self.number)
-        if change is None:
-            piece = synthesiser.speak_piece(request, encoded, options, generator).piece
-            return Spoken(self.number, speaker, synthesiser.result(request, [piece]))
-        start = synthesiser.now()
-        source = synthesiser.style_of(request)
-        frames = synthesiser.model.spread(*synthesiser.tensors(encoded), source, options.length_scale)
-        source, asked = change(source, frames, encoded)
-        output = synthesiser.model.decode(
-            frames,
-            source,
-            options.steps,
-            temperature=options.temperature,
-            guidance_scale=options.guidance_scale,
-            sampler=options.sampler,
-            generator=generator,
-        )
-        piece = synthesiser.piece(output, encoded, output.nfe, start, self.number)
-        return Spoken(self.number, speaker, synthesiser.result(request, [piece]), asked)
+        run = synthesiser.speak_piece(request, encoded, options, generator, None if change is None else restyle)
+        result = synthesiser.result(request, [run.piece])
+        return Spoken(self.number, speaker, result, asked[0] if asked else None)
 
 
 def _other_speaker(reference: HeldOutReference, number: int) -> str:

@@ -94,7 +94,7 @@ def _ablated(
         inputs.style_b,
         mask,
         row.settings,
-        Sampling(options.steps, options.temperature, options.sampler, _noise(options, task)),
+        Sampling(options.steps, options.temperature, synthesiser.sampler(options), _noise(options, task)),
         envelopes=row.ablation != RAW,
         random=torch.Generator().manual_seed(task.number) if row.ablation == RANDOM else None,
     )
