@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from data.atomic import replacing
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS
 from data.embeddings import collect_embeddings, write_embeddings
@@ -97,9 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     for name, part in parts.items():
         write_filelist(args.out / f"{name}.txt", part)
     table = summary(parts, rejects, cache.audio_params.sample_rate)
-    (args.out / "summary.txt").write_text(table + "\n", encoding="utf-8")
     listed = "".join(f"{reject.path}\t{reject.reason}\n" for reject in rejects)
-    (args.out / "rejects.txt").write_text(listed, encoding="utf-8", errors="backslashreplace")
+    for name, content in (("summary.txt", f"{table}\n"), ("rejects.txt", listed)):
+        with replacing(args.out / name) as temporary:
+            temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
     print(table)
     print(f"written to {args.out}")
     return 0
