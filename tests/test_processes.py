@@ -222,7 +222,6 @@ def test_under_torchrun(folder, alone, tmp_path, number):
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     step, text = saving.load(log_dir).step, output.read_text()
     if number == signal.SIGTERM:
-        assert time.monotonic() - began < 10 + 5  # torchrun looks every few seconds
         assert text.count(f"step {step}  stopped; checkpoint") == 1
     else:
         assert "error: process 0 lost another one" in text
