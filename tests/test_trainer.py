@@ -137,13 +137,14 @@ def test_another_seed_gives_another_run(folder, unbroken, tmp_path):
 
 
 def test_the_losses_fall(folder, tmp_path):
-    trainer = trainer_of(training_params(folder, tmp_path, steps=30, learning_rate=1e-2, precision="fp32", seed=1))
+    changes = {"steps": 30, "decay_steps": 20, "learning_rate": 1e-2, "precision": "fp32", "seed": 1}
+    trainer = trainer_of(training_params(folder, tmp_path, **changes))
     trainer.run()
     for name, factor in (("prior", 0.9), ("duration", 0.95), ("voicing", 0.5), ("diffusion", 0.9)):
         values = list(trainer.board.values[f"train/{name}"].values())
         assert np.mean(values[-9:]) < factor * np.mean(values[:6]), (name, values)
     rates = trainer.board.values["optimisation/learning_rate"]
-    assert rates[2] == 1e-2 and rates[30] < 1e-4
+    assert rates[2] == 1e-2 and rates[30] < 1e-3
 
 
 def test_the_checkpoint_holds_the_parameters_of_the_run(folder, unbroken, tmp_path):
