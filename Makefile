@@ -6,6 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # One thread for each of the processes that share the tests.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+# In a process of its own: once OpenVINO is loaded, a signal that Python handles is a segmentation fault.
+BACKENDS := OMP_NUM_THREADS=1 $(RUN) -m pytest -p no:xdist tests/test_backends.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-long lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean
@@ -16,12 +18,14 @@ demo: setup
 
 test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
 	tests/browser.sh
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --ignore tests/test_backends.py
+	$(BACKENDS)
 
 # Everything that takes minutes besides.
 test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
 	tests/browser.sh
-	$(PYTEST)
+	$(PYTEST) --ignore tests/test_backends.py
+	$(BACKENDS)
 
 lint: setup
 	$(RUN) -m ruff check .
