@@ -127,7 +127,8 @@ def test_a_stretched_contour_carried_back_is_the_same(recordings, factor, carry)
     assert match.rmse < (0.35 if carry == "linear" else 0.5)
     assert match.correlation > 0.97 and match.gross <= 0.01
     energy = match_energy(target.energy_db, carry_values(source.energy_db, position))
-    assert abs(energy.bias) < 0.5 and energy.correlation > 0.95
+    # Overlap-add draws where it puts unvoiced stretches; a path by sound follows them.
+    assert abs(energy.bias) < (0.5 if carry == "linear" else 1.0) and energy.correlation > 0.95
     # a contour that is not carried is another one
     n = min(source.frames, target.frames)
     assert match_pitch(target.f0[:n], source.f0[:n]).correlation < 0.8

@@ -181,8 +181,9 @@ def endless_batches(
             epoch, number = epoch + 1, 0
         except InputError as error:  # from a loader process it comes with a traceback in front
             raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker (pid"):
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            # The last two: it died while its batch was being handed over.
+            if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):
                 raise
             deaths += 1
             files = ", ".join(watched.read_by_the_dead()) or "nothing yet"
