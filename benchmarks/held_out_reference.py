@@ -15,13 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soxr
 from tqdm import tqdm
 
-from data.audio import write_wav
 from data.cache import FeatureCache
-from data.corpora.kokoro import speak
-from data.corpora.kokoro_engine import CONTOUR_RATE, SAMPLE_RATE, KokoroEngine
+from data.corpora.kokoro import speak, write_spoken
+from data.corpora.kokoro_engine import KokoroEngine
 from data.corpora.sentences import held_out_sentences
 from data.errors import reports_input_errors
 from data.features import Features
@@ -108,11 +106,7 @@ def _utterances(args: argparse.Namespace, voices: list[str], engine: KokoroEngin
         voice = next(turns)
         wav = args.work / f"{name}_{voice}.wav"
         if not wav.exists():
-            spoken = speak(engine, text, voice, NEUTRAL)
-            labels = {"f0": spoken.f0, "frame_rate": np.float32(CONTOUR_RATE), "symbols": np.array(spoken.symbols)}
-            wav.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(wav.with_suffix(".labels.npz"), symbol_seconds=spoken.symbol_seconds, **labels)
-            write_wav(wav, soxr.resample(spoken.audio, SAMPLE_RATE, Audio.sample_rate), Audio.sample_rate)
+            write_spoken(wav, speak(engine, text, voice, NEUTRAL))
         utterances.append((wav, text, voice))
     return utterances
 

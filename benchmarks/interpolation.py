@@ -103,16 +103,16 @@ def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, 
         missing = [row for row in rows if ("frequency", task.number, row.name) not in kept.values]
         if not missing:
             continue
-        heard = {}
+        heard, spent = {}, {}
         for name, result in speak_rows(synthesiser, task, missing, options, bundled):
             write_wav(args.out / f"{task.number:04d}" / f"{name}.wav", result.audio, result.sample_rate)
             heard[name] = hear(result, analyser)
+            spent[name] = {"nfe": result.nfe, "seconds": result.mel_seconds + result.vocoder_seconds}
             if name in (A, B) and len(heard) < 2:
                 continue  # a waits for b
             for each in (A, B) if name == B else (name,):
                 values = measure(heard[each], heard[A], heard[B], task.pair, centroids)
-                spent = {"nfe": result.nfe, "seconds": result.mel_seconds + result.vocoder_seconds}
-                kept.put(("frequency", task.number, each), values | spent)
+                kept.put(("frequency", task.number, each), values | spent[each])
 
 
 def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:

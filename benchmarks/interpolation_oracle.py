@@ -13,16 +13,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import soxr
 from tqdm import tqdm
 
-from data.audio import write_wav
-from data.corpora.kokoro import Spoken, speak
-from data.corpora.kokoro_engine import CONTOUR_RATE, SAMPLE_RATE, KokoroEngine
+from data.corpora.kokoro import Spoken, speak, write_spoken
+from data.corpora.kokoro_engine import KokoroEngine
 from data.corpora.kokoro_styles import STYLES
 from data.errors import reports_input_errors
-from data.labels import labels_path
 from evaluation.analyser import Analyser
 from evaluation.held_out.reference import read_reference
 from evaluation.interpolation.measuring import Heard, measure
@@ -60,11 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _hear(engine: KokoroEngine, task: Task, name: str, work: Path, analyser: Analyser) -> Heard:
     wav = work / f"{task.number:04d}_{name.split(' ')[0]}.wav"
     if not wav.exists():
-        spoken = _speak(engine, task, name)
-        wav.parent.mkdir(parents=True, exist_ok=True)
-        labels = {"f0": spoken.f0, "symbols": np.array(spoken.symbols), "symbol_seconds": spoken.symbol_seconds}
-        np.savez(labels_path(wav), frame_rate=np.float32(CONTOUR_RATE), **labels)
-        write_wav(wav, soxr.resample(spoken.audio, SAMPLE_RATE, Audio.sample_rate), Audio.sample_rate)
+        write_spoken(wav, _speak(engine, task, name))
     sound = analyser.sound(wav)
     speech = analyser.speech(sound, phones_of_recording(wav, analyser.audio_params))
     return Heard(task.text, speech, analyser.embedding(sound), analyser.transcript(sound))

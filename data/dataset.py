@@ -90,15 +90,11 @@ class UtteranceDataset(torch.utils.data.Dataset):
         self._emotion_embeddings = _vectors(self.utterances, emotion_embeddings, "emotion")
         self._same_speaker = {s: np.flatnonzero(self._speakers == s) for s in set(self._speakers.tolist())}
         self._encoded = [row[3] for row in rows]
+        self.tokens = np.array([len(encoded.ids) for encoded in self._encoded], dtype=np.int64)
         self.frames = np.array([row[4] for row in rows], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.utterances)
-
-    @property
-    def tokens(self) -> np.ndarray:
-        """(utterances,) tokens of the texts."""
-        return np.array([len(encoded.ids) for encoded in self._encoded], dtype=np.int64)
 
     @property
     def speaker_ids(self) -> np.ndarray:

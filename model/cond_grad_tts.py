@@ -46,6 +46,11 @@ class Frames:
     durations: Tensor
     lengths: Tensor
 
+    def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
+        """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
+        voicing = (self.voicing > 0.5).to(log_f0)
+        return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
+
 
 @dataclass(frozen=True)
 class CondSynthesis:
@@ -64,6 +69,7 @@ class Sampling:
     """How to sample: evaluations, temperature (it divides the start noise), a sampler or its name, and the randomness.
 
     noise: start noise (B, n_mels, T) of unit variance instead of one drawn from the generator.
+    autocast: lower precision of the network.
     """
 
     steps: int
@@ -71,6 +77,7 @@ class Sampling:
     sampler: str | Sampler = "edm-2m"
     generator: torch.Generator | None = None
     noise: Tensor | None = None
+    autocast: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +164,7 @@ class CondGradTTS(nn.Module):
         if given and not torch.equal(style.contour_lengths, frames.lengths):
             return style
         if style.log_f0 is None:
-            voicing = (frames.voicing > 0.5).to(frames.log_f0)
-            style = replace(style, log_f0=frames.log_f0, voicing=voicing, contour_lengths=frames.lengths)
+            style = frames.with_pitch(style, frames.log_f0)
         if style.energy is None:
             style = replace(style, energy=frames.energy, contour_lengths=frames.lengths)
         return style
@@ -272,11 +278,13 @@ class CondGradTTS(nn.Module):
         sampler: str | Sampler = "edm-2m",
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
+        autocast: torch.dtype | None = None,
     ) -> CondSynthesis:
         """From spread text to mels, with `steps` evaluations (twice as many with guidance).
 
         temperature: divides the start noise. guidance_scale: above 1, away from the prediction without any style.
-        noise: start noise (B, n_mels, T) of unit variance instead of a drawn one.
+        noise: start noise (B, n_mels, T) of unit variance instead of a drawn one. autocast: lower precision of the
+        network.
         Raises ValueError if an argument is out of range.
         """
         estimator, batch_size = self.decoder.estimator, len(frames.mu)
@@ -288,7 +296,7 @@ class CondGradTTS(nn.Module):
         denoiser = self.decoder.denoiser(estimator.prepare(mu, mask, encoded, position, content))
         if guidance_scale != 1:
             denoiser = BatchGuidedDenoiser(denoiser, guidance_scale)
-        sampling = Sampling(steps, temperature, sampler, generator, noise)
+        sampling = Sampling(steps, temperature, sampler, generator, noise, autocast)
         synthesis = self.sample(denoiser, frames, sampling)
         return synthesis if guidance_scale == 1 else replace(synthesis, nfe=2 * synthesis.nfe)
 
@@ -306,9 +314,10 @@ class CondGradTTS(nn.Module):
             generator=sampling.generator,
             noise=sampling.noise,
         )
-        mel = chosen(
-            denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator
-        )
+        with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
+            mel = chosen(
+                denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator
+            )
         longest = int(frames.lengths.max())
         return CondSynthesis(
             mel=self._denormalise(mel)[:, :, :longest],

@@ -77,11 +77,9 @@ def with_reference(style: StyleSource, reference: Reference, frames: Frames, mod
     device, length = frames.mu.device, int(frames.lengths[0])
     log_f0 = carry_by_position(reference.log_f0.to(device), length)  # (length,)
     mel = reference.mel.to(device)[None]  # (1, n_mels, R)
+    log_f0 = F.pad(log_f0, (0, frames.mask.shape[2] - length))[None]  # (1, T)
     return replace(
-        style,
-        log_f0=F.pad(log_f0, (0, frames.mask.shape[2] - length))[None],  # (1, T)
-        voicing=(frames.voicing > 0.5).to(log_f0),
-        contour_lengths=frames.lengths,
+        frames.with_pitch(style, log_f0),
         reference_mel=model.normalise(mel),
         reference_lengths=torch.tensor([mel.shape[2]], device=device),
     )

@@ -18,7 +18,7 @@ from data.errors import InputError
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
-from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames
+from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames, Sampling
 from model.grad_tts import Synthesis
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
@@ -150,8 +150,9 @@ class Synthesiser:
         self.backend = backend
 
     @property
-    def _autocasts(self) -> bool:
-        return self.precision == "bf16" and self.backend == "torch"
+    def autocast(self) -> torch.dtype | None:
+        """Lower precision of torch's decoder; None: as it is, or a graph's own."""
+        return torch.bfloat16 if self.precision == "bf16" and self.backend == "torch" else None
 
     @property
     def conditional(self) -> bool:
@@ -199,6 +200,12 @@ class Synthesiser:
     def sampler(self, options: Options) -> Sampler:
         """The sampler that options of this synthesiser name."""
         return SAMPLERS.get(options.sampler) or self._tuned[options.sampler]
+
+    def sampling(self, options: Options, generator: torch.Generator) -> Sampling:
+        """How a conditional model samples by these options."""
+        return Sampling(
+            options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast
+        )
 
     def _read_solver(self, path: str) -> int:
         """Keep a tuned solver; the number of its steps."""
@@ -416,16 +423,16 @@ class Synthesiser:
             style = with_reference(style, request.reference, frames, self.model)
         if restyle is not None:
             style = restyle(style, frames)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocasts):
-            output = self.model.decode(
-                frames,
-                style,
-                options.steps,
-                temperature=options.temperature,
-                guidance_scale=options.guidance_scale,
-                sampler=self.sampler(options),
-                generator=generator,
-            )
+        output = self.model.decode(
+            frames,
+            style,
+            options.steps,
+            temperature=options.temperature,
+            guidance_scale=options.guidance_scale,
+            sampler=self.sampler(options),
+            generator=generator,
+            autocast=self.autocast,
+        )
         return PlainRun(self.piece(output, encoded, output.nfe, start, request.index), frames, style)
 
     def tensors(self, encoded: EncodedText) -> tuple[torch.Tensor, torch.Tensor]:
@@ -480,7 +487,7 @@ class Synthesiser:
             length_scale=options.length_scale,
             speaker=request.speaker.value.to(self.device) if len(self.speakers) > 1 else None,
             sampler=self.sampler(options),
-            autocast=torch.bfloat16 if self._autocasts else None,
+            autocast=self.autocast,
             generator=generator,
         )
 

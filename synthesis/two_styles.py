@@ -13,7 +13,7 @@ from torch import Tensor
 
 from data.atomic import replacing
 from data.errors import InputError, TextError
-from model.cond_grad_tts import Frames, Sampling
+from model.cond_grad_tts import Frames
 from model.contour import carry_by_position, fill_unvoiced
 from model.interpolation import (
     Frequency,
@@ -42,12 +42,15 @@ _SHARE_OF_A = {"a": 1.0, "b": 0.0, "mean": 0.5}
 
 @dataclass(frozen=True)
 class Pair:
-    """A text's runs. between: one for each interpolation asked for; steps: what its pictures need, by piece."""
+    """A text's runs. between: one for each interpolation asked for; steps: what its pictures need, by piece; alone: the
+    two plain runs of each piece.
+    """
 
     a: Result
     b: Result
     between: list[Result]
     steps: list[list[Interpolated]]
+    alone: list[list[PlainRun]]
 
 
 def speak_pairs(
@@ -65,7 +68,7 @@ def speak_pairs(
     for settings in interpolations:
         _check_solver(settings, options.sampler)
     for a, b in zip(requests_a, requests_b, strict=True):
-        runs: list[tuple[SpokenPiece, SpokenPiece]] = []
+        runs: list[list[PlainRun]] = []
         between: list[list[SpokenPiece]] = [[] for _ in interpolations]
         steps: list[list[Interpolated]] = [[] for _ in interpolations]
         for number, encoded in enumerate(a.encoded):
@@ -74,7 +77,7 @@ def speak_pairs(
                 return piece_generator(options.seed, index, number)
 
             alone = [synthesiser.speak_piece(request, encoded, options, noise()) for request in (a, b)]
-            runs.append((alone[0].piece, alone[1].piece))
+            runs.append(alone)
             for kind, settings in enumerate(interpolations):
                 start = synthesiser.now()
                 done = _interpolate(synthesiser, a, b, encoded, alone, settings, options, noise)
@@ -83,10 +86,11 @@ def speak_pairs(
                 between[kind].append(synthesiser.piece(done.synthesis, encoded, nfe, start, a.index))
         names = {"speaker": f"{a.speaker.name}+{b.speaker.name}", "emotion": f"{a.emotion.name}+{b.emotion.name}"}
         yield Pair(
-            a=synthesiser.result(a, [run[0] for run in runs]),
-            b=synthesiser.result(b, [run[1] for run in runs]),
+            a=synthesiser.result(a, [run[0].piece for run in runs]),
+            b=synthesiser.result(b, [run[1].piece for run in runs]),
             between=[synthesiser.result(a, pieces, **names) for pieces in between],
             steps=steps,
+            alone=runs,
         )
 
 
@@ -124,7 +128,7 @@ def _interpolate(
     options: Options,
     noise: Callable[[], torch.Generator],
 ) -> Interpolated:
-    sampling = Sampling(options.steps, options.temperature, synthesiser.sampler(options), noise())
+    sampling = synthesiser.sampling(options, noise())
     ids, lengths = synthesiser.tensors(encoded)
     model = synthesiser.model
     if not synthesiser.conditional:

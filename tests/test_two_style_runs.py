@@ -14,9 +14,12 @@ import torch
 import data.pitch
 from evaluation.run import read_run
 from inference import main
+from model.interpolation import Frequency, Linear, Temporal
 from params import Audio
+from synthesis.synthesiser import Synthesiser
+from synthesis.two_styles import speak_pairs
 from tests.official_weights import random_state
-from tests.tiny_synthesiser import write_tiny_files
+from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
 
 F0 = 140.0  # what the random vocoder's noise is said to have
 
@@ -74,7 +77,7 @@ def test_three_wavs_a_line_from_one_noise(run, tmp_path):
 
 def test_a_style_between_itself_and_itself(run, tmp_path):
     """Neither durations nor mu nor anything else moves, whatever the weight; only the heard pitch is now known."""
-    assert run("-s", "anna", "-s2", "anna", "--weights", "0,0.3,1") == 0
+    assert run("-s", "anna", "-s2", "anna", "--weights", "0,0.3,1", "--precision", "fp32") == 0
     out = tmp_path / "out"
     first = audio(out / "0000_ab_0.wav")
     assert len(first) == len(audio(out / "0000_a.wav"))
@@ -82,16 +85,44 @@ def test_a_style_between_itself_and_itself(run, tmp_path):
         assert np.abs(audio(out / f"0000_ab_{weight}.wav").astype(int) - first).max() <= 2  # rounding to 16 bits
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("blend", ["condition", "score"])
-def test_an_official_checkpoint_blends_speakers(run, files, tmp_path, blend):
+def test_an_official_checkpoint_blends_speakers(run, files, tmp_path, blend, precision):
     checkpoint = files.folder / "official.pt"
     torch.save(random_state(247, 0), checkpoint)
     short = tmp_path / "short.txt"
     short.write_text("Hi.\n")
-    assert run("-f", short, "-s", 12, "-s2", 10, "--weights", "0,1", "--blend", blend, checkpoint=checkpoint) == 0
+    asked = ["--weights", "0,1", "--blend", blend, "--precision", precision]
+    assert run("-f", short, "-s", 12, "-s2", 10, *asked, checkpoint=checkpoint) == 0
     out = tmp_path / "out"
     np.testing.assert_array_equal(audio(out / "0000_ab_1.wav"), audio(out / "0000_a.wav"))
     np.testing.assert_array_equal(audio(out / "0000_ab_0.wav"), audio(out / "0000_b.wav"))
+
+
+INTERPOLATIONS = [
+    Linear(),
+    Linear(blend="score"),
+    Temporal(),
+    *(Frequency(method=method) for method in ("staged", "same-time", "two-noise")),
+]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_run_of_a_pair_has_the_same_precision(monkeypatch, precision):
+    synthesiser = Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"), precision)
+    monkeypatch.setattr(data.pitch, "extract_f0", lambda audio, _: np.full(len(audio) // 256, F0, np.float32))
+    seen = []
+    forward = synthesiser.model.decoder.estimator.forward
+
+    def watched(*args):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return forward(*args)
+
+    monkeypatch.setattr(synthesiser.model.decoder.estimator, "forward", watched)
+    a, b = (synthesiser.requests("Good night.", name, None, None) for name in ("anna", "bert"))
+    (pair,) = speak_pairs(synthesiser, a, b, INTERPOLATIONS, synthesiser.options(steps=2))
+    assert len(pair.between) == len(INTERPOLATIONS)
+    assert set(seen) == {precision == "bf16"}
 
 
 @pytest.mark.parametrize("method", ["staged", "same-time", "two-noise"])

@@ -26,6 +26,7 @@ from data.corpora.kokoro_styles import STYLES, apply_style, with_f0_of
 from data.corpora.sentences import training_sentences
 from data.errors import InputError
 from data.filelist import Utterance, write_filelist
+from data.labels import labels_path
 from params import Audio
 from text.front_end import arpabet_front_end
 from text.symbols import BLANK
@@ -218,10 +219,13 @@ def _start_worker(voice_packs: str, out: str) -> None:
 def _write_utterance(plan: Plan) -> None:
     engine, out = _worker
     spoken = speak(engine, plan.text, plan.voice, plan.style, plan.f0_donor)
-    path = _wav_path(out, plan)
-    rate = Audio.sample_rate
+    write_spoken(_wav_path(out, plan), spoken, plan.f0_donor)
+
+
+def write_spoken(path: Path, spoken: Spoken, f0_donor: str | None = None) -> None:
+    """Write an utterance's wav at the rate of `params.Audio`, and its labels (`data.labels`) beside it."""
     # The labels first: a wav that exists has its labels.
-    with replacing(path.with_suffix(".labels.npz")) as temporary, open(temporary, "wb") as file:
+    with replacing(labels_path(path)) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
             f0=spoken.f0,
@@ -229,9 +233,9 @@ def _write_utterance(plan: Plan) -> None:
             frame_rate=np.float32(CONTOUR_RATE),
             symbols=np.array(spoken.symbols),
             symbol_seconds=spoken.symbol_seconds,
-            f0_donor=np.array(plan.f0_donor or ""),
+            f0_donor=np.array(f0_donor or ""),
         )
-    write_wav(path, soxr.resample(spoken.audio, SAMPLE_RATE, rate), rate)
+    write_wav(path, soxr.resample(spoken.audio, SAMPLE_RATE, Audio.sample_rate), Audio.sample_rate)
 
 
 def _write_filelists(out: Path, plans: list[Plan]) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.filelist import TextLine
-from evaluation.carry import positions_by_phones
+from evaluation.carry import carry_values, positions_by_phones
 from evaluation.held_out.attributes import NEUTRAL
 from evaluation.held_out.reference import HeldOutReference, HeldOutSentence
 from evaluation.phones import phones_of_tokens
@@ -66,7 +66,7 @@ def speak_held_out(
             for style in reference.sides:
                 yield style, speak(own, style)
         if sentence.phones is not None:
-            log_f0 = torch.from_numpy(_filled_log_f0(sentence))
+            log_f0 = _filled_log_f0(sentence)
             yield CONTOUR, speak(other, change=_same_text_f0(sentence, log_f0))
             yield RAISED, speak(other, change=_same_text_f0(sentence, log_f0 + RAISE / 12 * np.log(2)))
             yield ENERGY, speak(other, change=_same_text_energy(sentence, synthesiser))
@@ -122,24 +122,24 @@ def _other_speaker(reference: HeldOutReference, number: int) -> str:
     return names[number % len(names)]
 
 
-def _filled_log_f0(sentence: HeldOutSentence) -> np.ndarray:
+def _filled_log_f0(sentence: HeldOutSentence) -> Tensor:
     f0 = torch.from_numpy(sentence.f0)
-    return fill_unvoiced(f0.clamp(min=1).log(), (f0 > 0).float()).numpy()
+    return fill_unvoiced(f0.clamp(min=1).log(), (f0 > 0).float())
 
 
 def _same_text_f0(sentence: HeldOutSentence, log_f0: Tensor) -> _Change:
     def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
         at = _places(sentence, frames, encoded)
-        carried = _read(log_f0.numpy(), at)
-        voiced = _read((sentence.f0 > 0).astype(np.float32), at) > 0.5
-        return _with_f0(source, frames, carried), np.where(voiced, np.exp(carried), 0)
+        carried = carry_values(log_f0.numpy(), at)
+        voiced = carry_values(sentence.f0 > 0, at) > 0.5
+        return frames.with_pitch(source, _padded(carried, frames)), np.where(voiced, np.exp(carried), 0)
 
     return change
 
 
 def _same_text_energy(sentence: HeldOutSentence, synthesiser: Synthesiser) -> _Change:
     def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
-        carried = _read(sentence.energy, _places(sentence, frames, encoded))
+        carried = carry_values(sentence.energy, _places(sentence, frames, encoded))
         energy = synthesiser.model.normalise_energy(_padded(carried, frames))
         return replace(source, energy=energy, contour_lengths=frames.lengths), carried
 
@@ -148,27 +148,16 @@ def _same_text_energy(sentence: HeldOutSentence, synthesiser: Synthesiser) -> _C
 
 def _other_text(melody: HeldOutSentence, timbre: HeldOutSentence, synthesiser: Synthesiser) -> _Change:
     def change(source: StyleSource, frames: Frames, encoded: EncodedText) -> tuple[StyleSource, np.ndarray]:
-        log_f0 = torch.from_numpy(_filled_log_f0(melody))
-        carried = carry_by_position(log_f0, int(frames.lengths[0])).numpy()
+        carried = carry_by_position(_filled_log_f0(melody), int(frames.lengths[0])).numpy()
         mel = torch.from_numpy(timbre.mel).to(frames.mu)[None]  # (1, n_mels, R)
         source = replace(
-            _with_f0(source, frames, carried),
+            frames.with_pitch(source, _padded(carried, frames)),
             reference_mel=synthesiser.model.normalise(mel),
             reference_lengths=torch.tensor([mel.shape[2]], device=mel.device),
         )
         return source, np.exp(carried)
 
     return change
-
-
-def _with_f0(source: StyleSource, frames: Frames, log_f0: np.ndarray) -> StyleSource:
-    """Which frames are voiced, the text says."""
-    return replace(
-        source,
-        log_f0=_padded(log_f0, frames),
-        voicing=(frames.voicing > 0.5).to(frames.mu),
-        contour_lengths=frames.lengths,
-    )
 
 
 def _padded(values: np.ndarray, frames: Frames) -> Tensor:
@@ -181,6 +170,3 @@ def _places(sentence: HeldOutSentence, frames: Frames, encoded: EncodedText) -> 
     durations: Sequence[int] = frames.durations[0].tolist()
     return positions_by_phones(sentence.phones, phones_of_tokens(encoded.symbols, durations), sum(durations))
 
-
-def _read(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    return np.interp(at, np.arange(len(values)), values).astype(np.float32)

@@ -11,7 +11,6 @@ from torch import Tensor
 from data.filelist import TextLine
 from evaluation.interpolation.pairs import StylePair
 from evaluation.interpolation.rows import BUNDLED, RANDOM, RAW, SHIFTED, TableRow
-from model.cond_grad_tts import Sampling
 from model.interpolation import interpolate_frequency
 from synthesis.options import Options
 from synthesis.result import Result
@@ -54,12 +53,8 @@ def speak_rows(
                 bundled, *([request] for request in requests_of(bundled, task)), [row.settings], options
             )
             yield row.name, other.between[0]
-    ablations = [row for row in rows if row.ablation not in (None, BUNDLED)]
-    if ablations:
-        encoded = a.encoded[0]
-        alone = [synthesiser.speak_piece(request, encoded, options, _noise(options, task)) for request in (a, b)]
-        for row in ablations:
-            yield row.name, _ablated(synthesiser, a, alone, row, options, task)
+        elif row.ablation not in (None, BUNDLED):
+            yield row.name, _ablated(synthesiser, a, pair.alone[0], row, options, task)
 
 
 def requests_of(synthesiser: Synthesiser, task: Task) -> tuple[Request, Request]:
@@ -73,10 +68,6 @@ def requests_of(synthesiser: Synthesiser, task: Task) -> tuple[Request, Request]
     return a, b
 
 
-def _noise(options: Options, task: Task) -> torch.Generator:
-    return piece_generator(options.seed, task.number, 0)
-
-
 @torch.no_grad()
 def _ablated(
     synthesiser: Synthesiser, request: Request, alone: Sequence[PlainRun], row: TableRow, options: Options, task: Task
@@ -84,7 +75,7 @@ def _ablated(
     encoded = request.encoded[0]
     start = synthesiser.now()
     inputs = frequency_inputs(synthesiser, encoded, alone, row.settings, options.length_scale)
-    mask = inputs.mask
+    mask, noise = inputs.mask, piece_generator(options.seed, task.number, 0)
     if row.ablation == SHIFTED:
         mask = _half_later(mask, int(inputs.frames.lengths[0]))
     done = interpolate_frequency(
@@ -94,7 +85,7 @@ def _ablated(
         inputs.style_b,
         mask,
         row.settings,
-        Sampling(options.steps, options.temperature, synthesiser.sampler(options), _noise(options, task)),
+        synthesiser.sampling(options, noise),
         envelopes=row.ablation != RAW,
         random=torch.Generator().manual_seed(task.number) if row.ablation == RANDOM else None,
     )

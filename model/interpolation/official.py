@@ -48,7 +48,8 @@ def interpolate_official(
         generator=sampling.generator,
         noise=sampling.noise,
     )
-    mel = sampler(denoiser, x, text.mu, text.mask, sampling.steps, generator=sampling.generator)
+    with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
+        mel = sampler(denoiser, x, text.mu, text.mask, sampling.steps, generator=sampling.generator)
     longest = int(text.lengths.max())
     synthesis = CondSynthesis(
         mel=mel[:, :, :longest],
