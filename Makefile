@@ -85,10 +85,11 @@ SENTENCES ?= 100
 evaluate-default: setup $(VENV)/eval
 	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES)
 
-# The table of docs/interpolation.md: hours; it goes on where it stopped.
+# The table of docs/interpolation.md: hours; it goes on where it stopped. BUNDLED names a model of configs/bundled.yaml.
 PAIRS ?= 40
+BUNDLED ?=
 evaluate-interpolation: setup $(VENV)/eval
-	$(RUN) benchmarks/interpolation.py -c $(CHECKPOINT) --pairs $(PAIRS)
+	$(RUN) benchmarks/interpolation.py -c $(CHECKPOINT) --pairs $(PAIRS) $(if $(BUNDLED),--bundled $(BUNDLED))
 
 tensorboard: setup
 	$(RUN) -m tensorboard.main --logdir logs

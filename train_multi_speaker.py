@@ -22,7 +22,7 @@ from data.bad_lines import BadLines
 from data.errors import InputError, reports_input_errors
 from data.stopping import stopping_on_signals
 from params import Params
-from training.overrides import resolve_params
+from training.overrides import STYLE_KIND, resolve_params
 
 if TYPE_CHECKING:
     from data.filelist import Utterance
@@ -71,6 +71,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     import torch
 
     from hifigan import load_vocoder
+    from model.checkpoint import with_style_kind
     from synthesis.device import choose_device
     from text.front_end import front_end
     from training import corpus, saving, statistics
@@ -93,7 +94,10 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     speakers, emotions = corpus.names_of(training + validation)
     if start is not None:
         origin = str(log_dir if state is not None else arguments.init)
-        params = resolve_params(arguments.config, arguments.overrides, start.params, origin)
+        replaceable = (STYLE_KIND,) if state is None else ()
+        params = resolve_params(arguments.config, arguments.overrides, start.params, origin, replaceable)
+        if params.style.kind != start.params.style.kind:
+            start = with_style_kind(start, params.style.kind)
         speakers, emotions = list(start.speakers), list(start.emotions)
     train = params.train
     reader = front_end(params.text.front_end, None if start is None else start.symbols, params.text.add_blank)

@@ -22,20 +22,20 @@ class Phones:
 
 
 def phones_of_tokens(tokens: Sequence[str], durations: Sequence[float]) -> Phones:
-    """A result's tokens and their whole frames; a blank belongs to the symbol before it, a leading one to the first.
+    """A result's tokens and their whole frames. Blanks between two symbols belong half to each: on generated speech
+    with exact labels, phones begin in the middle of them (to 0.2 frames; where the blank ends, 1.8 frames too late).
 
     Raises:
         ValueError: as many durations as tokens are needed, and a token that is not blank.
     """
     if len(tokens) != len(durations):
         raise ValueError(f"{len(tokens)} tokens but {len(durations)} durations")
-    starts = np.concatenate([[0.0], np.cumsum(durations)])
-    spoken = [i for i, token in enumerate(tokens) if token != BLANK]
-    if not spoken:
+    edges = np.concatenate([[0.0], np.cumsum(durations)])  # of tokens
+    spoken = np.array([i for i, token in enumerate(tokens) if token != BLANK], dtype=int)
+    if not spoken.size:
         raise ValueError("every token is blank")
-    boundaries = starts[[*spoken, len(tokens)]]
-    boundaries[0] = 0.0
-    return Phones(tuple(tokens[i] for i in spoken), boundaries)
+    between = (edges[spoken[:-1] + 1] + edges[spoken[1:]]) / 2
+    return Phones(tuple(tokens[i] for i in spoken), np.concatenate([[0.0], between, edges[-1:]]))
 
 
 def phones_of_recording(wav: Path, audio_params: Audio) -> Phones | None:

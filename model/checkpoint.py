@@ -131,6 +131,17 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
     return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
 
 
+def with_style_kind(loaded: Loaded, kind: str) -> Loaded:
+    """The model with style attention of another kind (`params.Style.kind`), which begins anew; all else is kept."""
+    params = replace(loaded.params, style=replace(loaded.params.style, kind=kind))
+    model = _build(params, loaded.symbols, loaded.speakers, loaded.emotions)
+    state = model.state_dict()
+    for key, value in loaded.model.state_dict().items():
+        if key in state and state[key].shape == value.shape:
+            state[key].copy_(value)
+    return replace(loaded, model=model.eval(), params=params)
+
+
 def _build(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
     if params.estimator.name != "cross_unet":
         raise ValueError(f"estimator {params.estimator.name!r} reads no styles; the conditional model needs cross_unet")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.errors import InputError
-from model.checkpoint import extend, pack, unpack
+from model.checkpoint import extend, pack, unpack, with_style_kind
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
 from model.style import StyleSource
@@ -238,6 +238,19 @@ def test_nothing_new_changes_nothing(model):
     same = extend(loaded, ["anna"], ["neutral"], SYMBOLS)
     assert (same.speakers, same.emotions, same.symbols) == (SPEAKERS, EMOTIONS, SYMBOLS)
     assert all(torch.equal(a, b) for a, b in zip(same.model.parameters(), model.parameters(), strict=True))
+
+
+def test_another_kind_of_style_attention_keeps_all_else(model):
+    loaded = unpack(pack(model, **NAMES))
+    bundled = with_style_kind(loaded, "bundled")
+    assert bundled.params.style.kind == bundled.model.params.style.kind == "bundled"
+    assert replace(bundled.params, style=loaded.params.style) == loaded.params
+    state, before = bundled.model.state_dict(), loaded.model.state_dict()
+    changed = {key for key in before if key not in state or not torch.equal(state[key], before[key])}
+    assert changed and all("attention" in key for key in changed)
+    kinds = {key.split(".to_key.")[1].split(".")[0] for key in state if "attention" in key and ".to_key." in key}
+    assert kinds == {"bundled"}
+    spoken(bundled.model)
 
 
 # ------------------------------------------------------------------------ files

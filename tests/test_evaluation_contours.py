@@ -167,10 +167,11 @@ def test_proportional_positions_are_symmetric(n, m):
     np.testing.assert_allclose(position + position[::-1], n - 1, atol=1e-9)
 
 
-def test_blanks_belong_to_the_phone_before():
+def test_a_blank_belongs_half_to_each_neighbour():
     phones = phones_of_tokens([BLANK, "A", BLANK, "B", BLANK], [1, 2, 3, 4, 5])
     assert phones.symbols == ("A", "B")
-    np.testing.assert_array_equal(phones.boundaries, [0, 6, 15])
+    np.testing.assert_array_equal(phones.boundaries, [0, 4.5, 15])
+    np.testing.assert_array_equal(phones_of_tokens(["A", "B", "C"], [1, 2, 3]).boundaries, [0, 1, 3, 6])
     for tokens, durations in ((["A"], [1, 2]), ([BLANK], [1])):
         with pytest.raises(ValueError):
             phones_of_tokens(tokens, durations)

@@ -131,6 +131,17 @@ def test_fine_tuning_adds_speaker_and_symbol_and_keeps_the_old_rows(trained, tmp
     torch.testing.assert_close(found["style.speaker.weight"][2], state["style.speaker.weight"].mean(0))
 
 
+def test_the_style_attention_can_be_replaced_in_a_new_run_alone(folder, trained, tmp_path, capsys):
+    own = ("style.kind=bundled", "--init", str(trained / "checkpoint.pt"))
+    assert train_multi_speaker.main(of_the_run(folder, tmp_path / "log", *own, steps=1)) == 0
+    assert unpack(read_checkpoint(tmp_path / "log" / "checkpoint.pt")).params.style.kind == "bundled"
+    # It goes on as it is, asked for or not.
+    assert train_multi_speaker.main(of_the_run(folder, tmp_path / "log", steps=2)) == 0
+    capsys.readouterr()
+    message = fails(capsys, of_the_run(folder, tmp_path / "log", "style.kind=typed", steps=3))
+    assert "style.kind is typed, but" in message
+
+
 def test_without_a_vocoder_it_trains_all_the_same(folder, tmp_path, monkeypatch):
     def missing(*_, **__):
         raise InputError("no vocoder here")

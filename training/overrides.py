@@ -19,6 +19,7 @@ from params import Params
 
 # What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
 _OF_THE_RUN = ("train.", "inference.", "style.drop_")
+STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,13 +32,18 @@ _Loader.add_implicit_resolver(
 
 
 def resolve_params(
-    config: str | Path | None, overrides: Sequence[str], trained: Params | None = None, origin: str = "the checkpoint"
+    config: str | Path | None,
+    overrides: Sequence[str],
+    trained: Params | None = None,
+    origin: str = "the checkpoint",
+    replaceable: Sequence[str] = (),
 ) -> Params:
     """The parameters of a run.
 
     config: a YAML file, nested as `params.Params` is.
     overrides: "train.batch_size=8"; values in YAML's syntax, but texts as they stand.
-    trained: parameters of the model that the run starts from. Its architecture stays; origin: its name, for messages.
+    trained: parameters of the model that the run starts from. Its architecture stays, but for the keys `replaceable`
+        where they were asked for; origin: its name, for messages.
 
     Raises:
         InputError: a file that cannot be read; a key that there is not (the nearest is named), a value that cannot be
@@ -52,7 +58,7 @@ def resolve_params(
             raise InputError(f"{where}: {error}") from error
         asked |= dict.fromkeys(_keys(values), where)
     if trained is not None:
-        params = _on_a_trained_model(params, trained, asked, origin)
+        params = _on_a_trained_model(params, trained, asked, origin, replaceable)
     try:
         check_params(params)
     except ValueError as error:
@@ -61,9 +67,12 @@ def resolve_params(
     return params
 
 
-def _on_a_trained_model(params: Params, trained: Params, asked: Mapping[str, str], origin: str) -> Params:
+def _on_a_trained_model(
+    params: Params, trained: Params, asked: Mapping[str, str], origin: str, replaceable: Sequence[str]
+) -> Params:
     run, model = flat_params(params), flat_params(trained)
-    fixed = [key for key in run if not key.startswith(_OF_THE_RUN)]
+    free = [key for key in replaceable if key in asked]
+    fixed = [key for key in run if not key.startswith(_OF_THE_RUN) and key not in free]
     for key in fixed:
         if key in asked and run[key] != model[key]:
             raise InputError(
