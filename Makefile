@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test test-long lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean
 
 demo: setup
-	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out/demo
+	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -o out/demo
 	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
 
 test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends

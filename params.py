@@ -3,7 +3,8 @@
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
 match a checkpoint that is only used for inference. A run that goes on, or starts with `--init`, takes audio, text,
-encoder, style, estimator and diffusion from its checkpoint; train, inference and style.drop_* are its own.
+encoder, style, estimator and diffusion from its checkpoint; train, inference, encoder.*dropout and style.drop_* are its
+own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Encoder:
     heads: int = 2
     kernel_size: int = 3
     dropout: float = 0.1
+    prenet_dropout: float = 0.5
     window_size: int = 4  # relative positions to each side
     prenet_layers: int = 3
     content_pictures: int = 2  # images of 80 rows drawn from the encoder's hidden states, beside mu (cond_grad_tts)

@@ -71,7 +71,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     import torch
 
     from hifigan import load_vocoder
-    from model.checkpoint import with_style_kind
+    from model.checkpoint import rebuilt
     from synthesis.device import choose_device
     from text.front_end import front_end
     from training import corpus, saving, statistics
@@ -96,8 +96,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         origin = str(log_dir if state is not None else arguments.init)
         replaceable = (STYLE_KIND,) if state is None else ()
         params = resolve_params(arguments.config, arguments.overrides, start.params, origin, replaceable)
-        if params.style.kind != start.params.style.kind:
-            start = with_style_kind(start, params.style.kind)
+        start = rebuilt(start, params)
         speakers, emotions = list(start.speakers), list(start.emotions)
     train = params.train
     reader = front_end(params.text.front_end, None if start is None else start.symbols, params.text.add_blank)

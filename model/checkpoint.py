@@ -131,9 +131,8 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
     return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
 
 
-def with_style_kind(loaded: Loaded, kind: str) -> Loaded:
-    """The model with style attention of another kind (`params.Style.kind`), which begins anew; all else is kept."""
-    params = replace(loaded.params, style=replace(loaded.params.style, kind=kind))
+def rebuilt(loaded: Loaded, params: Params) -> Loaded:
+    """The model by other parameters; every weight that fits is kept, the rest begins anew."""
     model = _build(params, loaded.symbols, loaded.speakers, loaded.emotions)
     state = model.state_dict()
     for key, value in loaded.model.state_dict().items():

@@ -30,6 +30,7 @@ _RULES: dict[str, _Rule] = {
     "audio.fmin": _NOT_NEGATIVE,
     "text.front_end": _one_of("arpabet", "official"),
     "encoder.dropout": _BELOW_1,
+    "encoder.prenet_dropout": _BELOW_1,
     "encoder.kernel_size": ((lambda value: value >= 1 and value % 2 == 1), "odd"),
     "style.kind": _one_of("typed", "bundled"),
     "style.timbre_frames": ((lambda value: value >= 2 and value & (value - 1) == 0), "a power of two, 2 or more"),

@@ -41,7 +41,7 @@ class TextEncoder(nn.Module):
         self.channels = channels
         self.emb = nn.Embedding(n_symbols, channels)
         nn.init.normal_(self.emb.weight, 0.0, channels**-0.5)
-        self.prenet = Prenet(channels, config.prenet_layers)
+        self.prenet = Prenet(channels, config.prenet_layers, config.prenet_dropout)
         self.encoder = Transformer(
             channels,
             config.filter_channels,

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from model.dropout import Dropout
 
 PRENET_KERNEL = 5
-PRENET_DROPOUT = 0.5
 
 
 class LayerNorm(nn.Module):
@@ -33,13 +32,13 @@ class LayerNorm(nn.Module):
 class Prenet(nn.Module):
     """Convolutions with norm, ReLU and dropout, and a residual whose projection starts at zero."""
 
-    def __init__(self, channels: int, layers: int) -> None:
+    def __init__(self, channels: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.conv_layers = nn.ModuleList(
             nn.Conv1d(channels, channels, PRENET_KERNEL, padding=PRENET_KERNEL // 2) for _ in range(layers)
         )
         self.norm_layers = nn.ModuleList(LayerNorm(channels) for _ in range(layers))
-        self.drop = Dropout(PRENET_DROPOUT)
+        self.drop = Dropout(dropout)
         self.proj = nn.Conv1d(channels, channels, 1)
         nn.init.zeros_(self.proj.weight)
         nn.init.zeros_(self.proj.bias)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.errors import InputError
-from model.checkpoint import extend, pack, unpack, with_style_kind
+from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
 from model.style import StyleSource
@@ -242,7 +242,7 @@ def test_nothing_new_changes_nothing(model):
 
 def test_another_kind_of_style_attention_keeps_all_else(model):
     loaded = unpack(pack(model, **NAMES))
-    bundled = with_style_kind(loaded, "bundled")
+    bundled = rebuilt(loaded, replace(loaded.params, style=replace(loaded.params.style, kind="bundled")))
     assert bundled.params.style.kind == bundled.model.params.style.kind == "bundled"
     assert replace(bundled.params, style=loaded.params.style) == loaded.params
     state, before = bundled.model.state_dict(), loaded.model.state_dict()

@@ -18,7 +18,7 @@ from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params
 
 # What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
-_OF_THE_RUN = ("train.", "inference.", "style.drop_")
+_OF_THE_RUN = ("train.", "inference.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout")
 STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
 
 
