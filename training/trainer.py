@@ -115,7 +115,7 @@ class Trainer:
         with tqdm(**shown, disable=not processes.leads) as bar:
             while self.step < train.steps and not processes.any(asked_to_stop()):
                 share = next(batches)
-                losses, gradient_norm = self._step(share)
+                losses, gradient_norm = self.train_on(share)
                 self.epoch, self.batch = share.epoch, share.number
                 self.step += 1
                 bar.update()
@@ -149,8 +149,10 @@ class Trainer:
         save(self.log_dir, TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict()))
         self._saved_step = self.step
 
-    def _step(self, share: SharedBatch) -> tuple[dict[str, Tensor], float]:
-        """Losses, as this process's parts of the sums over all, times the number of processes; norm of the gradient."""
+    def train_on(self, share: SharedBatch) -> tuple[dict[str, Tensor], float]:
+        """One step. The losses, as this process's parts of the sums over all, times the number of processes; and the
+        norm of the gradient.
+        """
         train, batch = self.params.train, share.batch.to(self.device)
         self.model.train()
         torch.manual_seed(_seed(train.seed, self.step))  # of dropout

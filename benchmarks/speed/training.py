@@ -1,54 +1,156 @@
-"""Utterances a second of training, against the official recipe: same sizes, same data, same two-second crops.
+"""Utterances a second of training, against the official recipe: same data, same batches, same two-second crops.
 
-The official recipe computes each mel when it is asked for, takes utterances in random order, and trains in float32.
+Ours is what `train_multi_speaker.py` does, on a model with more parameters than the official one, in one process and,
+with torchrun, in as many as there are threads to use; the official architecture trained in this project's way is shown
+beside it. The official recipe has one process; it computes each mel when it is asked for, takes utterances in random
+order, and trains in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.connection import Connection
 
 import torch
+from torch import nn
 
 from data.audio import read_audio
 from data.batching import collate
 from data.dataset import UtteranceDataset
 from data.mel import mel_spectrogram
+from model.cond_grad_tts import CondGradTTS
 from params import Params
 from speed.in_turn import seconds_in_turn
 from speed.outcome import Outcome, Row, Settings
 from speed.peer import official_model
 from text.front_end import front_end
-from training import corpus
+from training import corpus, statistics
 from training.official import OfficialTrainer
 from training.overrides import resolve_params
+from training.processes import Processes
+from training.run_log import RunLog
+from training.trainer import Trainer
 
-CONFIG = "configs/official_small.yaml"
+OURS, OFFICIAL = "configs/kokoro.yaml", "configs/official_small.yaml"
+CPU = torch.device("cpu")
 
 
 def run(settings: Settings) -> Outcome:
-    params = resolve_params(CONFIG, [])
-    size = 4 if settings.quick else params.train.batch_size
-    files = {"train_filelist": settings.filelist, "valid_filelist": settings.filelist}
-    params = replace(params, train=replace(params.train, **files, batch_size=size, encoder_steps=0))
-    utterances, _ = corpus.read_filelists(params)
-    utterances = utterances[: 20 * size]
-    speakers, emotions = corpus.names_of(utterances)
-    cache = corpus.build_cache(params, utterances)
-    reader = front_end("official", None, params.text.add_blank)
-    dataset = corpus.make_dataset(settings.filelist, utterances, cache, reader, speakers, emotions, params)
-
-    trainer = OfficialTrainer(params, len(speakers), torch.device("cpu"))
-    batches = corpus.endless_batches(dataset, params, 0, 0)
-    official = _official_steps(params, dataset, len(speakers), trainer)
-    sides = {"ours": lambda: trainer.train_on(next(batches).batch), "official": lambda: next(official)}
-    seconds = seconds_in_turn(sides, 2 if settings.quick else 3 * settings.repeats)
+    official = _params(settings, OFFICIAL)
+    size = official.train.batch_size
+    ours = _params(settings, OURS)
+    ours = replace(ours, train=replace(ours.train, batch_size=size, crop_frames=official.train.crop_frames))
+    trainer, train_ours = _ours(settings, ours)
+    same, train_same, train_officially = _official(settings, official)
+    shared = f"ours, {settings.threads} processes"
+    sides = {"ours": train_ours, "official architecture, our way": train_same, "official": train_officially}
+    with _processes(settings, ours) as train_together:
+        seconds = seconds_in_turn({shared: train_together} | sides, 2 if settings.quick else 3 * settings.repeats)
     rates = {name: size / value for name, value in seconds.items()}
-    ratio = rates["ours"] / rates["official"]
+    millions = {"ours": _millions(trainer.model), "official": _millions(same.model)}
+    ratio = rates[shared] / rates["official"]
     outcome = Outcome([Row("training, utterances/s against the official recipe", ratio, 2, 4)])
-    outcome.data = {"utterances_per_second": rates, "batch": size}
+    outcome.data = {"utterances_per_second": rates, "batch": size, "million_parameters": millions}
     outcome.lines = [f"  {name}: {rate:.2f} utterances/s, batches of {size}" for name, rate in rates.items()]
+    outcome.lines += [f"  {name}: {value:.1f} million parameters" for name, value in millions.items()]
     return outcome
+
+
+@contextmanager
+def _processes(settings: Settings, params: Params) -> Iterator[Callable[[], None]]:
+    """A function that makes one step of a run in `settings.threads` processes of one thread each."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in range(settings.threads)]
+    workers = [
+        context.Process(target=_serve, args=(there, rank, port, settings, params), daemon=True)
+        for rank, (_, there) in enumerate(pipes)
+    ]
+    for worker, (_, there) in zip(workers, pipes, strict=True):
+        worker.start()
+        there.close()  # so that a process that ends is noticed
+
+    def step() -> None:
+        try:
+            for here, _ in pipes:
+                here.send(None)
+            for here, _ in pipes:
+                here.recv()
+        except (EOFError, OSError) as error:
+            raise RuntimeError("a process of the training ended; its message is above") from error
+
+    try:
+        yield step
+    finally:
+        for worker, (here, _) in zip(workers, pipes, strict=True):
+            here.close()
+            worker.join()
+
+
+def _serve(connection: Connection, rank: int, port: int, settings: Settings, params: Params) -> None:
+    """A process of a run; makes a step whenever it is asked to."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(settings.threads)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    torch.set_num_threads(1)
+    processes = Processes(CPU)
+    _, step = _ours(settings, params, processes)
+    try:
+        while True:
+            connection.recv()
+            step()
+            connection.send(None)
+    except EOFError:
+        processes.close()
+
+
+def _params(settings: Settings, config: str) -> Params:
+    params = resolve_params(config, [])
+    size = 4 if settings.quick else 16
+    files = {"train_filelist": settings.filelist, "valid_filelist": settings.filelist}
+    return replace(params, train=replace(params.train, **files, batch_size=size, encoder_steps=0))
+
+
+def _dataset(settings: Settings, params: Params) -> tuple[UtteranceDataset, dict[str, list[str]]]:
+    utterances = corpus.read_filelists(params)[0][: 20 * params.train.batch_size]
+    speakers, emotions = corpus.names_of(utterances)
+    reader = front_end(params.text.front_end, None, params.text.add_blank)
+    cache = corpus.build_cache(params, utterances)
+    dataset = corpus.make_dataset(settings.filelist, utterances, cache, reader, speakers, emotions, params)
+    return dataset, {"speakers": speakers, "emotions": emotions, "symbols": list(reader.symbols)}
+
+
+def _ours(
+    settings: Settings, params: Params, processes: Processes | None = None
+) -> tuple[Trainer, Callable[[], object]]:
+    dataset, names = _dataset(settings, params)
+    model = CondGradTTS(params, *(len(names[kind]) for kind in ("symbols", "speakers", "emotions")))
+    statistics.set_statistics(model, dataset, params.train.seed)
+    processes = Processes(CPU) if processes is None else processes
+    trainer = Trainer(model, params, dataset, dataset, names, None, RunLog(None), CPU, processes=processes)
+    batches = corpus.endless_batches(dataset, params, 0, 0, processes.rank, processes.world_size)
+    return trainer, lambda: trainer.train_on(next(batches))
+
+
+def _official(
+    settings: Settings, params: Params
+) -> tuple[OfficialTrainer, Callable[[], object], Callable[[], object]]:
+    dataset, names = _dataset(settings, params)
+    speakers = len(names["speakers"])
+    trainer = OfficialTrainer(params, speakers, CPU)
+    batches = corpus.endless_batches(dataset, params, 0, 0)
+    official = _official_steps(params, dataset, speakers, trainer)
+    return trainer, lambda: trainer.train_on(next(batches).batch), lambda: next(official)
+
+
+def _millions(model: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
 
 
 def _official_steps(
