@@ -169,4 +169,3 @@ def _places(sentence: HeldOutSentence, frames: Frames, encoded: EncodedText) -> 
     """Where each frame of the text lies in the sentence's utterance, (T,)."""
     durations: Sequence[int] = frames.durations[0].tolist()
     return positions_by_phones(sentence.phones, phones_of_tokens(encoded.symbols, durations), sum(durations))
-
