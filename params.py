@@ -3,8 +3,8 @@
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
 match a checkpoint that is only used for inference. A run that goes on, or starts with `--init`, takes audio, text,
-encoder, style, estimator and diffusion from its checkpoint; train, inference, encoder.*dropout and style.drop_* are its
-own.
+encoder, style, estimator and diffusion from its checkpoint; train, inference, encoder.*dropout, style.drop_* and
+diffusion.noise_* are its own.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import InputError
 from model.params_dict import params_to_dict
-from params import Encoder, Estimator, Inference, Params, Style, Train
+from params import Diffusion, Encoder, Estimator, Inference, Params, Style, Train
 from training.overrides import resolve_params
 from training.saving import write_params
 
@@ -140,8 +140,9 @@ TRAINED = Params(
 
 
 def test_a_trained_model_keeps_its_architecture_and_the_run_has_the_rest(config):
-    path = config("style: {drop_probability: 0.3}\ninference: {temperature: 4.0}")
+    path = config("style: {drop_probability: 0.3}\ninference: {temperature: 4.0}\ndiffusion: {noise_mean: 1.0}")
     params = resolve_params(path, ["train.steps=20"], TRAINED)
+    assert params.diffusion == Diffusion(noise_mean=1.0)
     assert (params.encoder, params.estimator) == (TRAINED.encoder, TRAINED.estimator)
     assert params.style == Style(token_channels=16, drop_probability=0.3)
     assert params.train == Train(steps=20)

@@ -18,7 +18,9 @@ from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params
 
 # What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
-_OF_THE_RUN = ("train.", "inference.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout")
+_OF_THE_RUN = (
+    "train.", "inference.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout", "diffusion.noise_",
+)  # fmt: skip
 STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
 
 
