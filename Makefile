@@ -88,7 +88,7 @@ train: setup
 CHECKPOINT ?= checkpts/default.pt
 SENTENCES ?= 100
 evaluate-default: setup $(VENV)/eval
-	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES)
+	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES) --workers $$(nproc)
 
 # The table of docs/interpolation.md: hours; it goes on where it stopped. BUNDLED names a model of configs/bundled.yaml.
 PAIRS ?= 40

@@ -1,9 +1,9 @@
 """How good the default model is on the held-out sentences; `make evaluate-default`.
 
-    python benchmarks/default_model.py [-c CHECKPOINT] [--sentences 20] [-t STEPS] [--temperature T]
+    python benchmarks/default_model.py [-c CHECKPOINT] [--sentences 20] [-t STEPS] [--temperature T] [--workers 2]
 
-Prints the tables and writes them to --out, with all numbers and wavs. All 100 sentences take about 20 minutes on two
-cores.
+Prints the tables and writes them to --out, with all numbers and wavs. Speed is measured at the end, in one process. All
+100 sentences take about 20 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from data.errors import InputError, reports_input_errors
 
 REFERENCE = Path("resources/held_out_reference.npz")
 LOADS = 3  # fresh processes that load the model
+TIMED = 10  # sentences whose speed is measured
 
 
 @reports_input_errors
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--workers", type=int, default=1, help="processes that speak and measure; one per core is best")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/default_model"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
@@ -48,39 +49,43 @@ def _measure(args: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from data.audio import write_wav
     from evaluation.analyser import Analyser
-    from evaluation.held_out.measuring import Measurements
+    from evaluation.held_out.findings import Findings
     from evaluation.held_out.reference import ATTRIBUTES, read_reference
-    from evaluation.held_out.speaking import count_spoken, speak_held_out
+    from evaluation.held_out.speaking import real_time_factors
     from evaluation.held_out.table import by_group, markdown, style_table
+    from evaluation.held_out.workers import Work, measure_held_out
     from evaluation.statistics import exactly
     from synthesis import load_model
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    if args.workers < 1:
+        raise InputError(f"--workers {args.workers}: at least one process must do the work")
     reference = read_reference(args.reference).take(args.sentences)
     synthesiser = load_model(args.checkpoint, precision="auto")
     strange = sorted(set(reference.voices) - set(synthesiser.speakers))
     if strange:
         raise InputError(f"{args.checkpoint} has no speaker {strange[0]!r}, which {args.reference} asks for")
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature, seed=args.seed)
-    analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
-    measurements = Measurements(reference, analyser)
-    spoken_all = speak_held_out(synthesiser, reference, options)
-    for run, spoken in tqdm(spoken_all, "speak and measure", total=count_spoken(reference), unit="utt"):
-        write_wav(args.out / run / f"{spoken.number:04d}.wav", spoken.result.audio, spoken.result.sample_rate)
-        measurements.add(run, spoken)
-    means = measurements.summary()
+    missing = Analyser(args.cache, synthesiser.params.audio, args.asr).unavailable
+    threads = max((os.cpu_count() or 1) // args.workers, 1)
+    work = Work(args.checkpoint, reference, options, args.asr, args.cache, args.out, threads)
+    findings = Findings()
+    for found in tqdm(measure_held_out(work, args.workers), "speak and measure", args.sentences, unit="sentence"):
+        findings.include(found)
+    for number, factor, seconds in real_time_factors(synthesiser, reference, options, min(TIMED, args.sentences)):
+        findings.put("rtf", number, factor, seconds)
+    means = findings.summary()
     means["megabytes"] = exactly(os.path.getsize(args.checkpoint) / 1e6)
     means["load_seconds"] = exactly(_load_seconds(args.checkpoint))
-    speakers = {name: measurements.by_speaker(name) for name in ("wer_plain", "nearest", "cosine") if name in means}
-    checks = measurements.checks()
+    speakers = {
+        name: findings.by_speaker(name, reference) for name in ("wer_plain", "nearest", "cosine") if name in means
+    }
+    checks = findings.check_shares()
     about = [
         f"{args.checkpoint} at step {synthesiser.step}",
         f"{args.sentences} held-out sentences",
         f"{options.steps} evaluations at temperature {options.temperature:g}",
-        f"{torch.get_num_threads()} threads",
+        f"RTF with {torch.get_num_threads()} threads",
         f"{datetime.now(UTC):%Y-%m-%d}",
     ]
     tables = [
@@ -89,8 +94,7 @@ def _measure(args: argparse.Namespace) -> None:
         by_group("speaker", speakers),
         style_table(checks, ATTRIBUTES),
     ]
-    missing = [f"not measured: {what} ({why})" for what, why in analyser.unavailable.items()]
-    text = "\n\n".join([*tables, *missing])
+    text = "\n\n".join([*tables, *(f"not measured: {what} ({why})" for what, why in missing.items())])
     (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
     numbers = {
         "checkpoint": args.checkpoint,

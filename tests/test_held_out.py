@@ -12,6 +12,7 @@ from data.energy import frame_energy
 from data.errors import InputError
 from evaluation.analyser import Analyser
 from evaluation.held_out.attributes import corpus_sides
+from evaluation.held_out.findings import Findings
 from evaluation.held_out.measuring import Measurements
 from evaluation.held_out.reference import (
     ATTRIBUTES,
@@ -22,11 +23,22 @@ from evaluation.held_out.reference import (
     read_reference,
     write_reference,
 )
-from evaluation.held_out.speaking import CONTOUR, ENERGY, PLAIN, RAISE, RAISED, REFERENCE, count_spoken, speak_held_out
+from evaluation.held_out.speaking import (
+    CONTOUR,
+    ENERGY,
+    PLAIN,
+    RAISE,
+    RAISED,
+    REFERENCE,
+    real_time_factors,
+    speak_held_out,
+)
 from evaluation.held_out.table import ROWS, between, markdown, verdict
+from evaluation.held_out.workers import Work, measure_held_out
 from evaluation.phones import Phones
 from evaluation.statistics import Mean, exactly
 from params import Audio
+from synthesis import load_model
 from synthesis.synthesiser import Synthesiser
 from tests.tiny_synthesiser import SPEAKERS, tiny_loaded, tiny_vocoder
 from text.front_end import arpabet_front_end
@@ -121,7 +133,6 @@ def test_every_run_is_spoken_with_what_it_was_asked_for(synthesiser):
     given = reference()
     options = synthesiser.options(steps=1)
     spoken = list(speak_held_out(synthesiser, given, options))
-    assert len(spoken) == count_spoken(given) == 2 * 2 + 1 + 3
     runs = [(run, each.number) for run, each in spoken]
     expected = [(PLAIN, 0), ("angry", 0), (CONTOUR, 0), (RAISED, 0), (ENERGY, 0), (REFERENCE, 0)]
     assert runs == [*expected, (PLAIN, 1), (REFERENCE, 1)]
@@ -149,11 +160,12 @@ def test_measurements_become_a_table(synthesiser, tmp_path):
     measurements = Measurements(given, Analyser(tmp_path, Audio(), asr="none"))
     for run, each in speak_held_out(synthesiser, given, synthesiser.options(steps=1)):
         measurements.add(run, each)
-    means = measurements.summary()
-    assert {"fine_vertical", "fine_horizontal", "rtf", "style", "raise", "energy"} <= means.keys()
-    assert means["fine_vertical"].n == 2 and means["rtf"].value > 0
-    assert set(measurements.checks()) == {"angry f0_median", "angry rate", "angry energy"}
-    assert set(measurements.by_speaker("fine_vertical")) == set(SPEAKERS[:2])
+    findings = measurements.findings
+    means = findings.summary()
+    assert {"fine_vertical", "fine_horizontal", "style", "raise", "energy"} <= means.keys()
+    assert means["fine_vertical"].n == 2
+    assert set(findings.check_shares()) == {"angry f0_median", "angry rate", "angry energy"}
+    assert set(findings.by_speaker("fine_vertical", given)) == set(SPEAKERS[:2])
     assert not {"wer_plain", "leak"} & means.keys()  # nothing was recognised
     text = markdown({**means, "megabytes": exactly(12.0)})
     assert "| file size, MB | 12.0 | 60 | 30 | goal |" in text and "WER" not in text
@@ -177,13 +189,48 @@ def test_word_errors_leak_and_the_gap_to_the_corpus(synthesiser, tmp_path):
     measurements = Measurements(given, analyser)
     for run, each in speak_held_out(synthesiser, given, synthesiser.options(steps=1)):
         measurements.add(run, each)
-    means = measurements.summary()
+    means = measurements.findings.summary()
     assert means["wer_plain"].value == pytest.approx(1 / 6)
     assert means["wer_reference"].value == pytest.approx(2 / 6)
     assert means["leak"].value == pytest.approx(1 / 6)
     assert means["wer_corpus"].value == pytest.approx(1 / 6)  # 0 and 1 errors of 3 words each
     assert means["wer_above"].value == pytest.approx(0)
-    assert measurements.by_speaker("wer_plain") == {SPEAKERS[0]: 0, SPEAKERS[1]: pytest.approx(1 / 3)}
+    assert measurements.findings.by_speaker("wer_plain", given) == {SPEAKERS[0]: 0, SPEAKERS[1]: pytest.approx(1 / 3)}
+
+
+def test_the_speed_is_of_plain_runs(synthesiser):
+    given, options = reference(), synthesiser.options(steps=1)
+    plain = {each.number: each.result for run, each in speak_held_out(synthesiser, given, options) if run == PLAIN}
+    timed = list(real_time_factors(synthesiser, given, options, 2))
+    assert [(number, seconds) for number, _, seconds in timed] == [(n, plain[n].seconds) for n in (0, 1)]
+    assert all(factor > 0 for _, factor, _ in timed)
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_several_processes_find_what_one_finds(tmp_path, one_thread):
+    synthesiser = load_model("checkpts/default.pt", precision="auto")
+    given = read_reference("resources/held_out_reference.npz").take(2)
+    options = synthesiser.options(steps=1)
+    work = Work("checkpts/default.pt", given, options, "none", tmp_path / "cache", tmp_path / "out", 1)
+    shared, backwards, alone = Findings(), Findings(), Measurements(given, Analyser(tmp_path, Audio(), asr="none"))
+    found = list(measure_held_out(work, 2))
+    for each, other in zip(found, reversed(found), strict=True):
+        shared.include(each)
+        backwards.include(other)
+    for run, each in speak_held_out(synthesiser, given, options):
+        alone.add(run, each)
+    assert shared.summary() == backwards.summary()
+    assert shared.summary().keys() == alone.findings.summary().keys()
+    for name, mean in alone.findings.summary().items():
+        assert shared.summary()[name].value == pytest.approx(mean.value, rel=1e-4, nan_ok=True), name
+    assert (tmp_path / "out" / PLAIN / "0001.wav").is_file()
 
 
 def test_verdicts():

@@ -40,25 +40,18 @@ class Spoken:
     asked: np.ndarray | None = None
 
 
-def count_spoken(reference: HeldOutReference) -> int:
-    """How many utterances `speak_held_out` gives."""
-    sentences = reference.sentences
-    styled = sum(reference.voices[s.speaker].styled for s in sentences)
-    known = sum(s.phones is not None for s in sentences)
-    return 2 * len(sentences) + len(reference.sides) * styled + 3 * known
-
-
 def speak_held_out(
-    synthesiser: Synthesiser, reference: HeldOutReference, options: Options
+    synthesiser: Synthesiser, reference: HeldOutReference, options: Options, numbers: Sequence[int] | None = None
 ) -> Iterator[tuple[str, Spoken]]:
-    """(run, utterance) one after another; a sentence has the same noise in every run.
+    """(run, utterance) one after another; a sentence has the same noise in every run. numbers: None for all sentences.
 
     plain: by the sentence's own speaker. A style's name: the same in that style, where the corpus has it. contour,
     raised, energy: by another speaker, with the F0 of the sentence's own utterance, with that `RAISE` semitones
     higher, or with its energy, carried phone by phone. reference: by the own speaker, with the F0 of another sentence
     by another speaker, carried by position, and the timbre of other words of the own one.
     """
-    for number, sentence in enumerate(reference.sentences):
+    for number in range(len(reference.sentences)) if numbers is None else numbers:
+        sentence = reference.sentences[number]
         speak = _Speaker(synthesiser, options, number, sentence.text)
         own, other = sentence.speaker, _other_speaker(reference, number)
         yield PLAIN, speak(own)
@@ -72,6 +65,24 @@ def speak_held_out(
             yield ENERGY, speak(other, change=_same_text_energy(sentence, synthesiser))
         melody, timbre = other_words(reference, number)
         yield REFERENCE, speak(own, change=_other_text(melody, timbre, synthesiser))
+
+
+def real_time_factors(
+    synthesiser: Synthesiser, reference: HeldOutReference, options: Options, count: int
+) -> Iterator[tuple[int, float, float]]:
+    """(number, seconds of computing for one of speech, seconds of speech) of the plain runs of `count` sentences.
+
+    The first is spoken once before, since what is made once for a process should not count.
+    """
+
+    def plain(number: int) -> Result:
+        sentence = reference.sentences[number]
+        return _Speaker(synthesiser, options, number, sentence.text)(sentence.speaker).result
+
+    plain(0)
+    for number in range(count):
+        result = plain(number)
+        yield number, (result.mel_seconds + result.vocoder_seconds) / result.seconds, result.seconds
 
 
 def other_words(reference: HeldOutReference, number: int) -> tuple[HeldOutSentence, HeldOutSentence]:
