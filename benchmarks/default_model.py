@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, default=Path("out/default_model"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
+    if args.workers < 1:
+        raise InputError(f"--workers {args.workers}: at least one process must do the work")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _measure(args)
     return 0
@@ -58,8 +60,6 @@ def _measure(args: argparse.Namespace) -> None:
     from evaluation.statistics import exactly
     from synthesis import load_model
 
-    if args.workers < 1:
-        raise InputError(f"--workers {args.workers}: at least one process must do the work")
     reference = read_reference(args.reference).take(args.sentences)
     synthesiser = load_model(args.checkpoint, precision="auto")
     strange = sorted(set(reference.voices) - set(synthesiser.speakers))

@@ -9,9 +9,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from data.audio import write_wav
 from data.errors import InputError
+from evaluation.analyser import Analyser
 from evaluation.held_out.findings import Findings
+from evaluation.held_out.measuring import Measurements
 from evaluation.held_out.reference import HeldOutReference
+from evaluation.held_out.speaking import speak_held_out
+from synthesis import load_model
 from synthesis.options import Options
 
 
@@ -47,11 +54,6 @@ _worker = None  # of a process of the pool: the work, with model and analyser
 
 
 def _start(work: Work) -> None:
-    import torch
-
-    from evaluation.analyser import Analyser
-    from synthesis import load_model
-
     global _worker
     torch.set_num_threads(work.threads)
     synthesiser = load_model(work.checkpoint, precision="auto")
@@ -59,10 +61,6 @@ def _start(work: Work) -> None:
 
 
 def _measure(number: int) -> Findings:
-    from data.audio import write_wav
-    from evaluation.held_out.measuring import Measurements
-    from evaluation.held_out.speaking import speak_held_out
-
     work, synthesiser, analyser = _worker
     measurements = Measurements(work.reference, analyser)
     for run, spoken in speak_held_out(synthesiser, work.reference, work.options, [number]):
