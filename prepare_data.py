@@ -10,6 +10,7 @@ summary.txt, rejects.txt, and, with external embeddings, speaker_embeddings.npz 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -80,9 +81,20 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 @reports_input_errors
-def main(argv: Sequence[str] | None = None) -> int | None:
+def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = _parser(argv[0] if argv else None).parse_args(argv)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    try:
+        return _prepare(args)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _prepare(args: argparse.Namespace) -> int:
     cache = FeatureCache(args.cache, Params().audio)
     split, rejects = (_generated if args.name == GENERATED else _published)(args, cache)
     if split is None:

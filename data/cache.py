@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +22,7 @@ from data.audio import read_audio
 from data.errors import InputError
 from data.features import Features, extract
 from data.labels import labels_path, parse_labels, with_labels, with_symbols
+from data.worker_processes import map_in_processes
 from params import Audio
 
 EXTRACTION_VERSION = 2  # raise it when the same audio gives other features
@@ -126,16 +124,7 @@ class FeatureCache:
         if workers <= 1 or len(paths) <= 1:
             yield from map(function, paths)
             return
-        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-        executor = ProcessPoolExecutor(min(workers, len(paths)), context, initializer=_use_one_thread)
-        try:
-            yield from executor.map(function, paths, chunksize=4)
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a worker process was killed (out of memory?); run again with fewer workers, finished entries are kept"
-            ) from error
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+        yield from map_in_processes(function, paths, min(workers, len(paths)), _use_one_thread, chunksize=4)
 
     def _locate(self, path: Path) -> tuple[Path, bytes | None]:
         """The entry of an audio file, and the bytes of its label file."""

@@ -309,23 +309,16 @@ def test_a_donor_in_a_style_of_its_own_gives_its_f0_and_nothing_else():
 # -------------------------------------------------------------------- generating
 
 
-class HereExecutor:
+def here(function, values, _workers, start, arguments):
     """Stands in for processes."""
-
-    def __init__(self, _workers, _context, initializer, arguments) -> None:
-        initializer(*arguments)
-
-    def map(self, function, values):
-        return map(function, values)
-
-    def shutdown(self, **_: object) -> None:
-        pass
+    start(*arguments)
+    yield from map(function, values)
 
 
 @pytest.fixture
 def generate(tmp_path, monkeypatch):
     monkeypatch.setattr(kokoro, "KokoroEngine", StubEngine)
-    monkeypatch.setattr(kokoro, "ProcessPoolExecutor", HereExecutor)
+    monkeypatch.setattr(kokoro, "map_in_processes", here)
     parser = argparse.ArgumentParser()
     kokoro.add_arguments(parser)
 
@@ -390,14 +383,19 @@ def test_options_that_cannot_be_used(generate, tmp_path, options, words):
     assert not (tmp_path / "corpus").exists()
 
 
-def test_a_killed_process_is_told(generate, monkeypatch):
-    class Broken(HereExecutor):
-        def map(self, function, values):
-            raise kokoro.BrokenProcessPool
+def test_the_lists_of_an_interrupted_run_hold_what_is_there(generate, tmp_path, monkeypatch):
+    def interrupted(function, values, *others):
+        for number, value in enumerate(here(function, values, *others)):
+            if number == 7:
+                raise KeyboardInterrupt
+            yield value
 
-    monkeypatch.setattr(kokoro, "ProcessPoolExecutor", Broken)
-    with pytest.raises(InputError, match="was killed"):
+    monkeypatch.setattr(kokoro, "map_in_processes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         generate("--hours", "0.01")
+    out = tmp_path / "corpus"
+    listed = {Path(u.wav).name for name in ("train", "valid") for u in read_filelist(out / f"{name}.txt")}
+    assert listed == {path.name for path in out.rglob("*.wav")} and len(listed) >= 7
 
 
 # ------------------------------------------------------------------- real engine

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import data.cache
 import data.corpora
 from data.audio import write_wav
 from data.embeddings import read_embeddings
@@ -187,6 +189,27 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
     assert (out / "speakers.txt").read_text() == "af\n" and (out / "emotions.txt").read_text() == "calm\n"
     assert "calm" in capsys.readouterr().out
     assert len(list(Path("cache").rglob("*.npz"))) == 1  # three equal files
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_ends_in_one_line_and_goes_on_later(source, tmp_path, capsys, monkeypatch, number):
+    made = []
+
+    def stopped_at_the_third(*arguments):
+        if len(made) == 2:
+            signal.raise_signal(number)
+        made.append(arguments)
+        return extract(*arguments)
+
+    extract = data.cache.extract
+    monkeypatch.setattr(data.cache, "extract", stopped_at_the_third)
+    before = signal.getsignal(signal.SIGTERM)
+    assert prepare(source, tmp_path, "--valid", "2") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped; the same command goes on with what is missing"
+    assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.setattr(data.cache, "extract", lambda *arguments: (made.append(arguments), extract(*arguments))[1])
+    assert prepare(source, tmp_path, "--valid", "2") == 0
+    assert len(made) == 9  # eight good files and the silent one, none of them twice
 
 
 def test_help_lists_every_corpus(capsys):

@@ -7,10 +7,7 @@ share the work, and any first part of the corpus is balanced over voices and sty
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from data.corpora.sentences import training_sentences
 from data.errors import InputError
 from data.filelist import Utterance, write_filelist
 from data.labels import labels_path
+from data.worker_processes import map_in_processes
 from params import Audio
 from text.front_end import arpabet_front_end
 from text.symbols import BLANK
@@ -183,17 +181,13 @@ def generate(args: argparse.Namespace) -> None:
     plans = plan_corpus(sentences, voices, styles, count, args.foreign_f0, args.seed)
     missing = [plan for plan in plans if not _wav_path(out, plan).exists()]
     workers = max(args.workers, 1)
-    context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (args.voice_packs, str(out)))
+    done = map_in_processes(_write_utterance, missing, workers, _start_worker, (args.voice_packs, str(out)))
     try:
-        done = pool.map(_write_utterance, missing)
         for i, _ in enumerate(tqdm(done, total=len(plans), initial=len(plans) - len(missing), unit="utt")):
             if i % 200 == 0:
                 _write_filelists(out, plans)
-    except BrokenProcessPool as error:
-        raise InputError("a process was killed (out of memory?); run again with fewer --workers to go on") from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        done.close()  # so that the lists hold what was being written
         _write_filelists(out, plans)
 
 

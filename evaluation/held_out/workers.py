@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from data.audio import write_wav
-from data.errors import InputError
+from data.worker_processes import map_in_processes
 from evaluation.analyser import Analyser
 from evaluation.held_out.findings import Findings
 from evaluation.held_out.measuring import Measurements
@@ -40,14 +37,7 @@ def measure_held_out(work: Work, workers: int) -> Iterator[Findings]:
 
     Raises InputError if a process was killed.
     """
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    pool = ProcessPoolExecutor(workers, context, _start, (work,))
-    try:
-        yield from pool.map(_measure, range(len(work.reference.sentences)))
-    except BrokenProcessPool as error:
-        raise InputError("a process was killed (out of memory?); run again with fewer --workers") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from map_in_processes(_measure, range(len(work.reference.sentences)), workers, _start, (work,))
 
 
 _worker = None  # of a process of the pool: the work, with model and analyser

@@ -1,0 +1,57 @@
+"""Work that is shared out to processes, none of which outlives the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from data.errors import InputError
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+def map_in_processes(
+    function: Callable[[Item], Done],
+    items: Iterable[Item],
+    workers: int,
+    start: Callable[..., None],
+    start_arguments: tuple[Any, ...] = (),
+    chunksize: int = 1,
+) -> Iterator[Done]:
+    """function of each item, in order, computed by `workers` processes.
+
+    start: called once in each process, before its first item. chunksize: items sent at a time. Closed early, or on
+    Ctrl-C, what is being worked on is finished and nothing more is begun.
+
+    Raises:
+        InputError: a process was killed.
+    """
+    context = multiprocessing.get_context("spawn")  # neither torch's nor onnxruntime's threads survive a fork
+    pool = ProcessPoolExecutor(workers, context, _start, (start, start_arguments))
+    try:
+        yield from pool.map(function, items, chunksize=chunksize)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker process was killed (out of memory?); run again with fewer workers, what is finished is kept"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start(start: Callable[..., None], start_arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    start(*start_arguments)
+
+
+def _end_with_the_parent() -> None:
+    """A killed parent closes no queue that its workers hold open too: they would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
