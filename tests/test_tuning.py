@@ -97,10 +97,10 @@ def test_the_command_tunes_a_checkpoint(tmp_path: Path, official: bool, capsys):
         write_tiny_checkpoint(checkpoint)
     (tmp_path / "texts.txt").write_text("Oh.\n")
     given = ["-c", checkpoint, "-f", tmp_path / "texts.txt", "--held-out", tmp_path / "texts.txt"]
-    given += ["-t", 2, "-o", tmp_path / "solver.json", "--reference-steps", 8, "--trials", 17]
+    given += ["-t", 2, 1, "-o", tmp_path / "solver_{steps}.json", "--reference-steps", 8, "--trials", 17]
     assert main([str(argument) for argument in given]) == 0
-    assert len(read_solver(tmp_path / "solver.json").times) == 2
-    about = json.loads((tmp_path / "solver.json").read_text())["about"]
+    assert [len(read_solver(tmp_path / f"solver_{steps}.json").times) for steps in (1, 2)] == [1, 2]
+    about = json.loads((tmp_path / "solver_2.json").read_text())["about"]
     assert {"checkpoint", "error", "held_out_error"} <= about.keys()
     assert "not seen: error" in capsys.readouterr().out
 
@@ -111,11 +111,12 @@ def test_the_command_tunes_a_checkpoint(tmp_path: Path, official: bool, capsys):
         ({"-o": "solver.txt"}, "ends in .json"),
         ({"-t": 0}, "--timesteps must be"),
         ({"-t": 30}, "too few for a solver of 30"),
+        ({"-t": "2 3"}, "several solvers need {steps}"),
     ],
 )
 def test_what_cannot_be_tuned_is_one_line(tmp_path, capsys, changes, message):
     checkpoint = write_tiny_checkpoint(tmp_path / "a.pt")
     (tmp_path / "texts.txt").write_text("Oh.\n")
     given = {"-c": checkpoint, "-f": tmp_path / "texts.txt", "-t": 2, "-o": tmp_path / "solver.json"} | changes
-    assert main([str(part) for pair in given.items() for part in pair]) == 2
+    assert main([part for name, value in given.items() for part in (name, *str(value).split())]) == 2
     assert message in capsys.readouterr().err

@@ -24,6 +24,7 @@ from synthesis.synthesiser import Synthesiser, load_model
 from synthesis.tuning import ReferencePath, mean_error
 
 TEXTS = "resources/filelists/synthesis.txt"
+TEXT_COUNT = 3
 BASELINE = 10  # official Euler steps
 TEMPERATURE = 1.5
 NAMED = ("euler", "euler-quad", "dpm++2m", "ddim", "ml-sde")
@@ -43,7 +44,7 @@ class Variant:
 def run(settings: Settings) -> Outcome:
     boxes = _boxes(settings)
     exact = boxes["torch fp32"]
-    texts = read_texts(TEXTS)[: 1 if settings.quick else None]
+    texts = read_texts(TEXTS)[: 1 if settings.quick else TEXT_COUNT]
     steps = 40 if settings.quick else 1000
     paths = reference_paths(exact, texts, steps=steps, seed=7, temperature=TEMPERATURE)
     baseline = mean_error(SAMPLERS["euler"], paths, BASELINE)
