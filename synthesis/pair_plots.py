@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from data.atomic import replacing
 from data.errors import InputError
@@ -19,6 +20,7 @@ from synthesis.two_styles import Pair
 
 _DPI = 100
 _F0_COLOUR = "#ff5ec8"
+_TICKS = (50, 100, 200, 400, 800)  # Hz
 
 
 def plot_pair(path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audio) -> None:
@@ -72,6 +74,9 @@ def _draw_mel(axes: Axes, title: str, result: Result, audio_params: Audio) -> No
     pitch = axes.twinx()
     pitch.plot((np.arange(len(f0)) + 0.5) * seconds, voiced, color=_F0_COLOUR, linewidth=2)
     pitch.set(ylim=(audio_params.f0_min, audio_params.f0_max), ylabel="F0 (Hz)", yscale="log")
+    pitch.yaxis.set_major_locator(FixedLocator(_TICKS))
+    pitch.yaxis.set_major_formatter("{x:g}")
+    pitch.yaxis.set_minor_locator(NullLocator())
     axes.set(title=title, ylabel="mel bin", xlim=extent[:2])
 
 
