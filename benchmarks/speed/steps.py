@@ -14,7 +14,7 @@ from synthesis.synthesiser import load_model
 TEXTS = "resources/filelists/synthesis.txt"
 HELD_OUT = "resources/texts/held_out.txt"
 MANY = 50
-SENTENCES = 40  # that both numbers of steps speak
+SENTENCES = 20  # that both numbers of steps speak
 
 
 def run(settings: Settings) -> Outcome:
