@@ -29,6 +29,7 @@ test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
 
 lint: setup
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 
 # Breaks one line at a time of the exact parts and runs their tests; a survivor is an error.
 mutation: setup $(VENV)/peer

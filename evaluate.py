@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from data.errors import InputError, reports_input_errors
+from common.errors import InputError, reports_input_errors
 
 
 class _Parser(argparse.ArgumentParser):

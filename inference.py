@@ -25,9 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from data.bad_lines import EXIT_CODE as SOME_SKIPPED
-from data.bad_lines import BadLines
-from data.errors import InputError, TextError, reports_input_errors
+from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors
 from data.filelist import TextLine, read_texts
 from synthesis import interpolation_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.atomic import replacing
+from common.errors import InputError, reports_input_errors
+from common.files import replacing
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS
 from data.embeddings import collect_embeddings, write_embeddings
-from data.errors import InputError, reports_input_errors
 from data.filelist import Utterance, read_filelist, write_filelist
 from data.preparation import build_features, read_corpus, reject_unusable, summary, write_names
 from data.splitting import Split, hold_out, read_sentences, split_by_sentence, split_published

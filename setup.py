@@ -10,7 +10,7 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-TOP_LEVEL = ["model", "text", "data", "monotonic_align", "training", "synthesis", "evaluation"]
+TOP_LEVEL = ["common", "model", "text", "data", "monotonic_align", "training", "synthesis", "evaluation"]
 
 
 class BuildWithOpenMP(build_ext):

@@ -17,10 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from data.bad_lines import EXIT_CODE as SOME_SKIPPED
-from data.bad_lines import BadLines
-from data.errors import InputError, reports_input_errors
-from data.stopping import stopping_on_signals
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
+from common.processes import stopping_on_signals
 from params import Params
 from training.overrides import STYLE_KIND, resolve_params
 

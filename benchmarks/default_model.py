@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from data.errors import InputError, reports_input_errors
+from common.errors import InputError, reports_input_errors
 
 REFERENCE = Path("resources/held_out_reference.npz")
 LOADS = 3  # fresh processes that load the model

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import reports_input_errors
 from data.cache import FeatureCache
 from data.corpora.kokoro import speak, write_spoken
 from data.corpora.kokoro_engine import KokoroEngine
 from data.corpora.sentences import held_out_sentences
-from data.errors import reports_input_errors
 from data.features import Features
 from data.filelist import Utterance, read_filelist
 from evaluation.analyser import Analyser

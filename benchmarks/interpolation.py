@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from data.errors import reports_input_errors
+from common.errors import reports_input_errors
 
 PARTS = ("frequency", "temporal", "linear")
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from common.errors import reports_input_errors
 from data.corpora.kokoro import Spoken, speak, write_spoken
 from data.corpora.kokoro_engine import KokoroEngine
 from data.corpora.kokoro_styles import STYLES
-from data.errors import reports_input_errors
 from evaluation.analyser import Analyser
 from evaluation.held_out.reference import read_reference
 from evaluation.interpolation.measuring import Heard, measure

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speed.outcome import Outcome, Settings
 
-from data.errors import InputError, reports_input_errors
+from common.errors import InputError, reports_input_errors
 
 BENCHMARKS = (
     "samplers", "steps", "alignment_search", "training", "backends", "memory", "cold_start", "length",

@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from data.riff import is_cut_short
 
 

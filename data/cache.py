@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data.atomic import replacing
+from common.errors import InputError
+from common.files import replacing
+from common.processes import map_in_processes
 from data.audio import read_audio
-from data.errors import InputError
 from data.features import Features, extract
 from data.labels import labels_path, parse_labels, with_labels, with_symbols
-from data.worker_processes import map_in_processes
 from params import Audio
 
 EXTRACTION_VERSION = 2  # raise it when the same audio gives other features

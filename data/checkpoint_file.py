@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 
 
 def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[str, Any]:

@@ -9,10 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from common.errors import BadLines, InputError
 from data.audio import audio_seconds
-from data.bad_lines import BadLines
 from data.cache import FeatureCache
-from data.errors import InputError
 from data.features import Features
 from data.filelist import Utterance
 from data.token_spans import token_spans
@@ -144,9 +143,7 @@ def _id(name: str, table: Mapping[str, int], kind: str) -> int:
     return table[name]
 
 
-def _vectors(
-    utterances: Sequence[Utterance], table: Mapping[str, np.ndarray] | None, kind: str
-) -> torch.Tensor | None:
+def _vectors(utterances: Sequence[Utterance], table: Mapping[str, np.ndarray] | None, kind: str) -> torch.Tensor | None:
     if table is None:
         return None
     missing = [u for u in utterances if u.stem not in table]

@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.atomic import replacing
-from data.bad_lines import BadLines
-from data.errors import InputError
-from data.textfile import decode_lines, read_numbered_lines
+from common.errors import BadLines, InputError
+from common.files import decode_lines, read_numbered_lines, replacing
 
 DEFAULT_SPEAKER = "0"
 DEFAULT_EMOTION = "neutral"

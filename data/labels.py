@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import InputError
+from common.errors import InputError
 from data.features import Features
 from params import Audio
 

@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from params import Audio
 
 MAGNITUDE_FLOOR = 1e-9  # added to the power, under the root

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.atomic import replacing
+from common.errors import InputError
+from common.files import replacing
 from data.audio import audio_seconds, read_header
 from data.cache import FeatureCache, Reject
 from data.corpora.reading import Reader
-from data.errors import InputError
 from data.filelist import Utterance
 from params import Audio
 from text.front_end import FrontEnd

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from data.errors import InputError
+from common.errors import InputError
+from common.files import read_lines
 from data.filelist import Utterance
-from data.textfile import read_lines
 
 
 @dataclass
@@ -90,9 +90,7 @@ def split_by_sentence(utterances: Sequence[Utterance], valid: int, seed: int) ->
         raise InputError(f"{len(rest)} utterances are too few to hold out {valid}; give a smaller --valid, or 0")
     surplus = held if len(held) <= valid else generator.sample(held, len(held))
     kept = set(surplus[:valid])
-    split = _without_held_out(
-        [u for u in rest if sentence_key(u.text) in groups], [u for u in rest if u in kept], test
-    )
+    split = _without_held_out([u for u in rest if sentence_key(u.text) in groups], [u for u in rest if u in kept], test)
     split.left_out += [u for u in held if u not in kept]
     return split
 

@@ -9,8 +9,8 @@ from types import TracebackType
 
 import numpy as np
 
+from common.errors import InputError
 from data.audio import pcm16
-from data.errors import InputError
 
 
 class WavStream:

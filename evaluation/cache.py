@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 
 
 class AnalysisCache:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.errors import InputError
-from data.textfile import read_lines
+from common.errors import InputError
+from common.files import read_lines
 from evaluation.speaker import cosine
 
 NEAREST = 5

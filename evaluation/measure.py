@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import InputError
+from common.errors import InputError
 from evaluation.analyser import Analyser
 from evaluation.carry import carry_f0, carry_values, positions
 from evaluation.cepstrum import mel_cepstral_distortion

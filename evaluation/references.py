@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import InputError
+from common.errors import InputError
 from data.filelist import DEFAULT_SPEAKER, read_filelist
 from evaluation.transcript_words import transcript_words
 

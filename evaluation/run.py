@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import InputError
+from common.errors import InputError
 from evaluation.phones import Phones, phones_of_recording, phones_of_tokens
 from params import Audio
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from evaluation.analyser import Analyser
 from evaluation.measure import VOICE_RECORDINGS, MeasuredRun, measure_run, measure_voices
 from evaluation.page import render

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from common.errors import InputError
 from data.audio import read_audio
-from data.errors import InputError
 
 MODEL_RATE = 16000  # Hz, what the recogniser, the speaker encoder and the MOS predictor hear
 

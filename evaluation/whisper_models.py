@@ -6,8 +6,8 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from evaluation.optional import require
 
 SIZES = ("tiny", "base")

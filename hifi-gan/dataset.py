@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from common.errors import InputError
 from data.audio import read_audio
-from data.errors import InputError
 from data.mel import AMPLITUDE_FLOOR
 from params import Audio
 

@@ -25,10 +25,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from data.atomic import replacing
+from common.errors import InputError, reports_input_errors
+from common.files import replacing
+from common.processes import stopping_on_signals
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from data.errors import InputError, reports_input_errors
-from data.stopping import stopping_on_signals
 from hifigan.checkpoint import tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
-from data.errors import InputError
 from hifigan.checkpoint import tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.generator import Generator

@@ -301,9 +301,7 @@ class CondGradTTS(nn.Module):
         return synthesis if guidance_scale == 1 else replace(synthesis, nfe=2 * synthesis.nfe)
 
     @torch.no_grad()
-    def sample(
-        self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None
-    ) -> CondSynthesis:
+    def sample(self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None) -> CondSynthesis:
         """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
         chosen = find_sampler(sampling.sampler)
         x = chosen.start(
@@ -315,9 +313,7 @@ class CondGradTTS(nn.Module):
             noise=sampling.noise,
         )
         with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
-            mel = chosen(
-                denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator
-            )
+            mel = chosen(denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator)
         longest = int(frames.lengths.max())
         return CondSynthesis(
             mel=self._denormalise(mel)[:, :, :longest],

@@ -54,12 +54,9 @@ class StyleSource:
         }
         return replace(self, **{field: None for name in types for field in fields[name]})
 
-
     def beside_nothing(self, batch_size: int) -> StyleSource:
         """2 B items: the B as they are, then the same with every type unknown, as guidance needs them."""
-        tensors = {
-            field.name: getattr(self, field.name) for field in fields(self) if field.name != "known"
-        }
+        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "known"}
         doubled = {name: None if value is None else torch.cat([value, value]) for name, value in tensors.items()}
         device = next((value.device for value in tensors.values() if value is not None), None)
         everyone = torch.ones(batch_size, dtype=torch.bool, device=device)
@@ -194,8 +191,7 @@ class TimbreEncoder(nn.Module):
             raise ValueError(f"timbre_frames must be a power of two, not {frames}")
         channels = [n_mels] + [width] * halvings
         self.convs = nn.ModuleList(
-            nn.Conv1d(before, after, 5, stride=2, padding=2)
-            for before, after in pairwise(channels)
+            nn.Conv1d(before, after, 5, stride=2, padding=2) for before, after in pairwise(channels)
         )
         self.bottleneck = nn.Conv1d(width, bottleneck, 1)
         self.expand = nn.Linear(bottleneck, width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
 

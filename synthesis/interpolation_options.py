@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from data.errors import InputError
+from common.errors import InputError
 
 if TYPE_CHECKING:
     from model.interpolation import Frequency, Linear, Temporal

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from data.errors import InputError
+from common.errors import InputError
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from data.pitch import extract_f0
 from params import Audio
 from synthesis.result import Result

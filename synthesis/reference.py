@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.errors import InputError
+from common.errors import InputError
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, Frames
 from model.contour import carry_by_position, fill_unvoiced
 from model.style import StyleSource

@@ -30,9 +30,7 @@ def text_denoiser(
     style = synthesiser.style_of(request)
     frames = model.spread(ids, lengths, style)
     encoded_style = model.style(model.complete(style, frames), 1)
-    condition = model.decoder.estimator.prepare(
-        frames.mu, frames.mask, encoded_style, frames.position, frames.content
-    )
+    condition = model.decoder.estimator.prepare(frames.mu, frames.mask, encoded_style, frames.position, frames.content)
     return model.decoder.denoiser(condition), frames.mu, frames.mask
 
 

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from data.bad_lines import BadLines
+from common.errors import BadLines, InputError
 from data.checkpoint_file import read_checkpoint
-from data.errors import InputError
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
@@ -117,9 +116,7 @@ def load_model(
 class Synthesiser:
     """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
 
-    def __init__(
-        self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32"
-    ) -> None:
+    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32") -> None:
         """precision: "fp32", or "bf16" for bfloat16 autocast of decoder and vocoder."""
         if precision not in ("fp32", "bf16"):
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -203,9 +200,7 @@ class Synthesiser:
 
     def sampling(self, options: Options, generator: torch.Generator) -> Sampling:
         """How a conditional model samples by these options."""
-        return Sampling(
-            options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast
-        )
+        return Sampling(options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast)
 
     def _read_solver(self, path: str) -> int:
         """Keep a tuned solver; the number of its steps."""
@@ -442,9 +437,7 @@ class Synthesiser:
 
     def style_of(self, request: Request) -> StyleSource:
         """Speaker and emotion of a request; no reference."""
-        return StyleSource(
-            speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device)
-        )
+        return StyleSource(speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device))
 
     def piece(
         self, output: CondSynthesis | Synthesis, encoded: EncodedText, nfe: int, start: float, index: int

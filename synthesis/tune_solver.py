@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.errors import InputError, reports_input_errors
+from common.errors import InputError, reports_input_errors
 from data.filelist import read_texts
 
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.atomic import replacing
-from data.errors import InputError, TextError
+from common.errors import InputError, TextError
+from common.files import replacing
 from model.cond_grad_tts import Frames
 from model.contour import carry_by_position, fill_unvoiced
 from model.interpolation import (

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.errors import InputError
+from common.errors import InputError
 
 Label = str | int | os.PathLike | np.ndarray
 

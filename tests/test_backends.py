@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.errors import InputError
 from data.audio import write_wav
-from data.errors import InputError
 from inference import main
 from model.checkpoint import Loaded, unpack
 from synthesis.backends import choose
@@ -84,9 +84,7 @@ def test_the_estimator_for_every_form_of_style(backend, graphs):
             conditions = [condition(estimator, model, frames, style)]
             if guided:
                 nothing = model.style(type(style)(), batch)
-                conditions.append(
-                    estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content)
-                )
+                conditions.append(estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content))
             for known in conditions:
                 forms.add(form_of(known))
                 x = torch.randn(frames.mu.shape, generator=torch.Generator().manual_seed(2))

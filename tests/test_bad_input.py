@@ -54,6 +54,7 @@ def speak(given, tmp_path):
 @pytest.fixture
 def train(given, tmp_path, monkeypatch):
     """Exit code of train_multi_speaker.py, one step, with a training filelist (its lines, or bytes)."""
+
     def run(lines: str | bytes | Path | None, *more: object) -> int:
         argv = arguments(given.corpus, tmp_path / "log", steps=1, precision="fp32")
         if lines is not None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from common.errors import InputError
 from data.audio import read_audio
 from data.cache import FeatureCache
-from data.errors import InputError
 from data.features import extract
 from params import Audio
 

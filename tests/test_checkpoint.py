@@ -8,8 +8,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from data.errors import InputError
 from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig

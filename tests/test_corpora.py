@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import InputError
 from data.corpora import READERS
-from data.errors import InputError
 
 
 def touch(root: Path, *names: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import InputError
 from data.corpora import sentences
-from data.errors import InputError
 from text import lexicon
 
 ROOT = Path(__file__).resolve().parents[1]

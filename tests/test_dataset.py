@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share, share_rows
 from data.cache import FeatureCache
 from data.dataset import REFERENCE_FRAMES, UtteranceDataset
-from data.errors import InputError
 from data.filelist import Utterance
 from params import Audio
 from text.symbols import BLANK

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data.audio import write_wav
-from data.errors import InputError
 from data.filelist import read_filelist
 from evaluate import main
 from evaluation.columns import COLUMNS

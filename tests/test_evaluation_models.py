@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.signal import istft, stft
 
-from data.errors import InputError
+from common.errors import InputError
 from data.filelist import read_filelist
 from evaluation.analyser import Analyser
 from evaluation.cache import AnalysisCache

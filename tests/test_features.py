@@ -10,9 +10,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from data.audio import read_audio, write_wav
 from data.energy import DB_PER_UNIT, frame_energy
-from data.errors import InputError
 from data.features import extract
 from data.formants import extract_formants
 from data.mel import filterbank, mel_spectrogram

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import InputError
+from common.errors import InputError
 from data.filelist import TextLine, Utterance, read_filelist, read_texts, write_filelist
 
 
@@ -93,9 +93,9 @@ def test_what_is_written_is_read_back(tmp_path_factory, rows):
         write_filelist(folder / "list.txt", utterances)
     except InputError:
         columns = [c for name, *others in rows for c in (f"{name}.wav", *others)]
-        assert any(
-            "|" in c or "\n" in c or "\r" in c or c != c.strip() or not c.isprintable() for c in columns
-        ), "a list that can be written was refused"
+        assert any("|" in c or "\n" in c or "\r" in c or c != c.strip() or not c.isprintable() for c in columns), (
+            "a list that can be written was refused"
+        )
         assert not os.listdir(folder)
         return
     for utterance in utterances:

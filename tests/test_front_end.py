@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import InputError
+from common.errors import InputError
 from text.front_end import arpabet_front_end, extend_symbols, front_end
 from text.symbols import BLANK, PAD, PHONES, PUNCTUATION, SONORANTS, SPACE, SYMBOLS, VOICED, VOWELS
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import InputError
 from data.energy import frame_energy
-from data.errors import InputError
 from evaluation.analyser import Analyser
 from evaluation.held_out.attributes import corpus_sides
 from evaluation.held_out.findings import Findings

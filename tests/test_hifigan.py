@@ -16,9 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from data.audio import read_audio, write_wav
 from data.checkpoint_file import read_checkpoint
-from data.errors import InputError
 from data.mel import MelSpectrogram, mel_spectrogram
 from hifigan import PRESETS, V1, V2, V3, Generator, VocoderConfig, load_vocoder, vocode
 from hifigan import train as training

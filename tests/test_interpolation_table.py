@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from evaluation.held_out.reference import read_reference
 from evaluation.interpolation.measuring import Heard, measure
 from evaluation.interpolation.oracle import ORACLE, read_oracle, write_oracle

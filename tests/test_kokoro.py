@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import InputError
 from data.audio import audio_seconds
 from data.corpora import kokoro
 from data.corpora.kokoro import DEFAULT_VOICES, Plan, plan_corpus, speak
 from data.corpora.kokoro_engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine, Prosody
 from data.corpora.kokoro_phones import kokoro_groups
 from data.corpora.kokoro_styles import _F0_LIMITS, STYLES, ProsodicStyle, apply_style, with_f0_of
-from data.errors import InputError
 from data.filelist import read_filelist
 from data.labels import labels_path, parse_labels
 from text.front_end import arpabet_front_end

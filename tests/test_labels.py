@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import InputError
+from common.errors import InputError
 from data.labels import parse_labels, resample_f0, symbol_boundaries
 from data.token_spans import _can_be_laid_out, token_spans
 from params import Audio

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import InputError
+from common.errors import InputError
 from model.params_dict import params_to_dict
 from params import Diffusion, Encoder, Estimator, Inference, Params, Style, Train
 from training.overrides import resolve_params

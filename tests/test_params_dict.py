@@ -25,8 +25,10 @@ _CHANGES = st.dictionaries(st.sampled_from(sorted(TYPES)), st.none()).flatmap(
 )
 _JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["train", "steps", "heads", "x", "", "a.b"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["train", "steps", "heads", "x", "", "a.b"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

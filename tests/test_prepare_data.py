@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import data.cache
 import data.corpora
+from common.errors import InputError
 from data.audio import write_wav
 from data.embeddings import read_embeddings
-from data.errors import InputError
 from data.filelist import Utterance, read_filelist, write_filelist
 from data.splitting import sentence_key, split_by_sentence, split_published
 from prepare_data import main

@@ -464,9 +464,7 @@ def test_ends_of_grids_are_exact() -> None:
 
 def test_start_is_of_temperature_one_unless_told(mu: Tensor, x: Tensor) -> None:
     for sampler in SAMPLERS.values():
-        assert torch.equal(
-            sampler.start(SCHEDULE, mu, ONES, noise=x), sampler.start(SCHEDULE, mu, ONES, 1.0, noise=x)
-        )
+        assert torch.equal(sampler.start(SCHEDULE, mu, ONES, noise=x), sampler.start(SCHEDULE, mu, ONES, 1.0, noise=x))
     assert torch.equal(start_latent(mu, ONES, noise=x), mu + x)
 
 

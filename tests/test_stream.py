@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from data.wav_stream import WavStream
 from inference import main
 from synthesis.pieces import PAUSE_SECONDS, split_text

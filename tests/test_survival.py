@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
 from data.dataset import UtteranceDataset
-from data.errors import InputError
 from model.checkpoint import unpack
 from training import saving
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthesis
+from common.errors import InputError
 from data.audio import write_wav
-from data.errors import InputError
 from data.filelist import TextLine
 from model.checkpoint import unpack
 from model.contour import carry_by_position

@@ -13,9 +13,9 @@ import torch
 import yaml
 
 import train_multi_speaker
+from common.errors import InputError
+from common.processes import stopping_on_signals
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from data.errors import InputError
-from data.stopping import stopping_on_signals
 from model.checkpoint import pack, unpack
 from model.params_dict import flat_params
 from text.symbols import SYMBOLS
@@ -250,7 +250,7 @@ def test_sigterm_to_every_process_saves_and_ends_well(folder, tmp_path):
 
 _BUSY = """
 import time
-from data.stopping import stopping_on_signals
+from common.processes import stopping_on_signals
 with stopping_on_signals() as asked:
     print("ready")
     while True:

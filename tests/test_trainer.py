@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import InputError
 from data.batching import collate
 from data.embeddings import write_embeddings
-from data.errors import InputError
 from data.filelist import read_filelist
 from model.checkpoint import unpack
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from model.sampling import SAMPLERS, find_sampler
 from model.schedule import Schedule
 from model.time_grids import quadratic_times

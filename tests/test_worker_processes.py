@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import InputError
-from data.worker_processes import map_in_processes
+from common.errors import InputError
+from common.processes import map_in_processes
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds

@@ -17,7 +17,7 @@ import torch.utils.tensorboard  # what a run imports
 from tensorboard.util import tensor_util
 
 import train_multi_speaker
-from data.errors import InputError
+from common.errors import InputError
 from model.params_dict import flat_params
 from params import Params
 

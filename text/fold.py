@@ -9,7 +9,7 @@ KEPT = "£€¥₹¢°\u2044"
 
 _SIGNS = {
     **dict.fromkeys("\u2018\u2019\u201b\u2032\u02bc\u00b4`", "'"),
-    **dict.fromkeys('\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033', '"'),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
     **dict.fromkeys("\u2014\u2015\u2e3a\u2e3b", " - "),
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u00ad", "-"),
     "\u00ad": "",  # soft hyphen

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from data.errors import InputError
+from common.errors import InputError
 from text import official
 from text.normalise import normalise
 from text.official_symbols import OFFICIAL_SYMBOLS

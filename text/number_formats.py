@@ -88,7 +88,17 @@ _DENOMINATORS = {
     **{n: (to_ordinal(cardinal(n)), f"{to_ordinal(cardinal(n))}s") for n in (5, 6, 7, 8, 9, 10, 12, 16, 32, 100)},
 }
 _MONTHS = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ]
 _MONTH = "|".join(_MONTHS)

@@ -46,8 +46,9 @@ _ABBREVIATIONS = tuple(
 _LATIN_1 = dict(
     zip(
         map(chr, range(0xA0, 0xC0)),
-        " |!|C/|PS|$?|Y=|||SS|\"|(c)|a|<<|!||(r)|-|deg|+-|2|3|'|u|P|*|,|1|o|>>| 1/4| 1/2| 3/4|?".replace("|||", "|\0|")
-        .split("|"),
+        " |!|C/|PS|$?|Y=|||SS|\"|(c)|a|<<|!||(r)|-|deg|+-|2|3|'|u|P|*|,|1|o|>>| 1/4| 1/2| 3/4|?".replace(
+            "|||", "|\0|"
+        ).split("|"),
         strict=True,
     )
 )

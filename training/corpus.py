@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.errors import BadLines, InputError
 from data.audio import read_header
-from data.bad_lines import BadLines
 from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
 from data.embeddings import read_embeddings
-from data.errors import InputError
 from data.filelist import Utterance, read_filelist
 from params import Params
 from text.front_end import FrontEnd
@@ -180,7 +179,7 @@ def endless_batches(
                 yield SharedBatch(epoch, number, padded, len(whole), share_rows(len(whole), rank, world_size))
             epoch, number = epoch + 1, 0
         except InputError as error:  # from a loader process it comes with a traceback in front
-            raise InputError(str(error).splitlines()[-1].removeprefix("data.errors.InputError: ")) from error
+            raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
         except (RuntimeError, ConnectionError, EOFError) as error:
             # The last two: it died while its batch was being handed over.
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.errors import InputError, reports_input_errors
+from common.errors import InputError, reports_input_errors
 
 
 @reports_input_errors

@@ -21,11 +21,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from common.errors import InputError, reports_input_errors
+from common.processes import stopping_on_signals
 from data.batching import Batch
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.dataset import UtteranceDataset
-from data.errors import InputError, reports_input_errors
-from data.stopping import stopping_on_signals
 from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
 from synthesis.device import choose_device
@@ -79,9 +79,7 @@ class OfficialTrainer:
         self.ema.update(self.model, self.step)
         return {name: float(getattr(losses, name).detach()) for name in _LOSSES}
 
-    def run(
-        self, dataset: UtteranceDataset, log: RunLog, asked_to_stop: Callable[[], bool] = lambda: False
-    ) -> None:
+    def run(self, dataset: UtteranceDataset, log: RunLog, asked_to_stop: Callable[[], bool] = lambda: False) -> None:
         """Train to the last step, or until asked to stop; the end is saved."""
         train, began = self.params.train, time.perf_counter()
         batches = corpus.endless_batches(dataset, self.params, self.epoch, self.batch)
@@ -157,9 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_params(log_dir, params)
     cache = corpus.build_cache(params, training)
     reader = front_end("official", None, params.text.add_blank)
-    dataset = corpus.make_dataset(
-        params.train.train_filelist, training, cache, reader, speakers, emotions, params
-    )
+    dataset = corpus.make_dataset(params.train.train_filelist, training, cache, reader, speakers, emotions, params)
     torch.manual_seed(params.train.seed)
     trainer = OfficialTrainer(params, len(speakers), choose_device(arguments.device))
     log = RunLog(log_dir / "train.log")

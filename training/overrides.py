@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from data.errors import InputError
+from common.errors import InputError
 from model.params_check import check_params
 from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params

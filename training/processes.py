@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data.errors import InputError
+from common.errors import InputError
 
 # A process that is killed closes its connections, which the others notice at once; this is for a machine that is gone.
 # While the first process validates, saves or extracts features the others wait, which must take less.

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from data.atomic import replacing
+from common.errors import InputError
+from common.files import replacing
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from data.errors import InputError
 from model.params_dict import params_to_dict
 from params import Params
 

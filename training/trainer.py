@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.dataset import UtteranceDataset
-from data.errors import InputError
 from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
@@ -199,9 +199,7 @@ class Trainer:
                 "last saved step with a lower train.learning_rate, or with train.precision=fp32"
             )
 
-    def _arguments(
-        self, batch: Batch, known: dict[str, Tensor] | None, generator: torch.Generator
-    ) -> dict[str, Any]:
+    def _arguments(self, batch: Batch, known: dict[str, Tensor] | None, generator: torch.Generator) -> dict[str, Any]:
         """Of `CondGradTTS.losses`."""
         train = self.params.train
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from data.filelist import read_texts
 from speed.in_turn import seconds_in_turn
 from speed.outcome import Outcome, Row, Settings

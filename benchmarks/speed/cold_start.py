@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from data.errors import InputError
+from common.errors import InputError
 from speed.outcome import Outcome, Row, Settings
 
 TEXT = "Good evening to you all."
@@ -37,4 +37,3 @@ def _first_audio(command: list[str]) -> float:
                 process.stdout.read()
                 return seconds
     raise InputError("inference.py ended without audio; run it by itself to see why")
-

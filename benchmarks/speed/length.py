@@ -18,9 +18,7 @@ def run(settings: Settings) -> Outcome:
     options = box.options()
     texts = [long_text(length) for length in (LENGTHS[:4] if settings.quick else LENGTHS)]
     audio = np.array([result.seconds for result in box.synthesise_each(texts, options)])
-    sides = {
-        str(i): (lambda text=text: list(box.synthesise_each([text], options))) for i, text in enumerate(texts)
-    }
+    sides = {str(i): (lambda text=text: list(box.synthesise_each([text], options))) for i, text in enumerate(texts)}
     times = seconds_in_turn(sides, settings.repeats, warm_up=0)
     cost = np.array([times[str(i)] for i in range(len(texts))])
     middle = audio[len(audio) // 2] if settings.quick else MIDDLE

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from data.errors import InputError
+from common.errors import InputError
 from speed.outcome import Outcome, Row, Settings
 from speed.texts import long_text
 

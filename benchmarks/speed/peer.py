@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from data.errors import InputError
+from common.errors import InputError
 from model.grad_tts import GradTTSConfig
 
 ROOT = Path(__file__).resolve().parents[2]

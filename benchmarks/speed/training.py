@@ -138,9 +138,7 @@ def _ours(
     return trainer, lambda: trainer.train_on(next(batches))
 
 
-def _official(
-    settings: Settings, params: Params
-) -> tuple[OfficialTrainer, Callable[[], object], Callable[[], object]]:
+def _official(settings: Settings, params: Params) -> tuple[OfficialTrainer, Callable[[], object], Callable[[], object]]:
     dataset, names = _dataset(settings, params)
     speakers = len(names["speakers"])
     trainer = OfficialTrainer(params, speakers, CPU)

@@ -6,8 +6,8 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.errors import InputError
 from data.corpora.reading import OnReject, audio_files
-from data.errors import InputError
 from data.filelist import Utterance
 
 SPLITS = {"train": "train", "evaluation": "valid", "test": "test"}

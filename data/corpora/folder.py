@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.bad_lines import BadLines
+from common.errors import BadLines, InputError
+from common.files import read_numbered_lines
 from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, read_sentence
-from data.errors import InputError
 from data.filelist import DEFAULT_SPEAKER, Utterance
-from data.textfile import read_numbered_lines
 
 TEXT_SUFFIXES = (".txt", ".lab")
 AUDIO_FOLDERS = ("", "wav", "wavs")  # where metadata.csv's files may lie

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.files import read_lines
 from data.corpora.reading import OnReject, expect
 from data.filelist import Utterance
-from data.textfile import read_lines
 
 
 def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:

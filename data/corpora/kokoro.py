@@ -15,16 +15,16 @@ import numpy as np
 import soxr
 from tqdm import tqdm
 
-from data.atomic import replacing
+from common.errors import InputError
+from common.files import replacing
+from common.processes import map_in_processes
 from data.audio import write_wav
 from data.corpora.kokoro_engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine, Prosody
 from data.corpora.kokoro_phones import kokoro_groups
 from data.corpora.kokoro_styles import STYLES, apply_style, with_f0_of
 from data.corpora.sentences import training_sentences
-from data.errors import InputError
 from data.filelist import Utterance, write_filelist
 from data.labels import labels_path
-from data.worker_processes import map_in_processes
 from params import Audio
 from text.front_end import arpabet_front_end
 from text.symbols import BLANK

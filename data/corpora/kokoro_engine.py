@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import InputError
+from common.errors import InputError
 
 SAMPLE_RATE = 24000  # Hz, of the rendered audio
 FRAME_SAMPLES = 600  # samples in one duration frame; F0 and energy have two values in each

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.errors import InputError
 from data.corpora.reading import OnReject, read_sentence
-from data.errors import InputError
 from data.filelist import Utterance
 
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.errors import InputError
 from data.corpora.reading import OnReject
-from data.errors import InputError
 from data.filelist import Utterance
 
 EMOTIONS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data.errors import InputError
+from common.errors import InputError
+from common.files import read_lines
 from data.filelist import Utterance
-from data.textfile import read_lines
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
-from data.errors import InputError
+from common.errors import InputError
 from text import lexicon
 
 TEXTS = Path(__file__).parents[2] / "resources/texts"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from evaluation.phones import Phones
 
 ATTRIBUTES = ("f0_median", "f0_range", "rate", "energy")

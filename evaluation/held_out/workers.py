@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from common.processes import map_in_processes
 from data.audio import write_wav
-from data.worker_processes import map_in_processes
 from evaluation.analyser import Analyser
 from evaluation.held_out.findings import Findings
 from evaluation.held_out.measuring import Measurements

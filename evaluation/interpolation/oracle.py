@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Mapping
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from evaluation.interpolation.pairs import SEED
 
 ORACLE = "oracle (the generator)"

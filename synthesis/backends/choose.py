@@ -6,7 +6,7 @@ import importlib.util
 
 import torch
 
-from data.errors import InputError
+from common.errors import InputError
 from synthesis.device import has_bfloat16
 from synthesis.options import BACKENDS
 

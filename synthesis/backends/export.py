@@ -10,8 +10,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor, nn
 
-from data.atomic import replacing
-from data.errors import InputError
+from common.errors import InputError
+from common.files import replacing
 from hifigan import Generator
 from model.cond_text_encoder import CondTextEncoder
 from model.text_encoder import TextEncoder

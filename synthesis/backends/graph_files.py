@@ -16,9 +16,7 @@ _CODE = ("model", "hifi-gan", "synthesis/backends")  # a change in any of these 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def graph_file(
-    folder: str | Path, kind: str, module: nn.Module, form: object, export: Callable[[Path], None]
-) -> Path:
+def graph_file(folder: str | Path, kind: str, module: nn.Module, form: object, export: Callable[[Path], None]) -> Path:
     """The graph of a module, exported into the folder unless it is there.
 
     form: what else decides the graph; its `repr` counts.

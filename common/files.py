@@ -1,13 +1,31 @@
-"""Lines of a UTF-8 text file, with their numbers."""
+"""Files that are read or written whole: text as numbered lines, and writing under a temporary name."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from data.bad_lines import BadLines
-from data.errors import InputError
+from common.errors import BadLines, InputError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path in `path`'s folder (made if missing); on success rename it to `path`, else remove it.
+
+    The rename is atomic, so an interruption leaves either the old file or the new one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def decode_lines(content: bytes, name: str, bad_lines: BadLines | None = None) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Work that is shared out to processes, none of which outlives the one that started them."""
+"""Processes: work that is shared out to them, and how a running one is asked to stop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from data.errors import InputError
+from common.errors import InputError
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -55,3 +56,28 @@ def _end_with_the_parent() -> None:
     """A killed parent closes no queue that its workers hold open too: they would wait for work for ever."""
     multiprocessing.parent_process().join()
     os._exit(1)
+
+
+@contextmanager
+def stopping_on_signals(patiently: bool = False) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether SIGINT or SIGTERM has come; a second one kills the process.
+
+    patiently: it does not, as under torchrun, which passes on what every process may have got already, and kills those
+    that take too long. The handlers that were there before come back at the end.
+    """
+    asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(_number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        for number in before:
+            signal.signal(number, signal.SIG_IGN if patiently else signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
