@@ -128,7 +128,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         except InputError as error:
             vocoder = None
             log.line(f"no audio samples in TensorBoard: {error}")
-        board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length, step)
+        board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length, step, log.line)
         listen = make_listener(reader, params, vocoder, valid_dataset[0])
     names = {"speakers": speakers, "emotions": emotions, "symbols": list(reader.symbols)}
     trainer = Trainer(model, params, dataset, valid_dataset, names, board, log, device, listen, processes)
