@@ -19,13 +19,14 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, shown
-from common.files import replacing
+from common.files import read_bounded, replacing
 from common.processes import map_in_processes
 from data.audio import read_audio
 from data.features import Features, extract
 from data.labels import labels_path, parse_labels, with_labels, with_symbols
 from params import Audio
 
+MOST_AUDIO_BYTES = 2**29  # of a recording's file
 EXTRACTION_VERSION = 2  # raise it when the same audio gives other features
 
 
@@ -165,11 +166,7 @@ class FeatureCache:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read ({reason}); check the path") from error
+    return read_bounded(path, MOST_AUDIO_BYTES)
 
 
 def _use_one_thread() -> None:

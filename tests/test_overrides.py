@@ -116,7 +116,7 @@ def test_mistakes_in_yaml(config, text, words, tmp_path, monkeypatch):
 
 def test_files_that_cannot_be_read(tmp_path):
     assert "no such configuration" in error_of(tmp_path / "none.yaml", [])
-    assert "cannot be read" in error_of(tmp_path, [])
+    assert "Is a directory" in error_of(tmp_path, [])
     (tmp_path / "latin").write_bytes(b"\xe4: 1")
     assert "not UTF-8" in error_of(tmp_path / "latin", [])
 
