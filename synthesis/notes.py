@@ -9,6 +9,7 @@ from data.audio import read_header
 from data.filelist import TextLine
 from params import Params
 from text.fold import left_out
+from text.official import not_transliterated
 
 
 def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[str]:
@@ -16,10 +17,13 @@ def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[s
     found = []
     references = [] if ref is None else [ref]
     for line in texts:
-        lost = left_out(line.text) if params.text.front_end == "arpabet" else ""
+        official = params.text.front_end == "official"
+        lost = not_transliterated(line.text) if official else left_out(line.text)
         if lost:
             shown = repr(lost if len(lost) <= 20 else f"{lost[:17]}...")
-            found.append(f"{line.place}: {len(lost)} characters that cannot be spoken are left out: {shown}")
+            which = "that the official code reads by Unidecode" if official else "that cannot be spoken"
+            advice = "; pip install Unidecode" if official else ""
+            found.append(f"{line.place}: {len(lost)} characters {which} are left out: {shown}{advice}")
         if line.ref is not None:
             references.append(line.ref)
     for path in dict.fromkeys(references):
