@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data.audio import read_header
@@ -33,3 +33,11 @@ def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[s
         if header.sample_rate != params.audio.sample_rate:
             found.append(f"{path}: resampled from {header.sample_rate} to {params.audio.sample_rate} Hz")
     return found
+
+
+def chosen_speaker(texts: Iterable[TextLine], wanted: str | None, speakers: Sequence[str]) -> list[str]:
+    """A line that says who speaks where nobody said who should, for a model whose speakers are mere numbers."""
+    numbered = len(speakers) > 1 and list(speakers) == [str(number) for number in range(len(speakers))]
+    if wanted is not None or not numbered or all(line.speaker is not None for line in texts):
+        return []
+    return [f"no speaker was given, so speaker 0 of 0 to {len(speakers) - 1} speaks; choose with -s"]
