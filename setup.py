@@ -96,6 +96,7 @@ setup(
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
+        "unidecode": ["Unidecode>=1.3"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

@@ -146,11 +146,15 @@ def speak(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `prepare_data.py kokoro`."""
     parser.add_argument("--voice-packs", required=True, help="folder with the .bin voices of npm's kokoro-js@1.2.1")
-    parser.add_argument("--voices", default=",".join(DEFAULT_VOICES), help="names of voice packs, by comma")
-    parser.add_argument("--styles", default=",".join(STYLES), help=f"by comma, out of: {', '.join(STYLES)}")
-    parser.add_argument("--hours", type=float, default=4.0, help="of speech to generate")
-    parser.add_argument("--foreign-f0", type=float, default=0.3, help="share spoken with another voice's F0")
-    parser.add_argument("--sentences", type=int, default=3500, help="different sentences")
+    parser.add_argument(
+        "--voices", default=",".join(DEFAULT_VOICES), help="names of voice packs, comma-separated; default: %(default)s"
+    )
+    parser.add_argument("--styles", default=",".join(STYLES), help="comma-separated; default: all, %(default)s")
+    parser.add_argument("--hours", type=float, default=4.0, help="of speech to generate; default: %(default)s")
+    parser.add_argument(
+        "--foreign-f0", type=float, default=0.3, help="share spoken with another voice's F0; default: %(default)s"
+    )
+    parser.add_argument("--sentences", type=int, default=3500, help="different sentences; default: %(default)s")
 
 
 def generate(args: argparse.Namespace) -> None:
