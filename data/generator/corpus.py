@@ -21,7 +21,7 @@ from common.files import replacing
 from common.processes import map_in_processes
 from data.audio import write_wav
 from data.filelist import Utterance, write_filelist
-from data.generator.engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine, Prosody
+from data.generator.engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine
 from data.generator.manners import STYLES, VARIED, Manner, apply_manner, draw_manner, stretched, with_f0_of
 from data.generator.phones import kokoro_groups
 from data.generator.sentences import corpus_sentences

@@ -54,8 +54,7 @@ def apply_manner(prosody: Prosody, manner: Manner) -> Prosody:
         median = np.median(log_f0)
         scaled = median + manner.f0_range * (log_f0 - median) + np.log(manner.f0_scale)
         f0[voiced] = np.clip(np.exp(scaled), *F0_LIMITS)
-        mean = energy[voiced].mean()
-        energy = mean + manner.dynamics * (energy - mean)
+        energy = energy + (manner.dynamics - 1) * (energy - energy[voiced].mean())
     return Prosody(prosody.durations, f0, energy + manner.energy)
 
 
