@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from data.filelist import TextLine
-from evaluation.interpolation.pairs import StylePair
-from evaluation.interpolation.rows import BUNDLED, RANDOM, RAW, SHIFTED, TableRow
 from model.interpolation import interpolate_frequency
+from style_pairs.pairs import BUNDLED, RANDOM, RAW, SHIFTED, StylePair, TableRow
 from synthesis.options import Options
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
