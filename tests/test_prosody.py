@@ -1,0 +1,219 @@
+"""Edits of durations, contours and mels by token: exactly what is asked, and nothing else."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import InputError
+from data.energy import DB_PER_UNIT, frame_energy
+from model.cond_text_encoder import round_durations
+from model.lengths import duration_path
+from model.prosody import SILENCE, TokenProsody
+from synthesis.contour_file import Contour
+from synthesis.prosody_edits import ProsodyEdits
+from text.front_end import EncodedText, arpabet_front_end
+from text.prosody import BOUNDS, NEUTRAL, Prosody
+
+FRAME = 256 / 22050  # seconds
+ENCODED = arpabet_front_end().encode("One small bird, two cats.")
+
+
+def tokens(count: int, **columns: list[float]) -> TokenProsody:
+    """Neutral but for the columns."""
+    neutral = {"pitch": 0.0, "range": 1.0, "rate": 1.0, "volume": 0.0, "pause": -1}
+    return TokenProsody(**{name: torch.tensor([columns.get(name, [value] * count)]) for name, value in neutral.items()})
+
+
+def path_of(durations: torch.Tensor, frames: int | None = None) -> torch.Tensor:
+    size = int(durations.sum()) if frames is None else frames
+    return duration_path(durations.float(), torch.ones(1, 1, durations.shape[1]), torch.ones(1, 1, size))
+
+
+def of_word(encoded: EncodedText, word: int) -> torch.Tensor:
+    return torch.tensor(encoded.word_of) == word
+
+
+EXPECTED = st.lists(st.floats(0.05, 20), min_size=2, max_size=30)
+
+
+@given(EXPECTED)
+def test_asking_nothing_changes_no_bit(expected: list[float]):
+    lengths = torch.tensor([expected])
+    nothing = tokens(len(expected))
+    durations = nothing.durations(lengths)
+    assert torch.equal(durations, round_durations(lengths))
+    path = path_of(durations)
+    contour = torch.randn(1, path.shape[2])
+    mel = torch.randn(1, 4, path.shape[2])
+    assert torch.equal(nothing.log_f0(contour, torch.ones_like(contour), path), contour)
+    assert torch.equal(nothing.mel(mel, path), mel)
+
+
+@given(EXPECTED, st.floats(0.25, 4))
+def test_every_stretch_lasts_by_its_rate_within_a_frame(expected: list[float], rate: float):
+    lengths = torch.tensor([expected])
+    durations = tokens(len(expected), rate=[rate] * len(expected)).durations(lengths)[0]
+    ends = durations.cumsum(0)
+    wanted = (lengths[0].double() / rate).cumsum(0)
+    assert (ends[:-1] - wanted[:-1]).abs().max() <= 0.5 + 1e-4
+    assert abs(ends[-1] - wanted[-1]) <= 1  # one frame at least
+
+
+@given(EXPECTED, st.data())
+def test_pauses_have_their_frames_and_the_rest_keeps_its_own(expected: list[float], data: st.DataObject):
+    count = len(expected)
+    at = data.draw(st.integers(0, count - 1))
+    frames = data.draw(st.integers(0, 500))
+    pause = [frames if i == at else -1 for i in range(count)]
+    rate = data.draw(st.lists(st.floats(0.25, 4), min_size=count, max_size=count))
+    lengths = torch.tensor([expected])
+    durations = tokens(count, rate=rate, pause=pause).durations(lengths)
+    assert durations[0, at] == frames
+    without = torch.cat([durations[:, :at], durations[:, at + 1 :]], 1)
+    alone = round_durations(
+        torch.cat([lengths[:, :at], lengths[:, at + 1 :]], 1) / torch.tensor([rate[:at] + rate[at + 1 :]])
+    )
+    assert (without - alone).abs().sum() <= 1  # the least frame of a text may fall on another token
+
+
+def test_pitch_moves_its_tokens_alone():
+    durations = torch.tensor([[3, 4, 5]])
+    path = path_of(durations, 16)
+    contour = torch.randn(1, 16)
+    moved = tokens(3, pitch=[0.0, 2.0, 0.0]).log_f0(contour, torch.ones_like(contour), path)
+    semitones = (moved - contour) * 12 / math.log(2)
+    expected = torch.tensor([0.0] * 3 + [2.0] * 4 + [0.0] * 9)
+    assert torch.allclose(semitones[0], expected, atol=1e-5)
+    assert torch.equal(moved[0, 7:], contour[0, 7:])
+
+
+@given(st.floats(*BOUNDS["range"]), st.floats(*BOUNDS["pitch"]), st.integers(0, 2**31))
+def test_range_stretches_about_the_voiced_median(factor: float, pitch: float, seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    contour = 5 + 0.2 * torch.randn(1, 41, generator=generator, dtype=torch.float64)
+    voicing = (torch.rand(1, 41, generator=generator) > 0.4).double()
+    voicing[0, 0] = 1
+    path = path_of(torch.tensor([[20, 21]])).double()
+    edits = tokens(2, range=[factor] * 2, pitch=[pitch] * 2)
+    moved = edits.log_f0(contour, voicing, path)
+    voiced = contour[voicing > 0]
+    centre = voiced.median()
+    expected = centre + (contour - centre) * float(edits.range[0, 0]) + float(edits.pitch[0, 0]) * math.log(2) / 12
+    assert torch.allclose(moved, expected, atol=1e-6)
+
+
+def test_range_without_a_voiced_frame_changes_nothing():
+    contour = torch.randn(1, 8)
+    moved = tokens(1, range=[2.0]).log_f0(contour, torch.zeros(1, 8), path_of(torch.tensor([[8]])))
+    assert torch.equal(moved, contour)
+
+
+@given(st.floats(-20, 20))
+def test_volume_is_exact_in_decibels(decibels: float):
+    mel = torch.randn(1, 80, 30) - 2
+    path = path_of(torch.tensor([[10, 20]]))
+    louder = tokens(2, volume=[decibels] * 2).mel(mel, path)
+    change = (frame_energy(louder[0].numpy()) - frame_energy(mel[0].numpy())) * DB_PER_UNIT
+    assert np.allclose(change, decibels, atol=1e-3)
+
+
+def test_volume_of_one_token_has_smooth_edges():
+    mel = torch.zeros(1, 2, 12)
+    path = path_of(torch.tensor([[4, 4, 4]]))
+    change = tokens(3, volume=[0.0, 8.0, 0.0]).mel(mel, path)[0, 0] * DB_PER_UNIT
+    assert torch.allclose(change, torch.tensor([0, 0, 0, 2, 6, 8, 8, 6, 2, 0, 0, 0.0]), atol=1e-4)
+
+
+def test_silence_is_the_floor_and_nothing_goes_below():
+    mel = torch.tensor([[[-2.0, SILENCE + 1, SILENCE - 1]]])
+    path = path_of(torch.tensor([[3]]))
+    lowered = tokens(1, volume=[-96.0]).mel(mel, path)
+    assert torch.allclose(lowered, torch.tensor([[[SILENCE, SILENCE, SILENCE - 1]]]))
+
+
+def test_a_pause_is_silent_from_its_first_to_its_last_frame():
+    mel = torch.randn(1, 80, 10)
+    silent = tokens(3, pause=[-1, 4, -1]).mel(mel, path_of(torch.tensor([[3, 4, 3]])))
+    assert (silent[..., 3:7] == SILENCE).all()
+    assert torch.equal(silent[..., :3], mel[..., :3]) and torch.equal(silent[..., 7:], mel[..., 7:])
+
+
+# ------------------------------------------------------------------ by word
+
+
+def test_words_become_tokens():
+    words = [NEUTRAL] * 5
+    words[1] = Prosody(pitch=2, volume=-3)
+    found = ProsodyEdits(words=tuple(words)).of_tokens(ENCODED, FRAME)
+    inside = of_word(ENCODED, 1)
+    assert (found.pitch[0, inside] == 2).all() and (found.volume[0, inside] == -3).all()
+    assert (found.pitch[0, ~inside] == 0).all() and (found.pause == -1).all()
+
+
+def test_between_two_words_is_what_both_have():
+    rates = (0.9, 0.8, 1.2, 1.0, 0.5)
+    found = ProsodyEdits(words=tuple(Prosody(rate=rate) for rate in rates)).of_tokens(ENCODED, FRAME)
+    gaps: list[set[float]] = [set() for _ in rates]
+    last = 0
+    for i, own in enumerate(ENCODED.word_of):
+        last = own if own >= 0 else last
+        if own < 0:
+            gaps[last].add(round(float(found.rate[0, i]), 3))
+    assert gaps == [{0.9}, {1.0}, {1.0}, {1.0}, {0.5}]
+
+
+def test_everything_and_a_word_compose():
+    words = (NEUTRAL, Prosody(pitch=2, rate=0.5), NEUTRAL, NEUTRAL, NEUTRAL)
+    found = ProsodyEdits(words=words).inside(Prosody(pitch=-1, rate=0.9, volume=3)).of_tokens(ENCODED, FRAME)
+    inside = of_word(ENCODED, 1)
+    assert torch.allclose(found.pitch[0, inside], torch.tensor(1.0))
+    assert torch.allclose(found.rate[0, inside], torch.tensor(0.45))
+    assert torch.allclose(found.pitch[0, ~inside], torch.tensor(-1.0))
+    assert torch.allclose(found.volume, torch.tensor(3.0))
+
+
+@settings(deadline=None)
+@given(st.floats(0, 10), st.sampled_from([0, 1, 2, 3, 4]))
+def test_a_pause_lasts_what_it_says_within_a_frame(seconds: float, word: int):
+    found = ProsodyEdits(pauses={word: seconds}).of_tokens(ENCODED, FRAME)
+    durations = found.durations(torch.full((1, len(ENCODED.ids)), 5.3))[0]
+    gap, last = 0, 0
+    for i, own in enumerate(ENCODED.word_of):
+        last = own if own >= 0 else last
+        gap += int(durations[i]) if own < 0 and last == word else 0
+    assert abs(gap * FRAME - seconds) <= FRAME / 2 + 1e-9
+
+
+def test_edits_that_do_not_fit_the_text():
+    with pytest.raises(InputError, match="2 words are changed in a text of 5"):
+        ProsodyEdits(words=(NEUTRAL, NEUTRAL)).of_tokens(ENCODED, FRAME)
+    open_end = arpabet_front_end().encode("no mark")
+    with pytest.raises(InputError, match="nothing can be silent"):
+        ProsodyEdits(pauses={1: 1.0}).of_tokens(open_end, FRAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(n, v + d) for n, (lo, hi) in BOUNDS.items() for v, d in ((lo, -1), (hi, 1))]
+)
+def test_bounds(name: str, value: float):
+    with pytest.raises(InputError, match=name):
+        Prosody(**{name: value})
+    with pytest.raises(InputError):
+        Prosody(**{name: math.nan})
+
+
+def test_neutral_edits_know_that_they_are():
+    assert ProsodyEdits().neutral and ProsodyEdits(words=(NEUTRAL, NEUTRAL)).neutral
+    for one in (
+        ProsodyEdits(overall=Prosody(volume=-1)),
+        ProsodyEdits(words=(NEUTRAL, Prosody(rate=2))),
+        ProsodyEdits(pauses={0: 0.0}),
+        ProsodyEdits(contour=Contour((0.0,), (100.0,))),
+    ):
+        assert not one.neutral
