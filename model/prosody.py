@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.cond_text_encoder import round_durations
-
 SILENCE = math.log(1e-5)  # the mel's floor (`data.mel`)
 _DB = math.log(10) / 20  # of the natural log of an amplitude
 _SEMITONE = math.log(2) / 12  # of the natural log of a frequency
@@ -25,22 +23,27 @@ _EDGE = (0.25, 0.5, 0.25)  # how a step of the level is spread over frames
 @dataclass(frozen=True)
 class TokenProsody:
     """Of each token, (B, S) each: pitch in semitones up, range as a factor about the utterance's median, rate as a
-    factor of the speed, volume in dB up; pause: frames of silence that the token is, or -1.
+    factor of the speed, volume in dB up; longest: the frames that it may have; pause: frames of silence that it is, or
+    -1.
     """
 
     pitch: Tensor
     range: Tensor
     rate: Tensor
     volume: Tensor
+    longest: Tensor
     pause: Tensor
 
-    def durations(self, expected: Tensor) -> Tensor:
-        """Whole frames (B, S) for the expected ones (B, S): divided by the rate, rounded in running sums, so that every
-        stretch errs by less than a frame; pauses last what they say.
+    def log_durations(self, log_durations: Tensor, length_scale: float = 1.0) -> Tensor:
+        """What `TextToMel.spread` takes, (B, S) float64, for what the text encoder expects: the rate divides it, pauses
+        last what they say.
+
+        length_scale: what `spread` will multiply all of it by. Rounding in running sums then lets every stretch err by
+        less than a frame; float64 keeps whole frames whole.
         """
-        open_ = self.pause < 0
-        rounded = round_durations(torch.where(open_, expected / self.rate, 0.0))
-        return torch.where(open_, rounded, self.pause)
+        spoken = (log_durations.double() - self.rate.double().log()).minimum(self.longest.double().log())
+        pause = (self.pause.double() / length_scale).log()  # of no frames: -inf, which lasts nothing
+        return torch.where(self.pause < 0, spoken, pause)
 
     def log_f0(self, log_f0: Tensor, voicing: Tensor, path: Tensor) -> Tensor:
         """The contour (B, T) with its range and height changed; voicing (B, T), path (B, S, T).

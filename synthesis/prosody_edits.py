@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
@@ -10,8 +11,10 @@ import torch
 from common.errors import InputError
 from model.prosody import TokenProsody
 from synthesis.contour_file import Contour
+from synthesis.times import RELEASE_FRAMES, mark_gaps, spoken_with
 from text.front_end import EncodedText
 from text.prosody import NEUTRAL, Prosody
+from text.symbols import BLANK
 
 
 @dataclass(frozen=True)
@@ -40,46 +43,44 @@ class ProsodyEdits:
     def of_tokens(self, encoded: EncodedText, frame_seconds: float) -> TokenProsody:
         """For the tokens of an encoded text, (1, S).
 
-        Between two words there is what both have: of different values the one that changes less, or none if they
-        change in different directions. After the last word there is what it has.
+        A word boundary holds the onset of the word after it and is changed with that; a mark between two words has what
+        both have: of different values the one that changes less, or none if they change in different directions.
 
         Raises:
-            InputError: there are more or fewer words, or a pause where there is nothing to be silent.
+            InputError: there are more or fewer words, or a pause where there is no mark to be silent.
         """
         count = len(encoded.words)
         if self.words and len(self.words) != count:
             raise InputError(f"{len(self.words)} words are changed in a text of {count}")
-        before = _word_before(encoded)
         words = self.words or (NEUTRAL,) * count
+        gaps = mark_gaps(encoded.symbols, encoded.word_of)
         own = [
-            words[word] if word >= 0 else _shared(words[last], words[min(last + 1, count - 1)])
-            for word, last in zip(encoded.word_of, before, strict=True)
+            words[word] if gap < 0 else _shared(words[gap], words[min(gap + 1, count - 1)])
+            for word, gap in zip(spoken_with(encoded.symbols, encoded.word_of), gaps, strict=True)
         ]
         asked = [self.overall.then(one) for one in own]
         columns = {
             one.name: torch.tensor([[getattr(prosody, one.name) for prosody in asked]]) for one in fields(Prosody)
         }
-        return TokenProsody(**columns, pause=torch.tensor([self._pause_frames(encoded, before, frame_seconds)]))
+        pause, longest = self._pauses(encoded.symbols, gaps, frame_seconds)
+        return TokenProsody(**columns, longest=torch.tensor([longest]), pause=torch.tensor([pause]))
 
-    def _pause_frames(self, encoded: EncodedText, before: Sequence[int], frame_seconds: float) -> list[int]:
-        """Frames of each token that is a pause: the first one after the word has all of them. -1 elsewhere."""
-        frames = [-1] * len(before)
+    def _pauses(self, symbols: Sequence[str], gaps: Sequence[int], frame_seconds: float) -> tuple[list, list]:
+        """Of each token, the frames that a pause gives it (-1: none), and those that it may have.
+
+        The mark has all of the pause. What the model makes silent beside it, the blanks around the mark, shrinks to the
+        word's release: the pause would be longer otherwise.
+        """
+        pause, longest = [-1] * len(symbols), [math.inf] * len(symbols)
         for word, seconds in self.pauses.items():
-            gap = [i for i, last in enumerate(before) if last == word and encoded.word_of[i] < 0]
-            if word >= 0 and seconds > 0 and not gap:
-                raise InputError(f"nothing can be silent after word {word} of {len(encoded.words)}; end it with a mark")
-            for i in gap:
-                frames[i] = round(seconds / frame_seconds) if i == gap[0] else 0
-        return frames
-
-
-def _word_before(encoded: EncodedText) -> list[int]:
-    """Of each token, its word or the one before it."""
-    last, found = 0, []
-    for own in encoded.word_of:
-        last = own if own >= 0 else last
-        found.append(last)
-    return found
+            inside = [i for i, gap in enumerate(gaps) if gap == word]
+            if not inside and word >= 0 and seconds > 0:
+                raise InputError(f"no mark after word {word} that could be silent; write one, such as a comma")
+            for i in inside:
+                pause[i] = round(seconds / frame_seconds) if i == inside[0] else 0
+            if inside and inside[0] > 0 and symbols[inside[0] - 1] == BLANK:
+                longest[inside[0] - 1] = RELEASE_FRAMES
+        return pause, longest
 
 
 def _shared(a: Prosody, b: Prosody) -> Prosody:
