@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import accumulate
 
 import torch
 
@@ -33,12 +34,43 @@ class ProsodyEdits:
     @property
     def neutral(self) -> bool:
         """Whether nothing is asked."""
-        return self == ProsodyEdits() or self == ProsodyEdits(words=(NEUTRAL,) * len(self.words))
+        return replace(self, words=()) == NO_EDITS and set(self.words) <= {NEUTRAL}
 
-    def inside(self, overall: Prosody, contour: Contour | None = None) -> ProsodyEdits:
-        """The same with what is asked of everything around; a contour of its own stays."""
-        own = contour if self.contour is None else self.contour
-        return replace(self, overall=overall.then(self.overall), contour=own)
+    def merge(self, inner: ProsodyEdits) -> ProsodyEdits:
+        """This and, besides, what a text asks itself, whose pauses and contour win.
+
+        Raises:
+            InputError: the two change different numbers of words.
+        """
+        if self.words and inner.words and len(self.words) != len(inner.words):
+            raise InputError(f"{len(self.words)} words are changed in a text of {len(inner.words)}")
+        words = tuple(map(Prosody.then, self.words, inner.words)) if self.words and inner.words else ()
+        return ProsodyEdits(
+            overall=self.overall.then(inner.overall),
+            words=words or self.words or inner.words,
+            pauses={**self.pauses, **inner.pauses},
+            contour=inner.contour or self.contour,
+        )
+
+    def cut(self, counts: Sequence[int]) -> list[ProsodyEdits]:
+        """The same for consecutive pieces of so many words; the silence before the text is the first's.
+
+        Raises:
+            InputError: there are more or fewer words, or a pause after a word that is not there.
+        """
+        total = sum(counts)
+        if self.words and len(self.words) != total:
+            raise InputError(f"{len(self.words)} words are changed in a text of {total}")
+        strange = [word for word in self.pauses if not -1 <= word < total]
+        if strange:
+            raise InputError(f"a pause after word {strange[0]} of a text of {total}; words are numbered from 0")
+        found = []
+        for count, end in zip(counts, accumulate(counts), strict=True):
+            first = end - count
+            inside = range(first if found else -1, end)
+            pauses = {word - first: seconds for word, seconds in self.pauses.items() if word in inside}
+            found.append(replace(self, words=self.words[first:end], pauses=pauses))
+        return found
 
     def of_tokens(self, encoded: EncodedText, frame_seconds: float) -> TokenProsody:
         """For the tokens of an encoded text, (1, S).
@@ -81,6 +113,9 @@ class ProsodyEdits:
             if inside and inside[0] > 0 and symbols[inside[0] - 1] == BLANK:
                 longest[inside[0] - 1] = RELEASE_FRAMES
         return pause, longest
+
+
+NO_EDITS = ProsodyEdits()
 
 
 def _shared(a: Prosody, b: Prosody) -> Prosody:

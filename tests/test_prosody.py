@@ -186,7 +186,8 @@ def test_a_mark_between_two_words_has_what_both_have(one: float, other: float, m
 
 def test_everything_and_a_word_compose():
     words = (NEUTRAL, Prosody(pitch=2, rate=0.5), NEUTRAL, NEUTRAL, NEUTRAL)
-    found = ProsodyEdits(words=words).inside(Prosody(pitch=-1, rate=0.9, volume=3)).of_tokens(ENCODED, FRAME)
+    everything = ProsodyEdits(overall=Prosody(pitch=-1, rate=0.9, volume=3))
+    found = everything.merge(ProsodyEdits(words=words)).of_tokens(ENCODED, FRAME)
     inside = of_word(ENCODED, 1)
     assert torch.allclose(found.pitch[0, inside], torch.tensor(1.0))
     assert torch.allclose(found.rate[0, inside], torch.tensor(0.45))
@@ -226,6 +227,39 @@ def test_bounds(name: str, value: float):
         Prosody(**{name: value})
     with pytest.raises(InputError):
         Prosody(**{name: math.nan})
+
+
+def test_what_a_text_asks_comes_on_top_and_its_pauses_and_contour_win():
+    low, high = Contour((0.0,), (100.0,)), Contour((0.0,), (200.0,))
+    outer = ProsodyEdits(Prosody(pitch=1), (Prosody(rate=0.5), NEUTRAL), {0: 1.0, 1: 2.0}, low)
+    inner = ProsodyEdits(Prosody(pitch=2), (Prosody(rate=2), Prosody(volume=3)), {1: 0.0}, high)
+    assert outer.merge(inner) == ProsodyEdits(Prosody(pitch=3), (NEUTRAL, Prosody(volume=3)), {0: 1.0, 1: 0.0}, high)
+    assert outer.merge(ProsodyEdits()) == ProsodyEdits().merge(outer) == outer
+    with pytest.raises(InputError, match="2 words are changed in a text of 1"):
+        outer.merge(ProsodyEdits(words=(NEUTRAL,)))
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.data())
+def test_edits_of_a_text_are_cut_into_those_of_its_pieces(counts: list[int], data: st.DataObject):
+    total = sum(counts)
+    words = tuple(Prosody(pitch=i % 20) for i in range(total))
+    pauses = data.draw(st.dictionaries(st.integers(-1, total - 1), st.floats(0, 3)))
+    parts = ProsodyEdits(Prosody(volume=1), words, pauses).cut(counts)
+    assert sum((part.words for part in parts), ()) == words
+    assert all(part.overall == Prosody(volume=1) for part in parts)
+    first, joined = 0, {}
+    for part, count in zip(parts, counts, strict=True):
+        assert all(word < count and (word >= 0 or first == 0) for word in part.pauses)
+        joined |= {word + first: seconds for word, seconds in part.pauses.items()}
+        first += count
+    assert joined == pauses
+
+
+def test_edits_of_other_words_cannot_be_cut():
+    with pytest.raises(InputError, match="2 words are changed in a text of 3"):
+        ProsodyEdits(words=(NEUTRAL, NEUTRAL)).cut([1, 2])
+    with pytest.raises(InputError, match="a pause after word 3 of a text of 3"):
+        ProsodyEdits(pauses={3: 1.0}).cut([1, 2])
 
 
 def test_neutral_edits_know_that_they_are():
