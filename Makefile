@@ -60,25 +60,22 @@ $(VENV)/backends: $(VENV)/installed requirements-backends.txt
 	touch $@
 
 # The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if
-# KATHLEEN names a folder with it. Each seed has sentences of its own, HOURS of them.
+# KATHLEEN names a folder with it.
 KATHLEEN ?=
-SEEDS ?= 0 1
-HOURS ?= 4
+HOURS ?= 12
 corpus: setup
 	$(RUN) -m pip install -q -e '.[corpus]' --no-build-isolation
 	mkdir -p corpora
 	test -d corpora/voice-packs || (cd corpora && tar xzf "$$(npm pack --silent kokoro-js@1.2.1)" package/voices \
 		&& mv package/voices voice-packs && rmdir package && rm kokoro-js-*.tgz)
-	for seed in $(SEEDS); do \
-		OMP_NUM_THREADS=1 $(RUN) prepare_data.py kokoro --voice-packs corpora/voice-packs --hours $(HOURS) \
-			--seed $$seed --workers 2 --out corpora/kokoro_$$seed || exit; \
-	done
+	OMP_NUM_THREADS=1 $(RUN) prepare_data.py kokoro --voice-packs corpora/voice-packs --hours $(HOURS) \
+		--workers $$(nproc) --out corpora/generated
 ifneq ($(KATHLEEN),)
 	$(RUN) prepare_data.py kathleen $(KATHLEEN) --valid 20 --held-out resources/texts/held_out.txt --out corpora/kathleen
 endif
 	mkdir -p corpora/default
 	for part in train valid; do \
-		{ for seed in $(SEEDS); do sed "s|^|../kokoro_$$seed/|" corpora/kokoro_$$seed/$$part.txt; done; \
+		{ sed "s|^|../generated/|" corpora/generated/$$part.txt; \
 			$(if $(KATHLEEN),cat corpora/kathleen/$$part.txt;) } > corpora/default/$$part.txt; \
 	done
 

@@ -48,9 +48,9 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
             command.add_argument("--min-seconds", type=float, default=0.5, help="reject what is shorter")
             command.add_argument("--max-seconds", type=float, default=15.0, help="reject what is longer")
         elif name == GENERATED:
-            from data.corpora import kokoro
+            from data.generator import corpus as generator
 
-            kokoro.add_arguments(command)
+            generator.add_arguments(command)
         command.add_argument("--out", type=Path, required=True, help="folder for filelists and tables")
         command.add_argument("--cache", type=Path, default=Path(Params().train.cache_dir), help="feature cache")
         command.add_argument("--seed", type=int, default=0, help="of all that is random")
@@ -143,9 +143,9 @@ def _published(args: argparse.Namespace, cache: FeatureCache) -> tuple[Split | N
 
 def _generated(args: argparse.Namespace, cache: FeatureCache) -> tuple[Split | None, list[Reject]]:
     """Let the generator write wavs, labels and filelists; then extract."""
-    from data.corpora import kokoro
+    from data.generator import corpus as generator
 
-    kokoro.generate(args)
+    generator.generate(args)
     parts: dict[str, list[Utterance]] = {}
     rejects: list[Reject] = []
     for name in ("train", "valid"):

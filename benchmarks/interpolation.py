@@ -62,7 +62,7 @@ class _Kept:
 def _run(args: argparse.Namespace) -> None:
     import torch
 
-    from data.corpora.kokoro_styles import STYLES
+    from data.generator.manners import STYLES
     from evaluation.analyser import Analyser
     from evaluation.held_out.reference import read_reference
     from evaluation.interpolation.pairs import SEED, draw_pairs

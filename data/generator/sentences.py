@@ -1,4 +1,5 @@
-"""The sentences that the generated corpus speaks: own ones first, then a small grammar over a list of common words.
+"""The sentences that the generated corpus speaks: own ones, a small grammar over a list of common words, and frames
+that hold the less common words of a frequency list (`wordfreq`), each of them about three times.
 
 Diphones are pairs of neighbouring ARPAbet phones without stress, within a word and across a word boundary; a comma or
 another stop is a pause and breaks the pair. A word is pronounced by its first entry in CMUdict.
@@ -159,6 +160,31 @@ SENTENCES: list[str] = [
     "{interjection}, {name}, {pronouns} {verb_intransitive.past} again.",
 ]
 
+# Frames for uncommon words: whatever is in the list can stand in them. {w} is any word, the others go by their ending;
+# the slots are as frequent as such words are.
+FRAMES: list[str] = [
+    "{w}, {w}, {w}, {w}, and {w}.",
+    "the {w} and the {w} were {ed} by the {w}, the {w}, and the {w}.",
+    "he said {w}, not {w}; and then {w}, {w}, {w}.",
+    "is {w} the same as {w}, or is it more like {w}, {w}, or {w}?",
+    "she wrote {w} {w} on the wall, and below it {w}, {w}, and {ed}.",
+    "between {w} and {w} there was only {w}, {w}, and {w}.",
+    "they were {ing} the {w} and {ing} the {w}, without {w} or {w}.",
+    "the {w} {w} of the {w} {ed} some {w} {w}.",
+    "what does {w} mean, and {w}, and {w}, and {w} {w}?",
+    "some {w}, a little {w}, no {w} at all, and too much {w} {w}!",
+    "we talked {ly} about {w}, {ing}, {w}, and the {w} of {w}.",
+    "{w} was {ed}; {w} was {ed}; {w} was neither {w} nor {w}.",
+    "there is a {w} in the {w}, a {w} near the {w}, and {w} under the {w}.",
+    "please spell {w}, {w}, {w}, {w}, {ing}, and {w}.",
+    "after the {w} came {w}, then {w}, then {w}, and last of all {w}.",
+    "my {w} {w} never {ed} your {w} {w}, {ly} or {w}.",
+]
+RARE_WORDS = 12_600
+RARE_SHARE = 0.7  # of the sentences
+CORPUS_SENTENCES = 11_000
+_COMMONEST = 300  # of the list, which the grammar says often enough
+
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _WORD = re.compile(r"[A-Za-z']+")
 _STOP = re.compile(r"[,.;:!?-]")
@@ -258,9 +284,13 @@ class _Grammar:
         return self.draw(symbol)[FORMS[form] if form else 0]
 
     def sentence(self) -> str:
-        drawn = self.expand(self.rng.choice(SENTENCES))
-        drawn = re.sub(r"\ba (?=([\w']+))", lambda match: _article(match.group(1)) + " ", drawn)
-        return drawn[0].upper() + drawn[1:]
+        return _finished(self.expand(self.rng.choice(SENTENCES)))
+
+
+def _finished(drawn: str) -> str:
+    """With the right articles and a capital at the beginning."""
+    drawn = re.sub(r"\ba (?=([\w']+))", lambda match: _article(match.group(1)) + " ", drawn)
+    return drawn[0].upper() + drawn[1:]
 
 
 def _article(word: str) -> str:
@@ -339,3 +369,44 @@ def training_sentences(
     rest = [sentence for index, sentence in enumerate(pool) if index not in chosen]
     sentences = [*own, *(pool[index] for index in cover), *rest]
     return [*sentences, *islice(stream, max(0, count - len(sentences)))][:count]
+
+
+def rare_words(count: int = RARE_WORDS) -> list[str]:
+    """The most frequent English words after the commonest ones that the pronouncing dictionary has.
+
+    Raises:
+        InputError: the package wordfreq is missing.
+    """
+    try:
+        from wordfreq import top_n_list
+    except ImportError as error:
+        raise InputError("the corpus's words need the package wordfreq; pip install -e '.[corpus]'") from error
+    listed = top_n_list("en", 10 * count)
+    known = (word for word in listed if re.fullmatch("[a-z]{3,14}", word) and lexicon.contains(word))
+    return list(islice(known, _COMMONEST, _COMMONEST + count))
+
+
+def rare_sentences(words: Iterable[str], seed: int) -> Iterator[str]:
+    """Sentences without end around the given words; words of one ending are all said before one is said again."""
+    by_ending: Vocabulary = {"w": [], "ly": [], "ing": [], "ed": []}
+    for word in words:
+        ending = next((e for e in ("ly", "ing", "ed") if word.endswith(e) and len(word) > len(e) + 2), "w")
+        by_ending[ending].append((word,))
+    grammar = _Grammar(by_ending, random.Random(seed))
+    while True:
+        yield _finished(grammar.expand(grammar.rng.choice(FRAMES)))
+
+
+def corpus_sentences(seed: int, count: int = CORPUS_SENTENCES) -> list[str]:
+    """The sentences of the corpus: `RARE_SHARE` of them hold uncommon words, the others are `training_sentences`.
+
+    No held-out text is among them, and they were chosen without a look at those.
+
+    Raises:
+        InputError: from `read_words` and `rare_words`.
+    """
+    rng = random.Random(seed)
+    is_rare = [rng.random() < RARE_SHARE for _ in range(count)]
+    common = iter(training_sentences(is_rare.count(False), seed))
+    rare = rare_sentences(rare_words(), seed)
+    return [next(rare) if rare_one else next(common) for rare_one in is_rare]
