@@ -42,9 +42,9 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
         if corpus == GENERATED:
             command = _command(corpora, corpus, "generate a corpus with exact labels", GENERATED_LAYOUT)
             if name == GENERATED:
-                from data.corpora import kokoro
+                from data.generator import corpus as generator
 
-                kokoro.add_arguments(command)
+                generator.add_arguments(command)
         else:
             command = _command(corpora, corpus, f"prepare the corpus {corpus}", layout(corpus))
             command.add_argument("source", metavar="SOURCE", type=Path, help="top folder of the corpus")
@@ -63,10 +63,6 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
             command.add_argument(
                 "--max-seconds", type=float, default=15.0, help="reject what is longer; default: %(default)s"
             )
-        elif name == GENERATED:
-            from data.generator import corpus as generator
-
-            generator.add_arguments(command)
         command.add_argument("--out", type=Path, required=True, help="folder for filelists and tables")
         command.add_argument(
             "--cache", type=Path, default=Path(Params().train.cache_dir), help="feature cache; default: %(default)s"
