@@ -43,9 +43,9 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
         if corpus == GENERATED:
             command = _command(corpora, corpus, "generate a corpus with exact labels", GENERATED_LAYOUT)
             if name == GENERATED:
-                from data.corpora import kokoro
+                from data.generator import corpus as generator
 
-                kokoro.add_arguments(command)
+                generator.add_arguments(command)
         else:
             command = _command(corpora, corpus, f"prepare the corpus {corpus}", layout(corpus))
             command.add_argument("source", metavar="SOURCE", type=Path, help="top folder of the corpus")
@@ -169,9 +169,9 @@ def _published(args: argparse.Namespace, cache: FeatureCache) -> tuple[Split | N
 
 def _generated(args: argparse.Namespace, cache: FeatureCache) -> tuple[Split | None, list[Reject]]:
     """Let the generator write wavs, labels and filelists; then extract."""
-    from data.corpora import kokoro
+    from data.generator import corpus as generator
 
-    kokoro.generate(args)
+    generator.generate(args)
     parts: dict[str, list[Utterance]] = {}
     rejects: list[Reject] = []
     for name in ("train", "valid"):

@@ -17,7 +17,7 @@ import numpy as np
 
 from common.errors import InputError, shown
 from common.files import read_json
-from evaluation.phones import Phones, phones_of_recording, phones_of_tokens
+from evaluation.speech import Phones, phones_of_recording, phones_of_tokens
 from params import Audio
 
 ORDER = ("", "a", "b", "ab", "oracle")  # of variants; others follow, sorted

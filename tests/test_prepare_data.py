@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import data.cache
 import data.corpora
+import data.generator
 from common.errors import InputError
 from data.audio import write_wav
 from data.embeddings import read_embeddings
@@ -179,8 +180,8 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
         parser.add_argument("--count", type=int)
 
     generator = SimpleNamespace(add_arguments=add_arguments, generate=generate)
-    monkeypatch.setitem(sys.modules, "data.corpora.kokoro", generator)
-    monkeypatch.setattr(data.corpora, "kokoro", generator, raising=False)
+    monkeypatch.setitem(sys.modules, "data.generator.corpus", generator)
+    monkeypatch.setattr(data.generator, "corpus", generator, raising=False)
     monkeypatch.chdir(tmp_path)
     options = ["kokoro", "--out", "corpora/k", "--cache", "cache", "--count", "3", "--seed", "5"]
     assert main(options) == 0
