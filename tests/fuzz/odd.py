@@ -155,7 +155,7 @@ def audio_file(path: Path, dice: random.Random) -> str:
     try:
         subtype = "FLOAT" if form == "WAV" and dice.random() < 0.3 else None
         soundfile.write(buffer, audio, rate, format=form, subtype=subtype)
-    except (RuntimeError, ValueError, TypeError):  # there is no such file
+    except (RuntimeError, ValueError, TypeError, AssertionError):  # there is no such file
         return odd_path(dice, path.parent)
     content = buffer.getvalue()
     if dice.random() < 0.4:
