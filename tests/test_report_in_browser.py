@@ -19,7 +19,8 @@ from tests.browser import find_browser, visit
 from tests.resynthesis import RATE, TINY, raise_pitch, stretch, write_run
 
 pytestmark = pytest.mark.skipif(
-    find_browser() is None and os.environ.get("CI") != "true", reason="no chromium here: install one, or run tests/browser.sh as root"
+    find_browser() is None and os.environ.get("CI") != "true",
+    reason="no chromium here: install one, or run tests/browser.sh as root",
 )
 NASTY = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'> \"&amp;'"
 
