@@ -11,7 +11,8 @@ import torch
 from common.errors import InputError
 from evaluation.speech import Phones, Speech
 from held_out.reference import read_reference
-from model.interpolation import Frequency
+from model.interpolation import SameTime, name_of
+from model.interpolation.pitch_transfer import PitchTransfer
 from style_pairs.measuring import SWEEP, Heard, halves, judge_sweep, measure, rightly_heard
 from style_pairs.pairs import TEXTS_PER_PAIR, StylePair, comparison_rows, default_row, draw_pairs
 from style_pairs.speaking import A, B, Task, speak_rows, tasks_of
@@ -45,9 +46,9 @@ def test_pairs_differ_in_voice_and_style_and_are_balanced():
 def test_rows_have_every_method_and_mask_and_one_default():
     rows = comparison_rows(bundled=True)
     assert len({row.name for row in rows}) == len(rows)
-    frequency = {(row.settings.method, row.settings.mask) for row in rows if isinstance(row.settings, Frequency)}
+    frequency = {(name_of(row.settings), row.settings.mask) for row in rows if isinstance(row.settings, PitchTransfer)}
     assert len(frequency) == 12
-    assert default_row(rows).settings == Frequency()
+    assert default_row(rows).settings == SameTime()
     assert len(comparison_rows(bundled=False)) == len(rows) - 1
 
 
