@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from common.errors import InputError
-from data.energy import frame_energy
+from data.mel import frame_energy
 from evaluation.analyser import Analyser
 from evaluation.speech import Phones
 from evaluation.statistics import Mean, exactly
