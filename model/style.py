@@ -28,7 +28,7 @@ class StyleSource:
 
     speaker, emotion: ids (B,) long, or embeddings (B, width) when the model was built for them.
     log_f0: (B, T) natural log of Hz, any finite value where unvoiced. voicing: (B, T) in [0, 1].
-    energy: (B, T) as `data.energy`, normalised by the model's corpus statistics.
+    energy: (B, T) as `data.mel`, normalised by the model's corpus statistics.
     contour_lengths: (B,) frames of the contours.
     reference_mel: (B, n_mels, R), normalised like the model's mels; reference_lengths: (B,).
     known: for a type, (B,) bool: False drops the type for that item.

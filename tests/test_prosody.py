@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.energy import DB_PER_UNIT, frame_energy
+from data.mel import DB_PER_UNIT, frame_energy
 from model.cond_text_encoder import round_durations
 from model.lengths import duration_path
 from model.prosody import SILENCE, TokenProsody
