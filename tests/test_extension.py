@@ -121,21 +121,17 @@ def test_a_kind_and_an_estimator_are_a_file_and_a_line_each(tmp_path):
     speak = ["-f", files.texts, "--vocoder", files.vocoder, "-t", 2, "--device", "cpu"]
     a_and_b = ["-s", "anna", "-s2", "bert"]
 
-    # The estimator speaks by the ordinary script, in one style and between two.
-    learned = ["-c", log_dir / "checkpoint.pt", "-o", tmp_path / "rows"]
-    program(tmp_path, "inference", [*speak, *learned, *a_and_b, "--weight", 0.3])
-    assert soundfile.info(tmp_path / "rows" / "0000_ab.wav").frames > 0
-
-    # The kind, by its flag and by its default.
     assert "ramp: a's share at the beginning" in program(tmp_path, "inference", ["--help"])
-    masks = {}
-    for name, flags in (("plain", []), ("flagged", ["--top", 0.2])):
-        out = tmp_path / name
-        program(
-            tmp_path, "inference", [*speak, "-c", files.checkpoint, "-o", out, *a_and_b, "--interp", "ramp", *flags]
-        )
+    # By the checkpoint's own parameter, by the default (the other checkpoint knows no such kind), and by its flag.
+    between = {}
+    for checkpoint, flags, top in (
+        (log_dir / "checkpoint.pt", [], 0.9),
+        (files.checkpoint, [], 0.5),
+        (files.checkpoint, ["--top", 0.2], 0.2),
+    ):
+        out = tmp_path / f"top-{top}"
+        program(tmp_path, "inference", [*speak, "-c", checkpoint, "-o", out, *a_and_b, "--interp", "ramp", *flags])
         settings = json.loads((out / "report.json").read_text())["settings"]["interpolations"]["ab"]
-        masks[name] = settings, soundfile.read(out / "0000_ab.wav")[0]
-    assert masks["plain"][0] == {"kind": "ramp", "top": 0.5} and masks["flagged"][0] == {"kind": "ramp", "top": 0.2}
-    one, other = (audio for _, audio in masks.values())
-    assert one.shape != other.shape or not np.array_equal(one, other)
+        assert settings == {"kind": "ramp", "top": top}
+        between[top] = soundfile.read(out / "0000_ab.wav")[0]
+    assert not np.array_equal(between[0.5][:2000], between[0.2][:2000])
