@@ -86,6 +86,11 @@ class Style:
 
     types: dict[str, TypedTokens]
 
+    @classmethod
+    def of_speaker(cls, embedding: Tensor | None) -> Style:
+        """A speaker's embedding (B, D) alone, or nothing."""
+        return cls({} if embedding is None else {"speaker": _one_token(embedding)})
+
     def bundled(self) -> TypedTokens:
         """All types as one set of tokens: the one-attention baseline."""
         parts = list(self.types.values())

@@ -17,6 +17,7 @@ from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
+from model.grad_tts import GradTTS
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
@@ -106,7 +107,7 @@ def load_model(
         raise InputError(f"{path}: {error}; give another checkpoint") from error
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
-        official = not loaded.model.attends
+        official = isinstance(loaded.model, GradTTS)
         precision = "bf16" if has_bfloat16(chosen) and not official and backend != "onnx" else "fp32"
     synthesiser = Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
     if backend != "torch":
@@ -191,7 +192,7 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        if options.guidance_scale != 1 and not self.model.attends:
+        if options.guidance_scale != 1 and not self.model.guides:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
         return options
 
@@ -347,7 +348,7 @@ class Synthesiser:
 
     def _reference(self, recording: Recording) -> Reference:
         if not self.reads("timbre"):
-            raise InputError("official checkpoints take no reference; leave ref out, or use a checkpoint that does")
+            raise InputError("this checkpoint takes no reference; leave ref out, or use a checkpoint that does")
         return read_reference(recording, self.params.audio)
 
     # ---------------------------------------------------------------- speaking
