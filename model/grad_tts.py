@@ -13,7 +13,7 @@ from model.batch_share import drawn
 from model.denoiser import Denoiser
 from model.diffusion import NoiseDiffusion
 from model.estimators.unet import UNet, UNetCondition
-from model.lengths import duration_path, padded_length, sequence_mask
+from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.schedule import Schedule
 from model.style import Style, StyleSource
 from model.text_encoder import TextEncoder, TextEncoding
@@ -114,6 +114,7 @@ class GradTTS(TextToMel):
             raise ValueError(f"length_scale must be positive, not {length_scale}")
         log_durations = text.log_durations if log_durations is None else log_durations
         scaled = (log_durations.exp() * text.mask).ceil() * length_scale  # (B, 1, T_text)
+        check_frames(scaled.squeeze(1))
         frames = scaled.sum([1, 2]).clamp_min(1).long()
         size = padded_length(int(frames.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(frames, size, text.mu.dtype)

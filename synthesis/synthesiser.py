@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.errors import BadLines, InputError
+from common.errors import BadLines, InputError, TextError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
@@ -33,6 +33,8 @@ from text.front_end import EncodedText, front_end
 
 DEFAULT_EMOTION = "neutral"
 GRAPHS = "cache/graphs"  # the folder of exported graphs
+MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
+MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
@@ -265,8 +267,17 @@ class Synthesiser:
 
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
+        bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         requests = self.requests(texts, speaker, emotion, ref, bad_lines=bad_lines)
-        return (self._speak(request, options) for request in requests)
+        return self._speak_each(requests, options, bad_lines)
+
+    def _speak_each(self, requests: Iterable[Request], options: Options, bad_lines: BadLines) -> Iterator[Result]:
+        for request in requests:
+            result = None
+            with bad_lines.skipping(request.place, TextError):
+                result = self.result(request, list(self._pieces(request, options)))
+            if result is not None:
+                yield result
 
     def stream(
         self,
@@ -285,7 +296,7 @@ class Synthesiser:
         """
         chosen = self.options() if options is None else options
         requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, bad_lines=bad_lines)
-        return (streamed for request in requests for streamed in self._stream(request, chosen))
+        return (streamed for request in requests for streamed in self.stream_one(request, chosen))
 
     # ------------------------------------------------------------------ before
 
@@ -325,13 +336,21 @@ class Synthesiser:
                         place=place,
                         text=line.text,
                         pieces=pieces,
-                        encoded=tuple(self._front_end.encode(piece) for piece in pieces),
+                        encoded=tuple(map(self._encode, pieces)),
                         speaker=common_speaker if line.speaker is None else self._speaker(line.speaker),
                         emotion=common_emotion if line.emotion is None else self._emotion(line.emotion),
                         reference=common_reference if line.ref is None else references[line.ref],
                     )
                 )
         return requests
+
+    def _encode(self, piece: str) -> EncodedText:
+        encoded = self._front_end.encode(piece)
+        if len(encoded.ids) > MOST_TOKENS:
+            raise InputError(
+                f"{len(encoded.ids)} tokens without a place to cut, more than {MOST_TOKENS}; write it in words"
+            )
+        return encoded
 
     def _speaker(self, wanted: Label | None) -> Choice:
         width = self.params.style.speaker_embedding_dim
@@ -353,16 +372,18 @@ class Synthesiser:
 
     # ---------------------------------------------------------------- speaking
 
-    def _speak(self, request: Request, options: Options) -> Result:
-        return self.result(request, list(self._pieces(request, options)))
-
     def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
+        seconds = 0.0
         for number, encoded in enumerate(request.encoded):
-            yield self.speak_piece(
-                request, encoded, options, piece_generator(options.seed, request.index, number)
-            ).piece
+            generator = piece_generator(options.seed, request.index, number)
+            piece = self.speak_piece(request, encoded, options, generator).piece
+            seconds += len(piece.audio) / self.params.audio.sample_rate
+            if seconds > MOST_SECONDS:
+                raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
+            yield piece
 
-    def _stream(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+        """The sentences of one text (`requests`, by_sentence), each as soon as it is spoken."""
         pause = np.zeros(self._pause_frames * self.params.audio.hop_length, dtype=np.float32)
         for number, piece in enumerate(self._pieces(request, options)):
             audio = np.concatenate([pause, piece.audio]) if number else piece.audio
@@ -412,7 +433,10 @@ class Synthesiser:
         start = self.now()
         style = self.style_of(request)
         text = self.model.encode(*self.tensors(encoded), style)
-        frames = self.model.spread(text, options.length_scale)
+        try:
+            frames = self.model.spread(text, options.length_scale)
+        except ValueError as error:
+            raise TextError(str(error)) from error
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
         if restyle is not None:
@@ -436,7 +460,7 @@ class Synthesiser:
         audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
         vocoder_end = self.now()
         if not np.isfinite(audio).all():
-            raise InputError(
+            raise TextError(
                 f"text {index} came out with samples that are not finite; "
                 "the checkpoint is damaged, or temperature or guidance_scale too extreme"
             )

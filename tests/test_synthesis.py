@@ -24,7 +24,7 @@ from synthesis.options import Options, check_options
 from synthesis.pieces import MAX_CHARS, PAUSE_SECONDS, SILENCE, split_text
 from synthesis.plots import plot_result, symbol_spans, word_spans
 from synthesis.reference import read_reference, with_reference
-from synthesis.report import write_report
+from synthesis.report import Report
 from synthesis.synthesiser import Synthesiser, load_model
 from synthesis.voice import choose_embedding, choose_name
 from tests.official_weights import random_state
@@ -471,7 +471,12 @@ def test_the_official_multi_speaker_model_has_speakers_by_number():
 def test_the_report_has_rows_totals_and_settings(speaker_box, tmp_path):
     results = speaker_box.synthesise(["Hello.", LONG], steps=1)
     wavs = [tmp_path / "out" / "0000.wav", tmp_path / "out" / "sub" / "0001.wav"]
-    write_report(tmp_path / "out" / "report.json", results, wavs, {"seed": 3})
+    growing = Report(tmp_path / "out" / "report.json", {"seed": 3})
+    growing.write()
+    assert not growing.path.exists()  # there is nothing to report yet
+    for result, wav in zip(results, wavs, strict=True):
+        growing.add(result, wav)
+    growing.write()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["wav"] for row in report["results"]] == ["0000.wav", "sub/0001.wav"]
     for row, result in zip(report["results"], results, strict=True):
@@ -481,8 +486,10 @@ def test_the_report_has_rows_totals_and_settings(speaker_box, tmp_path):
     assert report["totals"]["texts"] == 2 and report["totals"]["frames"] == sum(r.frames for r in results)
     assert report["settings"] == {"seed": 3} and report["date"].endswith("+00:00")
     (tmp_path / "file").touch()
+    homeless = Report(tmp_path / "file" / "report.json", {})
+    homeless.add(results[0], wavs[0])
     with pytest.raises(InputError, match="cannot be written"):
-        write_report(tmp_path / "file" / "report.json", results, wavs, {})
+        homeless.write()
 
 
 def test_spans_cover_the_text_in_order(speaker_box):
