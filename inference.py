@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{', '.join(SOLVERS)}, or a tuned solver's .json; default: edm-2m, or euler for official checkpoints",
     )
     parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
-    parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
+    parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
-    for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
+    for name in (args.checkpoint, args.ref, args.ref2):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     _make_folder(args.out)
