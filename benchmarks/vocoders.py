@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from speed.in_turn import seconds_in_turn
 from tqdm import tqdm
 
 from common.errors import reports_input_errors
@@ -25,12 +24,13 @@ from data.audio import read_audio, write_wav
 from data.filelist import read_filelist
 from data.mel import mel_spectrogram
 from evaluation.analyser import Analyser
-from evaluation.pitch import median_and_range
+from evaluation.contours import median_and_range
 from evaluation.sound import Sound
 from evaluation.speaker import cosine
-from evaluation.word_error import word_errors
+from evaluation.words import word_errors
 from hifigan import load_vocoder, vocode
 from params import Audio
+from speed.outcome import seconds_in_turn
 
 COLUMNS = ("mos_universal", "mos", "wer_universal", "wer", "f0_semitones", "cosine", "snr_db", "log_spectral_db")
 TIMED = 5  # recordings
