@@ -15,7 +15,7 @@ import torch
 from common.errors import BadLines, InputError, TextError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
-from hifigan import Generator, load_vocoder, vocode
+from hifigan import Vocoder, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
 from model.grad_tts import GradTTS
 from model.prosody import TokenProsody
@@ -117,7 +117,7 @@ def load_model(
 ) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
-    vocoder: a HiFi-GAN file; None: the universal one that is installed with this project.
+    vocoder: a name in `hifigan.VOCODERS`, or a vocoder's file; None: the universal one that is installed.
     device: "auto", "cpu" or "cuda".
     precision: of decoder and vocoder, "fp32", "bf16", or "auto": bfloat16 where the processor computes in it, but not
         for official checkpoints, whose numbers stay the official ones.
@@ -147,7 +147,7 @@ def load_model(
 class Synthesiser:
     """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
 
-    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32") -> None:
+    def __init__(self, loaded: Loaded, vocoder: Vocoder, device: torch.device, precision: str = "fp32") -> None:
         """precision: "fp32", or "bf16" for bfloat16 autocast of decoder and vocoder."""
         if precision not in ("fp32", "bf16"):
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")

@@ -182,7 +182,7 @@ BAD = {
     "an empty checkpoint": ({"checkpoint": "EMPTY"}, "empty"),
     "text as checkpoint": ({"checkpoint": "DOTS"}, "dots.txt"),
     "another's checkpoint": ({"checkpoint": "FOREIGN"}, "neither"),
-    "no such vocoder": ({"vocoder": "nowhere"}, "nowhere: no such file"),
+    "no such vocoder": ({"vocoder": "nowhere"}, "nowhere: no such vocoder file"),
     "text as vocoder": ({"vocoder": "DOTS"}, "vocoder"),
     "unknown speaker": ({"speaker": "carl"}, "this model has anna, bert, 7"),
     "speaker id too large": ({"speaker": "3"}, "this model has anna, bert, 7"),
