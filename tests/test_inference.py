@@ -152,7 +152,7 @@ def test_an_official_checkpoint_speaks_and_takes_no_reference(run, tmp_path, cap
     capsys.readouterr()
     write_wav(tmp_path / "ref.wav", voice_like(1.0, 120), 22050)
     assert run(**given, ref=tmp_path / "ref.wav") == 2
-    assert "take no reference" in capsys.readouterr().err
+    assert "takes no reference" in capsys.readouterr().err
 
 
 def test_a_multi_speaker_official_checkpoint_says_whom_it_took(run, tmp_path, capsys):

@@ -185,7 +185,7 @@ def test_options_may_stand_anywhere(folder, tmp_path, capsys):
         (["train.train_filelist=MISSING", "--strict"], "missing.txt:2: no file 'gone.wav'"),
         (["train.train_filelist=BROKEN"], "broken.wav"),
         (["train.train_filelist=LONG"], "tokens of text"),
-        (["train.log_dir=FILE"], "cannot be written"),
+        (["train.log_dir=FILE"], "cannot be made"),
         (["--init", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
         (["--init", "FILE"], "an empty file"),
         (["--init", "OFFICIAL"], "neither a checkpoint"),
