@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=(1.0, 1000.0),
         help="of an official checkpoint's time embedding: 1 for grad-tts-old.pt; default: told from the weights",
     )
-    parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
+    parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
-    for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
+    for name in (args.checkpoint, args.ref, args.ref2):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     with in_use(args.out):

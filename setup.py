@@ -66,7 +66,6 @@ setup(
         "torch>=2.13",
         "numpy>=1.26",
         "scipy>=1.11",
-        "librosa>=0.10",
         "soundfile>=0.12",
         "soxr>=0.3.7",
         "einops>=0.7",
@@ -99,6 +98,6 @@ setup(
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
         "mutation": ["mutmut==3.8.1"],
         "unidecode": ["Unidecode>=1.3"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
+        "dev": ["librosa>=0.10", "pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

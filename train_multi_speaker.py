@@ -49,10 +49,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     params = resolve_params(arguments.config, arguments.overrides)
-    if params.estimator.name != "cross_unet":
-        raise InputError(
-            f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet, or training.official"
-        )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
     try:
         # Of several processes the first one writes.

@@ -48,8 +48,7 @@ class CondLosses:
 class CondGradTTS(TextToMel):
     """The conditional model. Speakers and emotions are ids, or embeddings when `params.style` gives their widths."""
 
-    types = TYPES
-    attends = True
+    guides = True
     usual_sampler = "edm-2m"
 
     def __init__(self, params: Params, n_symbols: int, n_speakers: int, n_emotions: int) -> None:
@@ -58,9 +57,11 @@ class CondGradTTS(TextToMel):
         n_mels = params.audio.n_mels
         self.encoder = CondTextEncoder(n_symbols, n_mels, params.encoder, params.style, n_speakers, n_emotions)
         self.style = StyleEncoder(params.style, n_mels, n_speakers, n_emotions)
-        estimator = ESTIMATORS[params.estimator.name](
-            params.estimator, params.style, params.audio, params.encoder.content_pictures
-        )
+        if params.estimator.name not in ESTIMATORS:
+            raise ValueError(f"there is no estimator {params.estimator.name!r}; there are {', '.join(ESTIMATORS)}")
+        estimator = ESTIMATORS[params.estimator.name].of(params)
+        self.types = tuple(name for name in TYPES if name in ("speaker", "emotion", *estimator.types))
+        self.attends = estimator.attends
         diffusion = params.diffusion
         self.decoder = ResidualDiffusion(
             estimator,

@@ -95,6 +95,7 @@ class TextToMel(nn.Module, ABC):
     decoder: Diffusion
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether a blend may differ from cell to cell
+    guides: bool  # whether it can predict without a style, as guidance needs
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
 
     @abstractmethod

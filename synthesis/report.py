@@ -13,6 +13,7 @@ from typing import Any
 from common.errors import InputError
 from common.files import replacing
 from synthesis.result import Result
+from synthesis.times import Timed
 
 SECONDS_BETWEEN = 10.0  # that a run may lose if it is killed
 
@@ -63,6 +64,7 @@ def _row(result: Result, wav: str) -> dict[str, Any]:
     return {
         "index": result.index,
         "text": result.text,
+        **({} if result.given is None else {"given": result.given}),
         "wav": Path(wav).as_posix(),
         "seconds": result.seconds,
         "frames": result.frames,
@@ -75,7 +77,15 @@ def _row(result: Result, wav: str) -> dict[str, Any]:
         "pieces": len(result.pieces),
         "tokens": list(result.tokens),
         "durations": [int(frames) for frames in result.durations],
+        "words": [_timed("word", one) for one in result.word_times],
+        "phones": [{**_timed("phone", one), "word": one.word} for one in result.phone_times],
+        "marks": [{"mark": name, "time": round(seconds, 4)} for name, seconds in result.mark_times],
     }
+
+
+def _timed(kind: str, one: Timed) -> dict[str, Any]:
+    """In seconds."""
+    return {kind: one.name, "start": round(one.start, 4), "end": round(one.end, 4)}
 
 
 def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

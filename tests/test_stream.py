@@ -55,7 +55,9 @@ def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
 def test_a_sentence_is_there_before_the_next_is_begun(synthesiser, monkeypatch):
     spoken = []
     speak = synthesiser.speak_piece
-    monkeypatch.setattr(synthesiser, "speak_piece", lambda *given: spoken.append(given) or speak(*given))
+    monkeypatch.setattr(
+        synthesiser, "speak_piece", lambda *given, **start: spoken.append(given) or speak(*given, **start)
+    )
     stream = synthesiser.stream([TEXT])
     assert not spoken
     next(stream)

@@ -126,8 +126,8 @@ def test_the_global_generator_is_neither_read_nor_moved(speaker_box):
 
 def test_each_comes_one_by_one_but_is_checked_at_once(speaker_box, monkeypatch):
     spoken = []
-    speak = speaker_box._speak
-    monkeypatch.setattr(speaker_box, "_speak", lambda *args: spoken.append(1) or speak(*args))
+    speak = speaker_box.speak_piece
+    monkeypatch.setattr(speaker_box, "speak_piece", lambda *a, **named: spoken.append(1) or speak(*a, **named))
     options = speaker_box.options(steps=1)
     results = speaker_box.synthesise_each(["One.", "Two."], options)
     assert next(results).text == "One." and len(spoken) == 1
@@ -445,7 +445,7 @@ def test_the_official_single_speaker_model_speaks(official_single):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ref": (voice_like(1, 150), 22050)}, "take no reference"),
+        ({"ref": (voice_like(1, 150), 22050)}, "takes no reference"),
         ({"guidance_scale": 2.0}, "cannot be guided"),
         ({"emotion": "angry"}, "this model has neutral"),
         ({"speaker": 1}, "this model has 0"),
