@@ -5,14 +5,14 @@ or SIGTERM saves and ends; a second one kills. `torchrun --nproc_per_node=N trai
 batch among N processes, with the same result.
 
 Exit code: 0; 2 and one line if something given cannot be used, or the training cannot go on; 3 if it was trained
-without the lines of filelists that cannot be used, which are listed at the end.
+without the lines of filelists that cannot be used, which are listed at the end; 130 if it was stopped before its first
+step.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.arguments import Parser
-from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
+from common.errors import INTERRUPTED, SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores, stopping_on_signals
 from params import Params
@@ -49,16 +49,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     params = resolve_params(arguments.config, arguments.overrides)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
     try:
         # Of several processes the first one writes.
         with nullcontext() if int(os.environ.get("RANK", 0)) else in_use(params.train.log_dir, "the log folder"):
             return _train(arguments, params)
     except KeyboardInterrupt:
-        print(shown(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done"))
-        return 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        kept = f"{params.train.cache_dir} keeps the features that are done"
+        print(shown(f"stopped before the first step; {kept}"), file=sys.stderr)
+        return INTERRUPTED
 
 
 def _train(arguments: argparse.Namespace, params: Params) -> int:

@@ -38,11 +38,13 @@ def main() -> int:
     )
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--checkpoint", default=str(ROOT / "checkpts" / "default.pt"))
+    parser.add_argument("--vocoder", help="default: that of inference.py")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         listed, out = Path(folder) / "texts.txt", Path(folder) / "out"
         listed.write_text("\n".join(texts(args.texts)), encoding="utf-8")
         options = ["-f", listed, "-o", out, "-c", args.checkpoint, "-t", "2", "--threads", "1"]
+        options += ["--vocoder", args.vocoder] if args.vocoder else []
         began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "inference.py"), *map(str, options)],

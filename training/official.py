@@ -21,8 +21,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
-from common.processes import stopping_on_signals
+from common.files import in_use
+from common.processes import cores, stopping_on_signals
 from data.batching import Batch
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.dataset import UtteranceDataset
@@ -137,7 +139,7 @@ def new_model(params: Params, n_speakers: int) -> GradTTS:
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.official", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/official_small.yaml", help="default: %(default)s")
@@ -148,7 +150,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if params.estimator.name != "unet" or params.text.front_end != "official":
         raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
     if params.train.threads:
-        torch.set_num_threads(params.train.threads)
+        torch.set_num_threads(min(params.train.threads, cores()))
+    with in_use(params.train.log_dir, "the log folder"):
+        _train(params, choose_device(arguments.device))
+    return 0
+
+
+def _train(params: Params, device: torch.device) -> None:
     log_dir = Path(params.train.log_dir)
     training, validation = corpus.read_filelists(params)
     speakers, emotions = corpus.names_of(training + validation)
@@ -157,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reader = front_end("official", None, params.text.add_blank)
     dataset = corpus.make_dataset(params.train.train_filelist, training, cache, reader, speakers, emotions, params)
     torch.manual_seed(params.train.seed)
-    trainer = OfficialTrainer(params, len(speakers), choose_device(arguments.device))
+    trainer = OfficialTrainer(params, len(speakers), device)
     log = RunLog(log_dir / "train.log")
     path = state_path(log_dir)
     if path.exists():
@@ -169,7 +177,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     with stopping_on_signals() as asked_to_stop:
         trainer.run(dataset, log, asked_to_stop)
     log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {', '.join(speakers)}")
-    return 0
 
 
 if __name__ == "__main__":
