@@ -123,10 +123,8 @@ def _speak(
     two_styles: bool,
     bad_lines: BadLines,
 ) -> None:
-    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower; and kernels are
-    # kept for every length that was ever spoken, of which one text needs about 150.
+    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     import torch
     from tqdm import tqdm
 

@@ -95,7 +95,6 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     model = _new_model(params, reader.symbols, speakers, emotions) if start is None else start.model
     if processes.leads:
         saving.write_params(log_dir, params)  # before the long work, so that a place that cannot be written to is found
-        saving.remove_leftovers(log_dir)
     log = RunLog(log_dir / "train.log" if processes.leads else None)
 
     report = log.line if processes.leads else _say_nothing
@@ -127,10 +126,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     names = {"speakers": speakers, "emotions": emotions, "symbols": list(reader.symbols)}
     trainer = Trainer(model, params, dataset, valid_dataset, names, board, log, device, listen, processes)
     if state is not None:
-        try:
-            trainer.resume(state)
-        except ValueError as error:
-            raise InputError(f"{saving.state_path(log_dir)}: {error}; use another train.log_dir") from error
+        trainer.resume(state)
     if processes.leads:
         if state is not None:
             log.line(f"step {step}  going on in {log_dir}{'; --init is not used' if arguments.init else ''}")

@@ -31,7 +31,7 @@ from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import stopping_on_signals
 from data.audio import read_audio
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.filelist import read_filelist, read_texts
 from data.mel import mel_spectrogram
 from hifigan.distilled import Rest, file_content, new_rest, read_distilled
@@ -39,6 +39,7 @@ from hifigan.generator import Generator
 from hifigan.muon import Muon
 from hifigan.vocoder import load_vocoder
 from params import Audio
+from training.saving import counted
 
 Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)
 Passage = tuple[Tensor, Tensor]  # features (C, T * rate) bfloat16, and the teacher's audio (T * hop,)
@@ -94,13 +95,11 @@ class Distillation:
 
     def resume(self, path: Path) -> None:
         state = read_checkpoint(path, "training state")
-        try:
+        with restoring(path):
             self.rest.load_state_dict(state["rest"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
-            self.steps = int(state["steps"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+                load_optimizer(optimizer, saved)
+            self.steps = counted(state["steps"])
 
 
 def losses(given: Tensor, wanted: Tensor) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ from common.arguments import Parser, real, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from hifigan.checkpoint import tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
@@ -47,6 +47,7 @@ from hifigan.weight_norm import add_weight_norm, official_names, parametrized_na
 from params import Audio
 from training.curves import Curves
 from training.loader_process import obey_only_the_parent
+from training.saving import counted
 
 BETAS = (0.8, 0.99)
 VALIDATION_CHUNK = 512  # frames
@@ -147,12 +148,10 @@ class FineTuning:
         state = tensors_of(read_checkpoint(generator_path, "vocoder"), "generator", generator_path)
         _load_strictly(self.generator, state, generator_path)
         checkpoint = self.load_discriminators(path)
-        try:
-            self.generator_optimizer.load_state_dict(checkpoint["optim_g"])
-            self.discriminator_optimizer.load_state_dict(checkpoint["optim_d"])
-            self.steps = int(checkpoint["steps"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+        with restoring(path):
+            load_optimizer(self.generator_optimizer, checkpoint["optim_g"])
+            load_optimizer(self.discriminator_optimizer, checkpoint["optim_d"])
+            self.steps = counted(checkpoint["steps"])
 
 
 def _load_strictly(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:

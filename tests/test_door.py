@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BadLines, InputError, reports_input_errors, shown
-from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json, replacing
+from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -26,7 +26,7 @@ from common.errors import InputError, reports_input_errors
 from common.files import in_use
 from common.processes import cores, stopping_on_signals
 from data.batching import Batch
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import UtteranceDataset
 from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
@@ -38,7 +38,7 @@ from training.ema import ParameterAverage
 from training.learning_rate import learning_rate
 from training.overrides import resolve_params
 from training.run_log import RunLog
-from training.saving import checkpoint_path, state_path, write_params
+from training.saving import checkpoint_path, counted, state_path, write_params
 
 _LOSSES = ("duration", "prior", "diffusion")
 
@@ -111,14 +111,12 @@ class OfficialTrainer:
         write_checkpoint(checkpoint_path(log_dir), {**weights, **self.ema.values})
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Raises ValueError if it is another model's state."""
-        try:
+        """Raises InputError if it is another model's state."""
+        with restoring(state_path(Path(self.params.train.log_dir))):
             self.model.load_state_dict(state["weights"])
             self.ema.load(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.epoch, self.batch = (int(state[name]) for name in ("step", "epoch", "batch"))
-        except (RuntimeError, KeyError, TypeError) as error:
-            raise ValueError(f"another model's state ({' '.join(str(error).split())[:120]})") from error
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.step, self.epoch, self.batch = (counted(state[name]) for name in ("step", "epoch", "batch"))
 
 
 def new_model(params: Params, n_speakers: int) -> GradTTS:
@@ -169,10 +167,7 @@ def _train(params: Params, device: torch.device) -> None:
     log = RunLog(log_dir / "train.log")
     path = state_path(log_dir)
     if path.exists():
-        try:
-            trainer.resume(read_checkpoint(path, "training state"))
-        except ValueError as error:
-            raise InputError(f"{path}: {error}; use another train.log_dir") from error
+        trainer.resume(read_checkpoint(path, "training state"))
         log.line(f"step {trainer.step}  going on in {log_dir}")
     with stopping_on_signals() as asked_to_stop:
         trainer.run(dataset, log, asked_to_stop)

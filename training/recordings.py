@@ -27,7 +27,7 @@ from common.errors import InputError, reports_input_errors
 from common.files import in_use
 from common.processes import MOST_THREADS, cores, stopping_on_signals
 from data.cache import FeatureCache
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.filelist import Utterance, read_filelist
 from model.manner import RateEstimator
 from model.voice import VoiceEncoder
@@ -36,6 +36,7 @@ from text.front_end import front_end
 from text.symbols import BLANK
 from training.microphone import through_microphones
 from training.overrides import resolve_params
+from training.saving import counted
 
 VOICE_CHANNELS = 128
 _SHORTEST, _LONGEST = 100, 300  # frames of a stretch
@@ -134,10 +135,11 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
     optimizer = torch.optim.AdamW(listener.parameters(), lr=1e-3, weight_decay=0.02)
     step = 0
     if state_path.exists():
-        state = read_checkpoint(state_path)
-        listener.load_state_dict(state["listener"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+        state = read_checkpoint(state_path, "training state")
+        with restoring(state_path):
+            listener.load_state_dict(state["listener"])
+            load_optimizer(optimizer, state["optimizer"])
+            step = counted(state["step"])
     frame_seconds = params.audio.hop_length / params.audio.sample_rate
     everyone = np.arange(len(recordings.names))
     held_out = everyone[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY]
