@@ -215,7 +215,7 @@ def _vocoder(world: World, folder: Path, dice: random.Random) -> Case:
         "--discriminators": lambda: odd.odd_path(dice, given),
     }
     # One that is not refused learns one step of the smallest networks there are.
-    return Case("hifigan.train", [*argv, *_some(options, dice, 2), "--steps=1", "--discriminator-channels=64"])
+    return Case("hifigan.train", [*argv, *_some(options, dice, 2), "--steps=1", "--discriminator-channels=128"])
 
 
 def _solver(world: World, folder: Path, dice: random.Random) -> Case:
