@@ -96,6 +96,8 @@ setup(
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
+        "mutation": ["mutmut==3.8.1"],
+        "unidecode": ["Unidecode>=1.3"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

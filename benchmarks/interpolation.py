@@ -64,8 +64,8 @@ def _run(args: argparse.Namespace) -> None:
 
     from data.generator.manners import STYLES
     from evaluation.analyser import Analyser
-    from evaluation.held_out.reference import read_reference
-    from evaluation.interpolation.pairs import SEED, draw_pairs
+    from held_out.reference import read_reference
+    from style_pairs.pairs import SEED, draw_pairs
     from synthesis import load_model
 
     if args.threads is not None:
@@ -94,9 +94,9 @@ def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, 
     from tqdm import tqdm
 
     from data.audio import write_wav
-    from evaluation.interpolation.measuring import hear, measure
-    from evaluation.interpolation.rows import comparison_rows
-    from evaluation.interpolation.speaking import A, B, speak_rows, tasks_of
+    from style_pairs.measuring import hear, measure
+    from style_pairs.pairs import comparison_rows
+    from style_pairs.speaking import A, B, speak_rows, tasks_of
 
     rows = [row for row in comparison_rows(bundled is not None) if args.rows is None or args.rows in row.name]
     for task in tqdm(tasks_of(pairs), "frequency", unit="text"):
@@ -118,9 +118,9 @@ def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, 
 def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
-    from evaluation.interpolation.over_time import halves, rightly_heard
-    from evaluation.interpolation.speaking import Task, requests_of
     from model.interpolation import Temporal
+    from style_pairs.measuring import halves, rightly_heard
+    from style_pairs.speaking import Task, requests_of
     from synthesis.two_styles import speak_pairs
 
     settings = Temporal()
@@ -149,9 +149,9 @@ def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
 def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
-    from evaluation.interpolation.over_time import SWEEP, judge_sweep
-    from evaluation.interpolation.speaking import Task, requests_of
     from model.interpolation import Linear
+    from style_pairs.measuring import SWEEP, judge_sweep
+    from style_pairs.speaking import Task, requests_of
     from synthesis.two_styles import speak_pairs
 
     for number, pair in enumerate(tqdm(pairs, "linear", unit="pair")):
@@ -164,12 +164,11 @@ def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
 
 
 def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[str]:
-    from evaluation.interpolation.oracle import ORACLE, read_oracle
-    from evaluation.interpolation.over_time import APART
-    from evaluation.interpolation.rows import comparison_rows, default_row
-    from evaluation.interpolation.speaking import A, B, tasks_of
-    from evaluation.interpolation.table import markdown
     from evaluation.statistics import bootstrap_mean
+    from style_pairs.measuring import APART
+    from style_pairs.pairs import comparison_rows, default_row
+    from style_pairs.speaking import A, B, tasks_of
+    from style_pairs.table import ORACLE, markdown, read_oracle
 
     tasks = tasks_of(pairs)
     rows = comparison_rows(args.bundled is not None)

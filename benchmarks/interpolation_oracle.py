@@ -21,13 +21,13 @@ from data.generator.engine import KokoroEngine
 from data.generator.manners import STYLES
 from data.generator.voices import pack_voice
 from evaluation.analyser import Analyser
-from evaluation.held_out.reference import read_reference
-from evaluation.interpolation.measuring import Heard, measure
-from evaluation.interpolation.oracle import ORACLE, write_oracle
-from evaluation.interpolation.pairs import SEED, draw_pairs
-from evaluation.interpolation.speaking import A, B, Task, tasks_of
-from evaluation.phones import phones_of_recording
+from evaluation.speech import phones_of_recording
+from held_out.reference import read_reference
 from params import Audio
+from style_pairs.measuring import Heard, measure
+from style_pairs.pairs import SEED, draw_pairs
+from style_pairs.speaking import A, B, Task, tasks_of
+from style_pairs.table import ORACLE, write_oracle
 
 
 @reports_input_errors

@@ -9,18 +9,14 @@ import pytest
 import torch
 
 from common.errors import InputError
-from evaluation.held_out.reference import read_reference
-from evaluation.interpolation.measuring import Heard, measure
-from evaluation.interpolation.oracle import ORACLE, read_oracle, write_oracle
-from evaluation.interpolation.over_time import SWEEP, halves, judge_sweep, rightly_heard
-from evaluation.interpolation.pairs import TEXTS_PER_PAIR, StylePair, draw_pairs
-from evaluation.interpolation.rows import comparison_rows, default_row
-from evaluation.interpolation.speaking import A, B, Task, speak_rows, tasks_of
-from evaluation.interpolation.table import markdown, row_means, selection_score
-from evaluation.phones import Phones
-from evaluation.speech import Speech
+from evaluation.speech import Phones, Speech
+from held_out.reference import read_reference
 from model.interpolation import SameTime, name_of
 from model.interpolation.pitch_transfer import PitchTransfer
+from style_pairs.measuring import SWEEP, Heard, halves, judge_sweep, measure, rightly_heard
+from style_pairs.pairs import TEXTS_PER_PAIR, StylePair, comparison_rows, default_row, draw_pairs
+from style_pairs.speaking import A, B, Task, speak_rows, tasks_of
+from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, write_oracle
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder

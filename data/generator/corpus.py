@@ -228,7 +228,7 @@ def end_with_the_sound(frames: np.ndarray, symbols: list[str], audio: np.ndarray
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `prepare_data.py kokoro`."""
     parser.add_argument("--voice-packs", required=True, help="folder with the .bin voices of npm's kokoro-js@1.2.1")
-    parser.add_argument("--hours", type=float, default=12.0, help="of speech to generate")
+    parser.add_argument("--hours", type=float, default=12.0, help="of speech to generate; default: %(default)s")
 
 
 def generate(args: argparse.Namespace) -> None:

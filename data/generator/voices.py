@@ -64,6 +64,12 @@ class Voice:
         return (mean + _EXTRAPOLATION * (mixed - mean)).astype(np.float32)
 
 
+def unseen_voices(development: bool = False) -> list[Voice]:
+    """The voices that a model is judged on, or chosen on: the packs that are kept apart, and mixtures of them."""
+    packs, mixtures = (DEVELOPMENT_PACKS, _DEVELOPMENT_MIXTURES) if development else (TEST_PACKS, _TEST_MIXTURES)
+    return [*(pack_voice(pack) for pack in packs), *mixtures]
+
+
 def pack_voice(name: str) -> Voice:
     """A voice pack as it is."""
     return Voice(name, (name,))
@@ -89,3 +95,15 @@ def draw_voice(name: str, *seed: int) -> Voice:
         centre = tuple(pack for pack in ENGLISH_PACKS if pack[1] == first[1])
     weights = (float(main), *(float(weight) for weight in rest))
     return Voice(name, (first, *others), weights, formants, f0_shift, centre)
+
+
+_TEST_MIXTURES = (
+    Voice("test_low_woman", ("af_river", "ff_siwis"), (0.6, 0.4), formants=0.86, f0_shift=-2.0),
+    Voice("test_high_woman", ("bf_emma", "af_aoede"), (0.6, 0.4), formants=1.17, f0_shift=2.0),
+    Voice("test_low_man", ("am_onyx", "im_nicola"), (0.55, 0.45), formants=0.87, f0_shift=-1.0),
+    Voice("test_high_man", ("am_eric", "zm_yunxi"), (0.6, 0.4), formants=1.16, f0_shift=1.5),
+)
+_DEVELOPMENT_MIXTURES = (
+    Voice("development_woman", ("bf_alice", "if_sara"), (0.6, 0.4), formants=0.88, f0_shift=-1.5),
+    Voice("development_man", ("am_adam", "zm_yunyang"), (0.6, 0.4), formants=1.14, f0_shift=1.5),
+)

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from data.filelist import TextLine
 from evaluation.carry import carry_values, positions_by_phones
-from evaluation.held_out.attributes import NEUTRAL
-from evaluation.held_out.reference import HeldOutReference, HeldOutSentence
-from evaluation.phones import phones_of_tokens
+from evaluation.speech import phones_of_tokens
+from held_out.reference import NEUTRAL, HeldOutReference, HeldOutSentence
 from model.cond_grad_tts import Frames
 from model.contour import carry_by_position, fill_unvoiced
 from model.style import StyleSource

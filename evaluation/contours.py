@@ -1,4 +1,4 @@
-"""How well one F0 contour follows another, frame by frame.
+"""How well one contour of F0 or energy follows another, frame by frame.
 
 Both have as many frames: carry one to the other's first (evaluation.carry). Gross pitch error, voicing decision error
 and F0 frame error as in Chu and Alwan, "Reducing F0 frame error of F0 tracking algorithms...", 2009.
@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from evaluation.speech import ACTIVE_DB
 
 GROSS = 0.2  # a frame is grossly wrong when its F0 is off by more than this share of the reference's
 MIN_FRAMES = 5  # voiced in both; fewer measure nothing
@@ -93,3 +95,30 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = math.sqrt(float((a**2).sum() * (b**2).sum()))
     return float((a * b).sum()) / scale if scale > 1e-9 else math.nan
+
+
+@dataclass(frozen=True)
+class EnergyMatch:
+    """Over the frames in which the reference is within 40 dB of its loudest; NaN where they are too few."""
+
+    correlation: float
+    rmse: float  # dB
+    bias: float  # dB above the reference, on average
+
+
+def match_energy(energy: np.ndarray, reference: np.ndarray) -> EnergyMatch:
+    """(T,) and (T,) dB, already carried to the same frames (evaluation.carry).
+
+    Raises:
+        ValueError: they differ in length, or are empty.
+    """
+    energy, reference = np.asarray(energy, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if energy.shape != reference.shape or energy.ndim != 1 or energy.size == 0:
+        raise ValueError(f"contours must have one and the same length, not {energy.shape} and {reference.shape}")
+    active = reference > reference.max() - ACTIVE_DB
+    if active.sum() < MIN_FRAMES:
+        return EnergyMatch(math.nan, math.nan, math.nan)
+    off = energy[active] - reference[active]
+    return EnergyMatch(
+        correlation(energy[active], reference[active]), float(np.sqrt((off**2).mean())), float(off.mean())
+    )

@@ -1,4 +1,4 @@
-"""The pairs of styles and their texts, drawn once by a seed."""
+"""What is compared: pairs of styles and their texts, drawn once by a seed, and a row for every method and mask."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.gender import gender_by_name
-from evaluation.held_out.reference import HeldOutReference
+from evaluation.speaker import gender_by_name
+from held_out.reference import HeldOutReference
+from model.interpolation import KINDS, Kind, Linear, SameTime, Staged, Temporal, TwoNoise
+from model.interpolation.pitch_transfer import MASKS
 
 TEXTS_PER_PAIR = 3
 SEED = 20  # of the comparison in docs/interpolation.md
+# What an ablation changes; see `speaking`.
+SHIFTED, BUNDLED = "shifted mask", "bundled style"
 
 
 @dataclass(frozen=True)
@@ -50,3 +54,39 @@ def draw_pairs(reference: HeldOutReference, styles: list[str], count: int, seed:
             texts = tuple(sentences[deck.pop(0)] for _ in range(TEXTS_PER_PAIR))
             pairs.append(StylePair(voices[a], str(style_a), voices[b], str(style_b), texts))
     return pairs[:count]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    name: str
+    settings: Kind
+    ablation: str | None = None
+
+
+def comparison_rows(bundled: bool) -> list[TableRow]:
+    """bundled: whether a model of bundled style is at hand."""
+    rows = [TableRow("linear", Linear()), TableRow("temporal", Temporal())]
+    for method in ("staged", "same-time", "two-noise"):
+        rows += [TableRow(f"{method}, {_mask(mask)}", _frequency(method, mask)) for mask in MASKS]
+    rows += [
+        TableRow("same-time, harmonics, mask half the text later", _frequency("same-time", "harmonics"), SHIFTED),
+        TableRow("two-noise, harmonics, mask half the text later", _frequency("two-noise", "harmonics"), SHIFTED),
+        TableRow("two-noise, no mask, raw join", TwoNoise(mask="none", join="raw")),
+        TableRow("staged, no mask, random steps", Staged(mask="none", direction="random")),
+    ]
+    if bundled:
+        rows.append(TableRow("same-time, no mask, bundled style", _frequency("same-time", "none"), BUNDLED))
+    return rows
+
+
+def default_row(rows: list[TableRow]) -> TableRow:
+    """The row of the frequency defaults."""
+    return next(row for row in rows if row.settings == SameTime() and row.ablation is None)
+
+
+def _frequency(method: str, mask: str) -> Kind:
+    return KINDS[method](mask=mask)
+
+
+def _mask(kind: str) -> str:
+    return "no mask" if kind == "none" else kind

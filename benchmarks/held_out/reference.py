@@ -13,8 +13,9 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import replacing
-from evaluation.phones import Phones
+from evaluation.speech import Phones
 
+NEUTRAL = "neutral"
 ATTRIBUTES = ("f0_median", "f0_range", "rate", "energy")
 MEL_FRAMES = 128  # kept of each utterance, for references of timbre
 
@@ -37,7 +38,7 @@ class HeldOutSentence:
 class CorpusVoice:
     name: str
     centroid: np.ndarray  # (D,) of length 1, mean direction of speaker embeddings
-    fine_structure: tuple[float, float]  # evaluation.fine_structure, mean over recordings
+    fine_structure: tuple[float, float]  # evaluation.spectrum, mean over recordings
     styled: bool  # whether the corpus has the styles in this voice
 
 

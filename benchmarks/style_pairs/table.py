@@ -1,12 +1,18 @@
-"""The comparison as a table, and the one number that names the default."""
+"""The comparison as a table, the one number that names the default, and the oracle's row."""
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 
+from common.errors import InputError
+from common.files import replacing
 from evaluation.statistics import Mean, bootstrap_mean
+from style_pairs.pairs import SEED
 
+ORACLE = "oracle (the generator)"
 # By name: heading, form, and the name of each value's weight.
 COLUMNS = {
     "movement": ("F0 movement", "{:.0%}", None),
@@ -68,3 +74,28 @@ def markdown(rows: Mapping[str, Sequence[Mapping[str, float]]], default: str) ->
 
 def _shown(mean: Mean | None, form: str) -> str:
     return "-" if mean is None else form.format(mean.value)
+
+
+_Rows = Mapping[int, Mapping[str, Mapping[str, float]]]
+
+
+def write_oracle(path: str | os.PathLike, rows: _Rows) -> None:
+    """rows: numbers by text and row; rounded, for a small file."""
+    rounded = {
+        number: {row: {name: round(value, 4) for name, value in values.items()} for row, values in by_row.items()}
+        for number, by_row in rows.items()
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps({"seed": SEED, "texts": rounded}) + "\n", encoding="utf-8")
+
+
+def read_oracle(path: str | os.PathLike) -> dict[int, dict[str, dict[str, float]]]:
+    """Numbers by text and row. Raises InputError for a file that is missing, of another kind or of other pairs."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        if content["seed"] != SEED:
+            raise InputError(f"{path} is of other pairs; make it again")
+        return {int(number): rows for number, rows in content["texts"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} holds no numbers of the oracle ({error}); make it again") from error

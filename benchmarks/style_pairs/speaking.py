@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from data.filelist import TextLine
-from evaluation.interpolation.pairs import StylePair
-from evaluation.interpolation.rows import BUNDLED, SHIFTED, TableRow
 from model.interpolation.plan import Reading, carry_out
+from style_pairs.pairs import BUNDLED, SHIFTED, StylePair, TableRow
 from synthesis.options import Options
 from synthesis.result import Result
 from synthesis.synthesiser import Request, Synthesiser, piece_generator
