@@ -25,7 +25,7 @@ _SHOWN = 3  # tensors named in an error
 _PHONES = ("@DH", "@AH0", " ", "@SH", "@IH1", "@P", " ", "@S", "@EY1", "@L", "@Z")
 _TELLING_TIMES = (0.2, 0.4, 0.6, 0.8)
 _MOST_NOISE_LEFT = 0.7  # of a network that was trained with this scale
-_CLEAR_RATIO = 2.0  # between the two scales
+_CLEAR_RATIO = 1.5  # between the two scales
 
 
 def official_state(payload: Mapping[str, Any]) -> dict[str, Any] | None:
