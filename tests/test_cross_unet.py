@@ -15,6 +15,7 @@ from model.lengths import padded_length, sequence_mask
 from model.sampling import SAMPLERS
 from model.style import TYPES, StyleSource
 from model.style_attention import AttentionBlend
+from model.style_pictures import Pictures
 from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, randomise, seeded, tiny_model
 
 DOUBLE = torch.float64
@@ -179,13 +180,15 @@ def test_every_image_and_the_noise_level_move_the_output() -> None:
     x, mu, content, t = images()
     condition = prepare(model, mu, content, LENGTHS, style_of(0))
     plain = model.decoder.estimator(x, t, condition)
-    assert condition.pictures.shape == (4, 4, N_MELS, 28)
-    assert torch.equal(condition.pictures[:, 0], mu * condition.mask)
-    assert torch.equal(condition.pictures[:, 3:], content * condition.mask[:, None])
+    pictures = condition.pictures.stacked()
+    assert pictures.shape == (4, 4, N_MELS, 28)
+    assert torch.equal(condition.pictures.mu, mu * condition.mask)
+    assert torch.equal(condition.pictures.content, content * condition.mask[:, None])
     for i in range(4):
-        pictures = condition.pictures.clone()
-        pictures[:, i] += 0.5 * condition.mask
-        assert (model.decoder.estimator(x, t, replace(condition, pictures=pictures)) - plain).abs().max() > 0.01
+        moved = pictures.clone()
+        moved[:, i] += 0.5 * condition.mask
+        changed = replace(condition, pictures=Pictures.unstacked(moved))
+        assert (model.decoder.estimator(x, t, changed) - plain).abs().max() > 0.01
     assert (model.decoder.estimator(x, t + 0.1, condition) - plain).abs().amax((1, 2)).min() > 1e-3
     assert (model.decoder.estimator(x + 0.1, t, condition) - plain).abs().amax((1, 2)).min() > 1e-3
 

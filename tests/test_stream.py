@@ -113,7 +113,6 @@ def test_the_command_line_streams(files, tmp_path, capsys):
         (["--solver", "rk45"], "there is no sampler 'rk45'; there are euler, "),
         (["--solver", "nowhere.json"], "nowhere.json: no such solver file"),
         (["--solver", "SOLVER"], "was tuned for 1 steps, not 2"),
-        (["--solver", "ml-sde", "-s2", "bert", "--interp", "frequency", "--method", "two-noise"], "ml-sde draws more"),
         (["--solver", "SOLVER", "-t", 1, "-s2", "bert", "--interp", "frequency", "--method", "staged"], "staged"),
         (["--precision", "fp8"], "--precision"),
     ],
