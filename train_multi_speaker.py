@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.arguments import Parser
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file over params.py, such as configs/kokoro.yaml")
-    parser.add_argument("--init", help="checkpoint to fine-tune; new speakers, emotions and symbols are added")
+    parser.add_argument(
+        "--init", help="checkpoint to fine-tune, an official one too; new speakers, emotions and symbols are added"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line of a filelist")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="over the YAML file: train.batch_size=8")
@@ -51,8 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     params = resolve_params(arguments.config, arguments.overrides)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
     try:
+        official = None if arguments.init is None else _official(arguments.init)
         # Of several processes the first one writes.
         with nullcontext() if int(os.environ.get("RANK", 0)) else in_use(params.train.log_dir, "the log folder"):
+            if official is not None:
+                from training.official import fine_tune
+
+                return fine_tune(
+                    arguments.init, official, arguments.config, arguments.overrides, arguments.device, arguments.strict
+                )
             return _train(arguments, params)
     except KeyboardInterrupt:
         print(shown(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done"))
@@ -147,6 +156,15 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
             print(line, file=sys.stderr)
     processes.close()
     return SOME_SKIPPED if bad_lines.messages else 0
+
+
+def _official(init: str) -> dict[str, Any] | None:
+    """What the file holds, if it is an official checkpoint."""
+    from data.checkpoint_file import read_checkpoint
+    from model.checkpoint import is_official
+
+    payload = read_checkpoint(init)
+    return payload if is_official(payload) else None
 
 
 def _say_nothing(_: str) -> None:

@@ -160,6 +160,8 @@ class _KnowsItsScale(torch.nn.Module):
         self.prepare = estimator.prepare
         self.schedule = schedule
 
+        self.length_multiple = estimator.length_multiple
+
     def forward(self, x, t, condition, attention=None):
         t = (t * self.time_pos_emb.scale / self.trained_with)[:, None, None]
         return (condition.mu - x) / self.schedule.sigma(t) ** 2
