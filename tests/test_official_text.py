@@ -151,7 +151,7 @@ def test_any_text_is_read_or_refused(text):
     try:
         encoded = front_end("official").encode(text)
     except ValueError as error:
-        assert "nothing to speak" in str(error)
+        assert "nothing to speak" in str(error) or "needs Unidecode" in str(error)
         return
     assert encoded.ids[::2] == [148] * (len(encoded.ids) // 2 + 1)
     assert all(0 < i < 148 for i in encoded.ids[1::2])
