@@ -32,8 +32,7 @@ from synthesis.device import choose_device
 from text.front_end import front_end
 from text.official_symbols import OFFICIAL_SYMBOLS
 from training import corpus
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
 from training.run_log import RunLog
 from training.saving import checkpoint_path, state_path, write_params
