@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--solver",
         metavar="NAME",
-        help=f"{', '.join(SOLVERS)}, or a tuned solver's .json; default: edm-2m, or euler for official checkpoints",
+        help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
     parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
     parser.add_argument(

@@ -10,7 +10,6 @@ summary.txt, rejects.txt, and, with external embeddings, speaker_embeddings.npz 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from typing import Any
 from common.arguments import Parser, real, shortened, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
+from common.processes import terminated_as_interrupted
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS, layout
 from data.embeddings import collect_embeddings, write_embeddings
@@ -107,17 +107,16 @@ def _shard(text: str) -> tuple[int, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = _parser(argv[0] if argv else None).parse_args(argv)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
-        if args.shard[1] > 1:  # others fill the same cache, and no list is written
-            return _prepare(args)
-        with in_use(args.out, "the corpus folder"):
+        with terminated_as_interrupted():
+            if args.shard[1] > 1:  # others fill the same cache, and no list is written
+                return _prepare(args)
+            with in_use(args.out, "the corpus folder"):
+                return _prepare(args)
             return _prepare(args)
     except KeyboardInterrupt:
         print("stopped; the same command goes on with what is missing", file=sys.stderr)
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _prepare(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
-from model.official import TIME_SCALES, load_official, official_state, tell_time_scale
+from model.official_checkpoint import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from model.skip_init import SkipInit
@@ -88,7 +88,7 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float |
     """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, recognised by its keys.
 
     weights: "ema" or "weights"; if only one of the two is there, that one.
-    time_scale: of an official state dict, 1000 or 1 (`model.official.TIME_SCALES`); None: it is told from the weights.
+    time_scale: of an official state dict (`model.official_checkpoint.TIME_SCALES`); None: it is told from the weights.
     Raises ValueError, in one line, for anything else.
     """
     if is_official(payload):

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from model.grad_tts import GradTTS
-from model.official import load_official
+from model.official_checkpoint import load_official
 from model.sampling import Sampler, euler
+from model.schedule import uniform_intervals
 from model.style import StyleSource
 from model.text_to_mel import Sampling
-from model.time_grids import uniform_intervals
 from tests.official_weights import random_state
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ import torch
 
 import params
 from model.grad_tts import GradTTS, GradTTSConfig
-from model.official import infer_config, load_official, official_state, tell_time_scale
+from model.official_checkpoint import infer_config, load_official, official_state, tell_time_scale
 from model.schedule import Schedule
 from tests.official_weights import random_state
 

@@ -30,7 +30,7 @@ from data.batching import Batch
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.dataset import UtteranceDataset
 from data.filelist import Utterance
-from model.checkpoint import extend, unpack
+from model.checkpoint import extend, is_official, unpack
 from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
 from synthesis.device import choose_device
@@ -38,8 +38,7 @@ from text.front_end import front_end
 from text.official import not_transliterated
 from text.official_symbols import OFFICIAL_SYMBOLS
 from training import corpus
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
 from training.run_log import RunLog
 from training.saving import checkpoint_path, state_path, write_params
@@ -139,6 +138,12 @@ def new_model(params: Params, n_speakers: int) -> GradTTS:
         return GradTTS(config)
     except ValueError as error:
         raise InputError(f"these parameters make no model: {error}") from error
+
+
+def official_payload(init: str) -> dict[str, Any] | None:
+    """What the file holds, if it is an official checkpoint. Raises InputError for one that cannot be read."""
+    payload = read_checkpoint(init)
+    return payload if is_official(payload) else None
 
 
 def fine_tune(

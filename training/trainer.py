@@ -16,18 +16,17 @@ from tqdm import tqdm
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.dataset import UtteranceDataset
-from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
 from training.run_log import RunLog
-from training.saving import TrainingState, save
+from training.saving import TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import style_of_batch
 
@@ -81,14 +80,17 @@ class Trainer:
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model. Raises ValueError if it is another's."""
+        """Go on from a saved state of the same model. Raises InputError if it is another's."""
         try:
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
             decays = [group["weight_decay"] for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(state.optimizer)
-        except (RuntimeError, KeyError) as error:
-            raise ValueError(f"the state is another model's ({' '.join(str(error).split())[:120]})") from error
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(
+                f"{state_path(self.log_dir)}: the state is another model's ({reason}); use another train.log_dir"
+            ) from error
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
             group["weight_decay"] = decay  # the run's, not the state's
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
