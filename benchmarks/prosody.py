@@ -73,8 +73,7 @@ class _Heard:
     """A result as it sounds."""
 
     def __init__(self, result: Result, synthesiser: Synthesiser) -> None:
-        from data.energy import DB_PER_UNIT, frame_energy
-        from data.mel import mel_spectrogram
+        from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
         from data.pitch import extract_f0
 
         audio = synthesiser.params.audio

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.errors import BadLines, InputError
+from common.errors import BadLines, InputError, TextError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
-from hifigan import Generator, load_vocoder, vocode
+from hifigan import Vocoder, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
+from model.grad_tts import GradTTS
 from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
@@ -36,6 +37,8 @@ from text.pronunciation import Lexicon
 
 DEFAULT_EMOTION = "neutral"
 GRAPHS = "cache/graphs"  # the folder of exported graphs
+MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
+MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
@@ -114,7 +117,7 @@ def load_model(
 ) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
-    vocoder: a HiFi-GAN file; None: the universal one that is installed with this project.
+    vocoder: a name in `hifigan.VOCODERS`, or a vocoder's file; None: the universal one that is installed.
     device: "auto", "cpu" or "cuda".
     precision: of decoder and vocoder, "fp32", "bf16", or "auto": bfloat16 where the processor computes in it, but not
         for official checkpoints, whose numbers stay the official ones.
@@ -133,7 +136,7 @@ def load_model(
         raise InputError(f"{path}: {error}; give another checkpoint") from error
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
-        official = not loaded.model.attends
+        official = isinstance(loaded.model, GradTTS)
         precision = "bf16" if has_bfloat16(chosen) and not official and backend != "onnx" else "fp32"
     synthesiser = Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
     if backend != "torch":
@@ -144,7 +147,7 @@ def load_model(
 class Synthesiser:
     """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
 
-    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32") -> None:
+    def __init__(self, loaded: Loaded, vocoder: Vocoder, device: torch.device, precision: str = "fp32") -> None:
         """precision: "fp32", or "bf16" for bfloat16 autocast of decoder and vocoder."""
         if precision not in ("fp32", "bf16"):
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -158,7 +161,7 @@ class Synthesiser:
         self.backend = "torch"
         self.model = loaded.model.to(device)
         self._vocoder = vocoder.to(device)
-        self._tuned: dict[str, Sampler] = {}  # by path
+        self._fitted: dict[str, Sampler] = {}  # by path
         text = loaded.params.text
         self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
 
@@ -196,7 +199,7 @@ class Synthesiser:
     ) -> Options:
         """Options with the checkpoint's own values for what is None.
 
-        sampler: a name in `SOLVERS`, or the path of a tuned solver (`synthesis.tune_solver`), which has its own number
+        sampler: a name in `SOLVERS`, or the path of a fitted solver (`synthesis.fit_solver`), which has its own number
             of steps. None: "edm-2m", or "euler" for official checkpoints.
 
         Raises:
@@ -206,10 +209,10 @@ class Synthesiser:
         if sampler is None:
             sampler = self.model.usual_sampler
         if sampler not in SOLVERS:
-            tuned_steps = self._read_solver(sampler)
-            if steps is not None and steps != tuned_steps:
-                raise InputError(f"{sampler} was tuned for {tuned_steps} steps, not {steps}; leave the steps out")
-            steps = tuned_steps
+            fitted_steps = self._read_solver(sampler)
+            if steps is not None and steps != fitted_steps:
+                raise InputError(f"{sampler} was fitted for {fitted_steps} steps, not {steps}; leave the steps out")
+            steps = fitted_steps
         options = Options(
             steps=defaults.steps if steps is None else steps,
             temperature=defaults.temperature if temperature is None else temperature,
@@ -218,23 +221,23 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        if options.guidance_scale != 1 and not self.model.attends:
+        if options.guidance_scale != 1 and not self.model.guides:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
         return options
 
     def sampler(self, options: Options) -> Sampler:
         """The sampler that options of this synthesiser name."""
-        return SAMPLERS.get(options.sampler) or self._tuned[options.sampler]
+        return SAMPLERS.get(options.sampler) or self._fitted[options.sampler]
 
     def sampling(self, options: Options, generator: torch.Generator) -> Sampling:
         """How the model samples by these options."""
         return Sampling(options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast)
 
     def _read_solver(self, path: str) -> int:
-        """Keep a tuned solver; the number of its steps."""
+        """Keep a fitted solver; the number of its steps."""
         check_solver(path)
         solver = read_solver(path)
-        self._tuned[path] = solver.sampler()
+        self._fitted[path] = solver.sampler()
         return len(solver.times)
 
     def synthesise(
@@ -301,9 +304,18 @@ class Synthesiser:
 
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
+        bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
         requests = self.requests(texts, speaker, emotion, ref, **asked, bad_lines=bad_lines)
-        return (self._speak(request, options) for request in requests)
+        return self._speak_each(requests, options, bad_lines)
+
+    def _speak_each(self, requests: Iterable[Request], options: Options, bad_lines: BadLines) -> Iterator[Result]:
+        for request in requests:
+            result = None
+            with bad_lines.skipping(request.place, TextError):
+                result = self.result(request, list(self._pieces(request, options)))
+            if result is not None:
+                yield result
 
     def stream(
         self,
@@ -326,7 +338,7 @@ class Synthesiser:
         chosen = self.options() if options is None else options
         asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
         requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked, bad_lines=bad_lines)
-        return (streamed for request in requests for streamed in self._stream(request, chosen))
+        return (streamed for request in requests for streamed in self.stream_one(request, chosen))
 
     # ------------------------------------------------------------------ before
 
@@ -389,6 +401,9 @@ class Synthesiser:
 
     def _asked(self, piece: TextPiece) -> TokenProsody | None:
         """What is asked of a piece's tokens, on the device; None: nothing. Raises InputError if it does not fit."""
+        tokens = len(piece.encoded.ids)
+        if tokens > MOST_TOKENS:
+            raise InputError(f"{tokens} tokens without a place to cut, more than {MOST_TOKENS}; write it in words")
         if piece.edits.neutral:
             return None
         return piece.edits.of_tokens(piece.encoded, self.frame_seconds).to(self.device)
@@ -412,13 +427,10 @@ class Synthesiser:
 
     def _reference(self, recording: Recording) -> Reference:
         if not self.reads("timbre"):
-            raise InputError("official checkpoints take no reference; leave ref out, or use a checkpoint that does")
+            raise InputError("this checkpoint takes no reference; leave ref out, or use a checkpoint that does")
         return read_reference(recording, self.params.audio)
 
     # ---------------------------------------------------------------- speaking
-
-    def _speak(self, request: Request, options: Options) -> Result:
-        return self.result(request, list(self._pieces(request, options)))
 
     def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
         start = 0.0  # of the piece in the text, in seconds
@@ -427,9 +439,12 @@ class Synthesiser:
             generator = piece_generator(options.seed, request.index, number)
             spoken = self.speak_piece(request, piece, options, generator, start=start).piece
             start += len(spoken.audio) / self.params.audio.sample_rate
+            if start > MOST_SECONDS:
+                raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
             yield spoken
 
-    def _stream(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+        """The sentences of one text (`requests`, by_sentence), each as soon as it is spoken."""
         hop = self.params.audio.hop_length
         for number, (piece, silence) in enumerate(
             zip(self._pieces(request, options), self.silences(request), strict=True)
@@ -494,7 +509,10 @@ class Synthesiser:
         text = self.model.encode(*self.tensors(piece.encoded), style)
         if asked is not None and self.reads("pitch"):
             text = replace(text, log_durations=asked.log_durations(text.log_durations, options.length_scale))
-        frames = self.model.spread(text, self.length_scale(piece, options))
+        try:
+            frames = self.model.spread(text, self.length_scale(piece, options))
+        except ValueError as error:
+            raise TextError(str(error)) from error
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
         if asked is not None and self.reads("pitch"):
@@ -546,7 +564,7 @@ class Synthesiser:
         audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
         vocoder_end = self.now()
         if not np.isfinite(audio).all():
-            raise InputError(
+            raise TextError(
                 f"text {index} came out with samples that are not finite; "
                 "the checkpoint is damaged, or temperature or guidance_scale too extreme"
             )

@@ -103,9 +103,8 @@ def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:
 
 def measure(piece: SpokenPiece, audio: Audio, device: torch.device) -> Measured | None:
     """What a spoken piece sounds like; None if nothing in it is voiced."""
-    from data.energy import frame_energy
-    from data.formants import extract_formants
-    from data.pitch import extract_f0
+    from data.mel import frame_energy
+    from data.pitch import extract_f0, extract_formants
 
     f0 = torch.from_numpy(extract_f0(piece.audio, audio)).to(device)
     voicing = (f0 > 0).to(f0.dtype)

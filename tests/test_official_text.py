@@ -158,8 +158,8 @@ def test_any_text_is_read_or_refused(text):
 
 
 def test_numbers_that_the_official_code_cannot_name_are_read_by_digits():
-    assert official_front_end().encode("1" * 5000).words == ["one"] * 5000
-    assert official_front_end().encode("$" + "1" * 5000).words == [*["one"] * 5000, "dollars"]
+    assert official_front_end().encode("1" * 200).words == ["one"] * 200
+    assert official_front_end().encode("$" + "1" * 200).words == [*["one"] * 200, "dollars"]
 
 
 def test_speaking_says_which_characters_need_unidecode(without_unidecode):

@@ -175,10 +175,10 @@ def test_unknown_types_are_drawn_as_learned_vectors_item_by_item(pictures: Style
         pitch_known=torch.tensor([True, False, True]),
         energy_known=torch.tensor([False, False, True]),
     )
-    drawn = torch.stack([pictures.draw_pitch(contours), pictures.draw_energy(contours)], 1)
-    assert drawn.shape == (3, 2, 16, 6)
+    source, loudness = pictures.draw_pitch(contours), pictures.draw_energy(contours)
+    assert source.shape == loudness.shape == (3, 16, 6)
     pitch, energy = pictures.unknown["pitch"], pictures.unknown["energy"]
     assert pitch.any() and energy.any()
-    assert torch.equal(drawn[1, 0], pitch[:, None].expand(16, 6))
-    assert torch.equal(drawn[0, 1], energy[:, None].expand(16, 6)) and torch.equal(drawn[1, 1], drawn[0, 1])
-    assert torch.equal(drawn[0, 0], drawn[2, 0]) and torch.equal(drawn[2, 1], contours.energy[2].expand(16, 6))
+    assert torch.equal(source[1], pitch[:, None].expand(16, 6))
+    assert torch.equal(loudness[0], energy[:, None].expand(16, 6)) and torch.equal(loudness[1], loudness[0])
+    assert torch.equal(source[0], source[2]) and torch.equal(loudness[2], contours.energy[2].expand(16, 6))

@@ -30,7 +30,7 @@ PLAIN, CONTOUR, RAISED, ENERGY, REFERENCE = "plain", "contour", "raised", "energ
 class Spoken:
     """One sentence by one speaker; asked (T,): the contour that it was given, at its own frames.
 
-    asked is in Hz (0 where the contour says nothing), or energy as `data.energy.frame_energy` has it.
+    asked is in Hz (0 where the contour says nothing), or energy as `data.mel.frame_energy` has it.
     """
 
     number: int  # of the sentence
