@@ -101,7 +101,10 @@ def _speak(world: World, folder: Path, dice: random.Random) -> Case:
         "--vocoder": lambda: odd.odd_path(dice, given),
         "--timesteps": lambda: odd.number(dice),
         "--precision": lambda: dice.choice(["fp32", "bf16", "x"]),
-        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown"), lambda: ""),
+        **dict.fromkeys(("--pitch-shift", "--pitch-range", "--speed", "--volume"), lambda: odd.number(dice)),
+        "--contour": lambda: odd.lines_file(given / "contour.csv", odd.contour_lines(dice), dice),
+        "--lexicon": lambda: odd.lines_file(given / "lexicon.txt", ["hello  HH AH0 L OW1", odd.text(dice)], dice),
+        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown", "--phones", "--list"), lambda: ""),
     }  # fmt: skip
     texts = odd.lines_file(given / "texts.txt", lines, dice)
     out = str(folder / "out") if dice.random() < 0.93 else odd.no_folder(dice, given)
