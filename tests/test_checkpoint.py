@@ -134,8 +134,25 @@ def test_an_official_state_dict_is_recognised():
     assert loaded.speakers == ("0", "1", "2") and loaded.symbols == tuple(OFFICIAL_SYMBOLS)
     assert loaded.params.text.front_end == "official" and loaded.params.estimator.name == "unet"
     assert (loaded.params.inference.steps, loaded.params.inference.temperature) == (10, 1.5)
-    with pytest.raises(ValueError, match="not from official ones"):
-        extend(loaded, ["a"], ["b"], ["c"])
+
+
+def test_an_official_one_learns_further_speakers():
+    loaded = unpack(tiny_official())
+    more = extend(loaded, ["anna", "1", "bert", "anna"], ["happy"], ["new symbol"])
+    assert more.speakers == ("0", "1", "2", "anna", "bert") and more.model.config.n_speakers == 5
+    assert (more.emotions, more.symbols) == (loaded.emotions, loaded.symbols)
+    old, new = loaded.model.state_dict(), more.model.state_dict()
+    assert torch.equal(new["spk_emb.weight"][:3], old["spk_emb.weight"])
+    assert torch.equal(new["spk_emb.weight"][3:], old["spk_emb.weight"].mean(0).expand(2, -1))
+    assert all(torch.equal(value, new[key]) for key, value in old.items() if key != "spk_emb.weight")
+
+
+def test_an_official_one_of_one_speaker_stays_so():
+    loaded = unpack(GradTTS(replace(unpack(tiny_official()).model.config, n_speakers=1)).state_dict())
+    assert extend(loaded, ["anna"], [], []).speakers == ("anna",)
+    assert extend(loaded, ["anna"], [], []).model is loaded.model
+    with pytest.raises(ValueError, match="cannot learn 2"):
+        extend(loaded, ["anna", "bert"], [], [])
 
 
 def test_an_official_one_with_other_symbols_or_mels():

@@ -82,7 +82,7 @@ SCRIPTS = [
 
 
 def test_every_script_ends_through_the_door_and_has_bounded_arguments():
-    assert {"inference.py", "train.py", "tune_solver.py", "export.py", "run.py"} <= {path.name for path in SCRIPTS}
+    assert {"inference.py", "train.py", "fit_solver.py", "export.py", "run.py"} <= {path.name for path in SCRIPTS}
     for path in SCRIPTS:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]

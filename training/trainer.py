@@ -17,15 +17,14 @@ from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
-from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
 from training.run_log import RunLog
 from training.saving import TrainingState, save, state_path

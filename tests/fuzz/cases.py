@@ -127,7 +127,10 @@ def _speak(world: World, folder: Path, dice: random.Random) -> Case:
         "--vocoder": lambda: odd.odd_path(dice, given),
         "--timesteps": lambda: odd.number(dice),
         "--precision": lambda: dice.choice(["fp32", "bf16", "x"]),
-        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown"), lambda: ""),
+        **dict.fromkeys(("--pitch-shift", "--pitch-range", "--speed", "--volume"), lambda: odd.number(dice)),
+        "--contour": lambda: odd.lines_file(given / "contour.csv", odd.contour_lines(dice), dice),
+        "--lexicon": lambda: odd.lines_file(given / "lexicon.txt", ["hello  HH AH0 L OW1", odd.text(dice)], dice),
+        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown", "--phones", "--list"), lambda: ""),
     }  # fmt: skip
     texts = odd.lines_file(given / "texts.txt", lines, dice)
     fixed = [f"--file={texts}", f"--checkpoint={checkpoint}", f"--out={_out(folder, dice)}", "--device=cpu"]
@@ -229,7 +232,7 @@ def _solver(world: World, folder: Path, dice: random.Random) -> Case:
         "--unknown": lambda: "",
     }
     name = dice.choice(["a.json", "a_{steps}.json", "a", "x" * 300 + ".json"])
-    return Case("synthesis.tune_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
+    return Case("synthesis.fit_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
 
 
 def _benchmark(world: World, folder: Path, dice: random.Random) -> Case:

@@ -55,7 +55,9 @@ def number(dice: random.Random) -> str:
 
 def text(dice: random.Random) -> str:
     """One line, mostly short."""
-    kind = dice.randrange(12)
+    kind = dice.randrange(14)
+    if kind > 11:
+        return markup(dice)
     if kind < 5:
         return " ".join(dice.choice(WORDS) for _ in range(dice.randint(1, 5)))
     if kind == 5:  # one thing far too often
@@ -74,6 +76,39 @@ def text(dice: random.Random) -> str:
     if kind == 10:
         return "".join(dice.choice("aA1.,'-$ %/:\u00bd{}&@#") for _ in range(dice.randint(1, 60)))
     return f"Hello \x1b]0;{dice.choice(NAMES)}\x07 there."
+
+
+_ELEMENTS = (
+    ("prosody", "pitch", "+2st"), ("prosody", "range", "130%"), ("prosody", "rate", "90%"),
+    ("prosody", "volume", "-3dB"), ("emphasis", "level", "strong"), ("voice", "name", "bert"),
+    ("phoneme", "ph", "təˈm"), ("break", "time", "300ms"), ("mark", "name", "here"),
+)  # fmt: skip
+
+
+def markup(dice: random.Random) -> str:
+    """A document of known elements, nested now and then deeply; about half have something odd in them."""
+    document = dice.choice(WORDS)
+    for _ in range(dice.choice([1, 2, 4, 4, 200])):
+        name, attribute, value = dice.choice(_ELEMENTS)
+        if dice.random() < 0.1:
+            name = dice.choice(["speak", "audio", "a:b", "say-as"])
+        if dice.random() < 0.1:
+            attribute = dice.choice(["x", "level", "xml:lang", "xmlns:a"])
+        if dice.random() < 0.1:
+            value = dice.choice([*NUMBERS, *NAMES, "9e9s", "-100%", "99st"]).replace("<", "&lt;")
+        empty = name in ("break", "mark")
+        inside = "" if empty else dice.choice(WORDS) if name == "phoneme" else document
+        element = f"{dice.choice(WORDS)} <{name} {attribute}='{value}'>{inside}</{name}>"
+        document = f"{element} {document}" if inside != document else element
+    document = f"<speak>{document} {dice.choice(WORDS)}</speak>"
+    if dice.random() < 0.2:
+        place = dice.randrange(len(document))
+        document = document[:place] + dice.choice(["<", "&", "&x;", "]]>", "<!DOCTYPE a>", ""]) + document[place + 1 :]
+    return document
+
+
+def contour_lines(dice: random.Random) -> list[str]:
+    return ["seconds,hz", "0,120", f"0.5 {number(dice)}", f"{number(dice)},150", "9,100"][: dice.randint(1, 5)]
 
 
 def damaged(content: bytes, dice: random.Random) -> bytes:
