@@ -10,6 +10,8 @@ from torch import Tensor
 
 from common.errors import InputError
 
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -> dict[str, Tensor]:
     """The state dict under `part`, or the checkpoint itself when it is a bare state dict.
@@ -26,6 +28,6 @@ def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -
         # A tensor may claim more numbers than the file holds (stride 0): reading it could take all memory.
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise InputError(f"{path}: tensor {name!r} claims more numbers than the file holds; the file is damaged")
-        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+        if tensor.is_meta or tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
             raise InputError(f"{path}: tensor {name!r} is not made of finite numbers; the file is damaged")
     return state

@@ -337,6 +337,8 @@ def test_a_distilled_one_comes_back_from_its_file_as_float16_gives_it(tmp_path):
         ({"blocks": 4}, "does not fit"),
         ({"rest": {}}, "no tensors"),
         ({"rest": {"first.weight": torch.full((16, 16, 1), math.nan)}}, "not made of finite numbers"),
+        ({"rest": {"first.weight": torch.zeros(16, 16, 1, dtype=torch.float8_e4m3fn)}}, "not made of finite numbers"),
+        ({"rest": {"first.weight": torch.zeros(16, 16, 1, device="meta")}}, "not made of finite numbers"),
     ],
 )
 def test_damaged_distilled_files_are_refused(tmp_path, changes, words):
