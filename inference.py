@@ -27,14 +27,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors
 from data.filelist import TextLine, read_texts
+from model.interpolation import name_of
+from params import Interpolation
 from synthesis import interpolation_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
 
 if TYPE_CHECKING:
+    from model.interpolation import Kind
     from synthesis.options import Options
     from synthesis.result import Result
     from synthesis.synthesiser import Synthesiser
-    from synthesis.two_styles import Interpolation
 
 _BEGAN = time.perf_counter()
 
@@ -103,14 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     bad_lines = BadLines(args.strict)
     texts = read_texts(args.file, bad_lines)
     two_styles = interpolation_options.wants_two_styles(args)
-    between = interpolation_options.interpolations(args) if two_styles else {}
+    if two_styles:
+        interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
     for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     _make_folder(args.out)
-    _speak(args, texts, given, between, bad_lines)
+    _speak(args, texts, given, two_styles, bad_lines)
     for line in bad_lines.summary():
         print(line, file=sys.stderr)
     return SOME_SKIPPED if bad_lines.messages else 0
@@ -120,7 +123,7 @@ def _speak(
     args: argparse.Namespace,
     texts: list[TextLine],
     given: dict[str, Any],
-    between: dict[str, Interpolation],
+    two_styles: bool,
     bad_lines: BadLines,
 ) -> None:
     # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
@@ -138,6 +141,7 @@ def _speak(
     synthesiser = load_model(args.checkpoint, args.vocoder, args.device, precision=args.precision, backend=args.backend)
     options = synthesiser.options(**given, sampler=args.solver)
     style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
+    between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
     if between:
         each = _pairs(args, synthesiser, texts, options, style, between, bad_lines)
     elif args.stream:
@@ -171,7 +175,7 @@ def _speak(
         "sample_rate": synthesiser.params.audio.sample_rate,
         **{name: None if value is None else str(value) for name, value in style.items()},
         **{name: getattr(args, name) for name in ("speaker2", "emotion2", "ref2", "interp", "lead")},
-        "interpolations": {ending: asdict(settings) for ending, settings in between.items()},
+        "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
         **asdict(options),
     }
     report = args.out / "report.json"
@@ -241,7 +245,7 @@ def _pairs(
     texts: list[TextLine],
     options: Options,
     style: dict,
-    between: dict[str, Interpolation],
+    between: dict[str, Kind],
     bad_lines: BadLines,
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
@@ -273,11 +277,15 @@ def _pairs(
             if args.plots:
                 from synthesis.pair_plots import plot_pair
 
-                for kind, ending in enumerate(between):
-                    plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, kind, synthesiser.params.audio)
-            if args.interp == "frequency" and len(a.pieces) == 1:
+                for number, ending in enumerate(between):
+                    plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, number, synthesiser.params.audio)
+            if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
                 write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
-            yield {"_a": a, "_b": b, **{f"_{ending}": pair.between[kind] for kind, ending in enumerate(between)}}
+            yield {
+                "_a": a,
+                "_b": b,
+                **{f"_{ending}": result for ending, result in zip(between, pair.between, strict=True)},
+            }
 
 
 if __name__ == "__main__":

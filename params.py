@@ -3,13 +3,15 @@
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
 match a checkpoint that is only used for inference. A run that goes on, or starts with `--init`, takes audio, text,
-encoder, style, estimator and diffusion from its checkpoint; train, inference, encoder.*dropout, style.drop_* and
-diffusion.noise_* are its own.
+encoder, style, estimator and diffusion from its checkpoint; train, inference, interpolation, encoder.*dropout,
+style.drop_* and diffusion.noise_* are its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
+
+from model.interpolation import parameters_of_kinds
 
 
 @dataclass(frozen=True)
@@ -119,24 +121,16 @@ class Inference:
     guidance_scale: float = 1.0  # 1: off
 
 
-@dataclass(frozen=True)
-class Interpolation:
-    """Defaults of two-style runs; docs/interpolation.md says what they mean and how they were chosen."""
-
-    weight: float = 0.5  # linear: a's share
-    blend: str = "condition"  # linear: "condition" or "score"
-    cross: float = 0.5  # temporal: place of the crossing, as a share of the tokens
-    cross_width: float = 0.1  # temporal: of the transition, as a share of the tokens
-    method: str = "same-time"  # frequency: "staged", "same-time" or "two-noise"
-    mask: str = "none"  # frequency: "f0", "harmonics", "f0-4", or "none" for every cell
-    carry: str = "phones"  # frequency: "phones", "linear" or "attention"
-    durations: str = "b"  # frequency: "a", "b" or "mean"
-    tal1: float = 0.5  # staged: diffusion time down to which attention is drawn to a
-    tal2: float = 0.2  # staged: time after which the run is free
-    gamma: float = 0.2  # staged: weight of the penalty on the other cells
-    epoch: int = 1  # staged: gradient steps before an evaluation
-    rate: float = 10.0  # staged: step size
-    loss: str = "competing"  # staged: "competing" or "original"
+# Defaults of two-style runs: the settings of all kinds, by their names (`model/interpolation/`), but those of one text.
+Interpolation = make_dataclass(
+    "Interpolation",
+    [(name, setting_type, default) for name, setting_type, default in parameters_of_kinds()],
+    namespace={
+        "__module__": __name__,
+        "__doc__": "Settings of the interpolations; docs/interpolation.md explains them.",
+    },
+    frozen=True,
+)
 
 
 @dataclass(frozen=True)

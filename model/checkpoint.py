@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from model.official import is_official, load_official
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from model.skip_init import SkipInit
-from params import Inference, Params, Text
+from params import Inference, Interpolation, Params, Text
 from text.official_symbols import OFFICIAL_SYMBOLS
 
 FORMAT = "cond-grad-tts 1"
@@ -85,7 +85,7 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema") -> Loaded:
         return _official(payload)
     if payload.get("format") != FORMAT:
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
-    params = params_from_dict(_entry(payload, "params", Mapping))
+    params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
     check_params(params)
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
     step = _entry(payload, "step", int)
@@ -145,6 +145,16 @@ def _build(params: Params, symbols: Sequence[str], speakers: Sequence[str], emot
     if params.estimator.name != "cross_unet":
         raise ValueError(f"estimator {params.estimator.name!r} reads no styles; the conditional model needs cross_unet")
     return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+
+
+def _with_known_interpolations(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Without settings of kinds that are not there any more; the staged step size was once called rate."""
+    stored = params.get("interpolation")
+    if not isinstance(stored, Mapping):
+        return dict(params)
+    renamed = {{"rate": "step_size"}.get(key, key): value for key, value in stored.items()}
+    known = {setting.name for setting in fields(Interpolation)}
+    return {**params, "interpolation": {key: value for key, value in renamed.items() if key in known}}
 
 
 def _entry(payload: Mapping[str, Any], key: str, kind: type) -> Any:

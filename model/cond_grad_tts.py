@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.batch_share import drawn
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
@@ -16,68 +17,14 @@ from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.guidance import BatchGuidedDenoiser
 from model.lengths import duration_path, padded_length, sequence_mask
-from model.sampling import Sampler, Tune, find_sampler
 from model.schedule import Schedule
-from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleEncoder, StyleSource
+from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
+from model.text_to_mel import Blend, Frames, TextToMel
 from monotonic_align import alignment_durations
 from params import Params
 
 REFERENCE_FRAMES = 128  # of a speaker's default reference
 _OUTSIDE_SPAN = -1e4  # log-likelihood of a token at a frame outside its known span
-
-
-@dataclass(frozen=True)
-class Frames:
-    """A text spread over frames; T is a multiple of the decoder's `length_multiple`.
-
-    mu (B, n_mels, T), content (B, pictures, n_mels, T), mask (B, 1, T), position (B, T) of each frame in its utterance,
-    alignment (B, S, T), durations (B, S) and lengths (B,) in frames. Mels are normalised.
-    Predictions, each (B, T): voicing, a probability; log_f0, natural log of Hz; energy, normalised.
-    """
-
-    mu: Tensor
-    content: Tensor
-    voicing: Tensor
-    log_f0: Tensor
-    energy: Tensor
-    mask: Tensor
-    position: Tensor
-    alignment: Tensor
-    durations: Tensor
-    lengths: Tensor
-
-    def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
-        """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
-        voicing = (self.voicing > 0.5).to(log_f0)
-        return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
-
-
-@dataclass(frozen=True)
-class CondSynthesis:
-    """mel, mu (B, n_mels, T) in natural log; alignment (B, S, T), durations (B, S), lengths (B,); nfe: evaluations."""
-
-    mel: Tensor
-    mu: Tensor
-    alignment: Tensor
-    durations: Tensor
-    lengths: Tensor
-    nfe: int
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to sample: evaluations, temperature (it divides the start noise), a sampler or its name, and the randomness.
-
-    noise: start noise (B, n_mels, T) of unit variance instead of one drawn from the generator.
-    autocast: lower precision of the network.
-    """
-
-    steps: int
-    temperature: float = 1.0
-    sampler: str | Sampler = "edm-2m"
-    generator: torch.Generator | None = None
-    noise: Tensor | None = None
-    autocast: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +45,12 @@ class CondLosses:
         return self.prior + self.duration + self.voicing + self.pitch + self.energy + self.diffusion
 
 
-class CondGradTTS(nn.Module):
+class CondGradTTS(TextToMel):
     """The conditional model. Speakers and emotions are ids, or embeddings when `params.style` gives their widths."""
+
+    types = TYPES
+    attends = True
+    usual_sampler = "edm-2m"
 
     def __init__(self, params: Params, n_symbols: int, n_speakers: int, n_emotions: int) -> None:
         super().__init__()
@@ -196,23 +147,17 @@ class CondGradTTS(nn.Module):
         right. voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over
         voiced frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
-        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
-        mel = self.normalise(mel)
-        mask = sequence_mask(mel_lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
-        durations = self.align(text, id_lengths, mel, mel_lengths, token_spans)  # (B, S)
-        path = duration_path(durations.to(mel.dtype), text.mask, mask)  # (B, S, T)
-        mu = text.mu @ path
-        cells = mask.sum() * mel.shape[1]
-        prior = 0.5 * ((mu - mel).square() * mask).sum() / cells
-        text_mask = text.mask.squeeze(1)
+        text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans)
+        mask, text_mask = frames.mask, text.mask.squeeze(1)
+        prior = 0.5 * ((frames.mu - mel).square() * mask).sum() / (mask.sum() * mel.shape[1])
+        durations = frames.durations
         found = durations.to(mel.dtype)
         # exp(p) - c p, less its minimum c - c log c: its expectation is smallest where exp(p) is the mean of c.
         deviance = text.log_durations.exp() - found * text.log_durations - found + torch.xlogy(found, found)
         duration = (deviance * text_mask).sum() / text_mask.sum()
-        frame_voicing = (text.voicing[:, None] @ path).squeeze(1)  # (B, T)
+        frame_voicing = (text.voicing[:, None] @ frames.alignment).squeeze(1)  # (B, T)
         voiced = F.binary_cross_entropy_with_logits(frame_voicing, style.voicing, reduction="none")
         voicing = (voiced * mask.squeeze(1)).sum() / mask.sum()
-        frames = self.spread_durations(text, durations, mel_lengths, path, mask)
         # Absolute errors: the median is the voice's own where some of its utterances have another voice's F0.
         weight = style.voicing * mask.squeeze(1)
         pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
@@ -223,13 +168,27 @@ class CondGradTTS(nn.Module):
         if train_decoder:
             frames, mel = crop(frames, mel, crop_frames, generator)
             counts["diffusion"] = frames.mask.sum()
+            frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
-                encoded = self.style(style, len(ids))
-                condition = self.decoder.estimator.prepare(
-                    frames.mu.detach(), frames.mask, encoded, frames.position, frames.content
-                )
-                diffusion = self.decoder.loss(mel, condition, generator)
+                diffusion = self.decoder.loss(mel, self.condition(frames, self.style(style, len(ids))), generator)
         return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations, counts)
+
+    def aligned(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        style: StyleSource,
+        token_spans: Tensor | None = None,
+    ) -> tuple[CondTextEncoding, Frames, Tensor]:
+        """Arguments of `losses` -> the encoded text, its frames by the alignment found, and the normalised mel."""
+        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        mel = self.normalise(mel)
+        mask = sequence_mask(mel_lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
+        durations = self.align(text, id_lengths, mel, mel_lengths, token_spans)  # (B, S)
+        path = duration_path(durations.to(mel.dtype), text.mask, mask)  # (B, S, T)
+        return text, self.spread_durations(text, durations, mel_lengths, path, mask), mel
 
     @torch.no_grad()
     def align(
@@ -250,16 +209,15 @@ class CondGradTTS(nn.Module):
     # --------------------------------------------------------------- synthesis
 
     @torch.no_grad()
-    def spread(self, ids: Tensor, id_lengths: Tensor, style: StyleSource, length_scale: float = 1.0) -> Frames:
-        """Encode a text and spread it over its predicted durations.
+    def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> CondTextEncoding:
+        return self.encoder(ids, id_lengths, style.speaker, style.emotion)
 
-        Raises ValueError if the length scale is not positive.
-        """
+    @torch.no_grad()
+    def spread(self, text: CondTextEncoding, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
         if not length_scale > 0:
             raise ValueError(f"length_scale must be positive, not {length_scale}")
-        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
-        expected = text.log_durations.exp() * text.mask.squeeze(1) * length_scale
-        durations = round_durations(expected)
+        log_durations = text.log_durations if log_durations is None else log_durations  # (B, S)
+        durations = round_durations(log_durations.exp() * text.mask.squeeze(1) * length_scale)
         lengths = durations.sum(1)
         size = padded_length(int(lengths.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(lengths, size, text.mu.dtype)
@@ -267,70 +225,31 @@ class CondGradTTS(nn.Module):
         return self.spread_durations(text, durations, lengths, path, mask)
 
     @torch.no_grad()
-    def decode(
-        self,
-        frames: Frames,
-        style: StyleSource,
-        steps: int,
-        *,
-        temperature: float = 1.0,
-        guidance_scale: float = 1.0,
-        sampler: str | Sampler = "edm-2m",
-        generator: torch.Generator | None = None,
-        noise: Tensor | None = None,
-        autocast: torch.dtype | None = None,
-    ) -> CondSynthesis:
-        """From spread text to mels, with `steps` evaluations (twice as many with guidance).
-
-        temperature: divides the start noise. guidance_scale: above 1, away from the prediction without any style.
-        noise: start noise (B, n_mels, T) of unit variance instead of a drawn one. autocast: lower precision of the
-        network.
-        Raises ValueError if an argument is out of range.
-        """
-        estimator, batch_size = self.decoder.estimator, len(frames.mu)
-        source, inputs = self.complete(style, frames), (frames.mu, frames.mask, frames.position, frames.content)
-        if guidance_scale != 1:
-            source, inputs = source.beside_nothing(batch_size), [torch.cat([x, x]) for x in inputs]
-        mu, mask, position, content = inputs
-        encoded = self.style(source, len(mu))
-        denoiser = self.decoder.denoiser(estimator.prepare(mu, mask, encoded, position, content))
-        if guidance_scale != 1:
-            denoiser = BatchGuidedDenoiser(denoiser, guidance_scale)
-        sampling = Sampling(steps, temperature, sampler, generator, noise, autocast)
-        synthesis = self.sample(denoiser, frames, sampling)
-        return synthesis if guidance_scale == 1 else replace(synthesis, nfe=2 * synthesis.nfe)
+    def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:
+        """style: completed where it is a source; tokens are taken as they are."""
+        condition = self.condition(frames, self._tokens(style, frames))
+        if blend is None:
+            return self.decoder.denoiser(condition)
+        other = self.condition(frames, self._tokens(blend.style, frames))
+        blended, attention = self.decoder.estimator.blend(condition, other, blend.weight, blend.keep_mass)
+        return self.decoder.denoiser(blended, attention)
 
     @torch.no_grad()
-    def sample(self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None) -> CondSynthesis:
-        """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
-        chosen = find_sampler(sampling.sampler)
-        x = chosen.start(
-            self.decoder.schedule,
-            frames.mu,
-            frames.mask,
-            sampling.temperature,
-            generator=sampling.generator,
-            noise=sampling.noise,
-        )
-        with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
-            mel = chosen(denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator)
-        longest = int(frames.lengths.max())
-        return CondSynthesis(
-            mel=self._denormalise(mel)[:, :, :longest],
-            mu=self._denormalise(frames.mu)[:, :, :longest],
-            alignment=frames.alignment[:, :, :longest],
-            durations=frames.durations,
-            lengths=frames.lengths,
-            nfe=sampling.steps,
-        )
+    def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
+        batch_size = len(frames.mu)
+        both = self.complete(style, frames).beside_nothing(batch_size)
+        doubled = {name: torch.cat([getattr(frames, name)] * 2) for name in ("mu", "mask", "position", "content")}
+        condition = self.condition(replace(frames, **doubled), self.style(both, 2 * batch_size))
+        return BatchGuidedDenoiser(self.decoder.denoiser(condition), scale)
 
-    def synthesise(
-        self, ids: Tensor, id_lengths: Tensor, style: StyleSource, steps: int, *, length_scale: float = 1.0, **options
-    ) -> CondSynthesis:
-        """`spread`, then `decode` with its options."""
-        return self.decode(self.spread(ids, id_lengths, style, length_scale), style, steps, **options)
+    def condition(self, frames: Frames, style: Style) -> Any:
+        """What the estimator reads of the text and the style."""
+        return self.decoder.estimator.prepare(frames.mu, frames.mask, style, frames.position, frames.content)
 
-    def _denormalise(self, mel: Tensor) -> Tensor:
+    def _tokens(self, style: StyleSource | Style, frames: Frames) -> Style:
+        return style if isinstance(style, Style) else self.style(self.complete(style, frames), len(frames.mu))
+
+    def denormalise(self, mel: Tensor) -> Tensor:
         return mel * self.mel_std + self.mel_mean
 
     def spread_durations(
@@ -389,28 +308,3 @@ def crop(
         lengths=frames.lengths,
     )
     return cropped, take(mel) * mask
-
-
-def draw_known_types(
-    batch_size: int,
-    probability: float,
-    contours_probability: float,
-    all_probability: float,
-    generator: torch.Generator | None = None,
-) -> dict[str, Tensor]:
-    """Which types each item of a training batch keeps, (B,) bool by type.
-
-    Each is dropped by itself; besides, both contours together (as when no reference is given), and everything (what
-    guidance moves away from).
-    """
-
-    def drop(share: float) -> Tensor:
-        return drawn(lambda shape: torch.rand(*shape, generator=generator), (batch_size,)) < share
-
-    everything = drop(all_probability)
-    contours = drop(contours_probability)
-    known = {}
-    for name in TYPES:
-        dropped = drop(probability) | everything
-        known[name] = ~(dropped | contours) if name in ("pitch", "energy") else ~dropped
-    return known

@@ -17,6 +17,7 @@ class Denoiser(Protocol):
     """
 
     schedule: Schedule
+    evaluations: int  # of the network by one call of either
 
     def score(self, x: Tensor, t: float) -> Tensor:
         """Score of the noisy mel, grad log p_t(x); x and the result are (B, 80, T), t is in (0, 1]."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -53,10 +53,16 @@ class ConditionedDenoiser:
     diffusion: Diffusion
     condition: Any
     attention: Any = None
+    evaluations: ClassVar[int] = 1
 
     @property
     def schedule(self) -> Schedule:
         return self.diffusion.schedule
+
+    @property
+    def mass(self) -> dict[tuple[str, str], Tensor]:
+        """Where attention went in the last evaluation, if it was kept (`model.style_attention.AttentionBlend`)."""
+        return {} if self.attention is None else self.attention.mass
 
     def score(self, x: Tensor, t: float) -> Tensor:
         return self.diffusion.score(x, t, self.condition, self.attention)

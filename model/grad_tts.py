@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 import params
 from model.batch_share import drawn
+from model.denoiser import Denoiser
 from model.diffusion import NoiseDiffusion
 from model.estimators.unet import UNet
 from model.lengths import duration_path, padded_length, sequence_mask
-from model.sampling import Sampler, find_sampler
 from model.schedule import Schedule
-from model.text_encoder import TextEncoder
+from model.style import StyleSource
+from model.text_encoder import TextEncoder, TextEncoding
+from model.text_to_mel import Blend, Frames, TextToMel, mix
 from monotonic_align import maximum_path
 
 
@@ -37,32 +39,6 @@ class GradTTSConfig:
 
 
 @dataclass(frozen=True)
-class AlignedText:
-    """The text spread over frames, padded to what the decoder needs.
-
-    mu (B, n_mels, T), mask (B, 1, T), alignment (B, T_text, T), durations (B, T_text) in frames (fractional with a
-    length scale), lengths (B,) in frames; T is a multiple of the decoder's `length_multiple`.
-    """
-
-    mu: Tensor
-    mask: Tensor
-    alignment: Tensor
-    durations: Tensor
-    lengths: Tensor
-
-
-@dataclass(frozen=True)
-class Synthesis:
-    """mel, mu (B, n_mels, T), alignment (B, T_text, T), durations (B, T_text), lengths (B,); T: the longest length."""
-
-    mel: Tensor
-    mu: Tensor
-    alignment: Tensor
-    durations: Tensor
-    lengths: Tensor
-
-
-@dataclass(frozen=True)
 class Losses:
     """Scalars, and the alignment (B, T_text, T) that was found.
 
@@ -80,16 +56,20 @@ class Losses:
         return self.duration + self.prior + self.diffusion
 
 
-class GradTTS(nn.Module):
+class GradTTS(TextToMel):
     """Popov et al., Grad-TTS (arXiv 2105.06337).
 
     With several speakers the decoder alone knows the speaker; text encoder and durations do not, as in the official
     model.
     """
 
+    attends = False
+    usual_sampler = "euler"
+
     def __init__(self, config: GradTTSConfig) -> None:
         super().__init__()
         several = config.n_speakers > 1
+        self.types = ("speaker",) if several else ()
         self.config = config
         if several:
             self.spk_emb = nn.Embedding(config.n_speakers, config.speaker_channels)
@@ -122,78 +102,34 @@ class GradTTS(nn.Module):
         return self.spk_emb(speaker)
 
     @torch.no_grad()
-    def align(self, ids: Tensor, lengths: Tensor, length_scale: float = 1.0) -> AlignedText:
-        """Encode the text and spread it over the predicted durations.
+    def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource | None = None) -> TextEncoding:
+        """The style has no part in it."""
+        return self.encoder(ids, id_lengths)
 
-        Args:
-            ids: (B, T_text), symbols. lengths: (B,), symbols.
-            length_scale: multiplies the rounded-up durations; above 1 is slower.
-
-        Raises:
-            ValueError: if the length scale is not positive.
-        """
+    @torch.no_grad()
+    def spread(self, text: TextEncoding, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
+        """length_scale multiplies the rounded-up durations, which may be fractional then."""
         if not length_scale > 0:
             raise ValueError(f"length_scale must be positive, not {length_scale}")
-        text = self.encoder(ids, lengths)
-        scaled = (text.log_durations.exp() * text.mask).ceil() * length_scale  # (B, 1, T_text)
+        log_durations = text.log_durations if log_durations is None else log_durations
+        scaled = (log_durations.exp() * text.mask).ceil() * length_scale  # (B, 1, T_text)
         frames = scaled.sum([1, 2]).clamp_min(1).long()
         size = padded_length(int(frames.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(frames, size, text.mu.dtype)
         durations = scaled.squeeze(1)
         alignment = duration_path(durations, text.mask, mask)
-        return AlignedText(text.mu @ alignment, mask, alignment, durations, frames)
+        return Frames(text.mu @ alignment, mask, alignment, durations, frames)
 
     @torch.no_grad()
-    def synthesise(
-        self,
-        ids: Tensor,
-        lengths: Tensor,
-        steps: int,
-        *,
-        temperature: float = 1.5,
-        length_scale: float = 1.0,
-        speaker: Tensor | None = None,
-        stochastic: bool = False,
-        sampler: str | Sampler = "euler",
-        autocast: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
-        noise: Tensor | None = None,
-    ) -> Synthesis:
-        """From symbols to mels.
-
-        Args:
-            ids: (B, T_text), symbols. lengths: (B,), symbols.
-            steps: network evaluations.
-            temperature: divides the start noise.
-            length_scale: above 1 is slower.
-            speaker: ids (B,), or embeddings (B, speaker_channels), for a model of several speakers.
-            stochastic: Euler's method on the reverse SDE; only with the samplers `euler` and `euler-quad`.
-            sampler: a name in `model.sampling.SAMPLERS`, or a sampler.
-            autocast: lower precision of the decoder.
-            generator: of all randomness; torch's own when None.
-            noise: start noise (B, n_mels, T) of unit variance, T padded as `align` pads, instead of a drawn one.
-
-        Raises:
-            ValueError: if an argument is out of range or does not fit the model.
-        """
-        chosen = find_sampler(sampler)
-        if stochastic and sampler not in ("euler", "euler-quad"):
-            raise ValueError(f"stochastic sampling is Euler's alone, and the sampler is {sampler!r}")
-        style = self.speaker_embedding(speaker)
-        text = self.align(ids, lengths, length_scale)
-        x = chosen.start(self.decoder.schedule, text.mu, text.mask, temperature, generator=generator, noise=noise)
-        denoiser = self.decoder.denoiser(self.decoder.estimator.prepare(text.mu, text.mask, style))
-        options = {"stochastic": True} if stochastic else {}
-        with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
-            mel = chosen(denoiser, x, text.mu, text.mask, steps, generator=generator, **options)
-        longest = int(text.lengths.max())
-        return Synthesis(
-            mel[:, :, :longest],
-            text.mu[:, :, :longest],
-            text.alignment[:, :, :longest],
-            text.durations,
-            text.lengths,
-        )
+    def denoiser(self, frames: Frames, style: StyleSource, blend: Blend | None = None) -> Denoiser:
+        """A blend is one of speaker embeddings, so it must be the same in all cells."""
+        embedding = self.speaker_embedding(style.speaker)
+        if blend is not None:
+            share = blend.weight["speaker"]
+            if share.min() != share.max():
+                raise ValueError("official checkpoints have no cross-attention, so they interpolate only linearly")
+            embedding = mix(embedding, self.speaker_embedding(blend.style.speaker), share.flatten()[0])
+        return self.decoder.denoiser(self.decoder.estimator.prepare(frames.mu, frames.mask, embedding))
 
     def losses(
         self,

@@ -23,6 +23,10 @@ class GuidedDenoiser:
     def schedule(self) -> Schedule:
         return self.conditional.schedule
 
+    @property
+    def evaluations(self) -> int:
+        return self.conditional.evaluations + self.free.evaluations
+
     def score(self, x: Tensor, t: float) -> Tensor:
         return self._mix(self.conditional.score(x, t), self.free.score(x, t))
 
@@ -43,6 +47,10 @@ class BatchGuidedDenoiser:
     @property
     def schedule(self) -> Schedule:
         return self.both.schedule
+
+    @property
+    def evaluations(self) -> int:
+        return 2 * self.both.evaluations
 
     def score(self, x: Tensor, t: float) -> Tensor:
         return self._mix(self.both.score(torch.cat([x, x]), t))

@@ -25,7 +25,7 @@ def mel_filters(audio: Audio) -> np.ndarray:
     Source: Slaney, Auditory Toolbox, 1998.
     """
     frequencies = np.fft.rfftfreq(audio.n_fft, 1.0 / audio.sample_rate)  # (n_fft // 2 + 1,)
-    corners = _to_hz(np.linspace(_to_mel(audio.fmin), _to_mel(audio.fmax), audio.n_mels + 2))  # (n_mels + 2,)
+    corners = mel_corners(audio)
     widths = np.diff(corners)
     above = corners[:, None] - frequencies  # (n_mels + 2, n_fft // 2 + 1): of the corner over the frequency
     rising = -above[:-2] / widths[:-1, None]
@@ -34,6 +34,11 @@ def mel_filters(audio: Audio) -> np.ndarray:
     triangles *= (2.0 / (corners[2:] - corners[:-2]))[:, None]
     triangles.setflags(write=False)
     return triangles
+
+
+def mel_corners(audio: Audio) -> np.ndarray:
+    """Hz where the triangles begin and end, (n_mels + 2,), equally spaced in mels; all but the ends are the centres."""
+    return _to_hz(np.linspace(_to_mel(audio.fmin), _to_mel(audio.fmax), audio.n_mels + 2))
 
 
 def _to_mel(hz: float) -> float:

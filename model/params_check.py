@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
+from model.interpolation import KINDS, make_kind
 from model.params_dict import flat_params, parameter_types
 from params import Params
 
@@ -62,11 +63,18 @@ def check_params(params: Params) -> None:
     """Raises ValueError, in one line that begins with a key, for the first value that cannot be used."""
     types = parameter_types()
     for key, value in flat_params(params).items():
+        if key.startswith("interpolation."):
+            continue
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{key} must be a finite number, not {value}")
         allowed, words = _RULES.get(key) or _DEFAULT_RULES.get(types[key], _ANY)
         if not allowed(value):
             raise ValueError(f"{key} must be {words}, not {reprlib.repr(value)}")
+    for name in KINDS:
+        try:
+            make_kind(name, params.interpolation)
+        except ValueError as error:
+            raise ValueError(f"interpolation.{error}") from error
     audio, encoder = params.audio, params.encoder
     if audio.win_length > audio.n_fft:
         raise ValueError(f"audio.win_length {audio.win_length} must not be above audio.n_fft {audio.n_fft}")

@@ -37,10 +37,11 @@ Tune = Callable[[int, float, Tensor], Tensor | None]
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampling function and the start that belongs to it."""
+    """A sampling function and the start that belongs to it. follows_changes: whether it takes `tune`."""
 
     sample: Callable[..., Tensor]
     start_std: Callable[[Schedule], float] = lambda schedule: 1.0
+    follows_changes: bool = True
 
     def __call__(self, denoiser: Denoiser, x: Tensor, mu: Tensor, mask: Tensor, steps: int, **options) -> Tensor:
         """The mel (B, 80, T); see the module's description."""

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.batch_share import drawn
 from params import Style as StyleParams
 
 TYPES = ("pitch", "energy", "timbre", "speaker", "emotion")
@@ -260,3 +261,24 @@ def _one_token(embedding: Tensor) -> TypedTokens:
 
 def _label_embedding(count: int, external_width: int, width: int) -> nn.Module:
     return nn.Linear(external_width, width) if external_width else nn.Embedding(count, width)
+
+
+def draw_known_types(
+    params: StyleParams, batch_size: int, generator: torch.Generator | None = None
+) -> dict[str, Tensor]:
+    """Which types each item of a training batch keeps, (B,) bool by type.
+
+    Each is dropped by itself; besides, both contours together (as when no reference is given), and everything (what
+    guidance moves away from).
+    """
+
+    def drop(share: float) -> Tensor:
+        return drawn(lambda shape: torch.rand(*shape, generator=generator), (batch_size,)) < share
+
+    everything = drop(params.drop_all_probability)
+    contours = drop(params.drop_contours_probability)
+    known = {}
+    for name in TYPES:
+        dropped = drop(params.drop_probability) | everything
+        known[name] = ~(dropped | contours) if name in CONTOUR_TYPES else ~dropped
+    return known

@@ -7,7 +7,7 @@ into none.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,29 @@ class FrameContours:
     energy: Tensor
     pitch_known: Tensor
     energy_known: Tensor
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the decoder sees beside x, each (B, n_mels, T) but content, (B, pictures, n_mels, T)."""
+
+    mu: Tensor
+    pitch: Tensor  # the voiced source at the frame's F0
+    energy: Tensor
+    content: Tensor
+
+    def stacked(self) -> Tensor:
+        """(B, 3 + content, n_mels, T), in the order of the fields."""
+        return torch.cat([self.mu[:, None], self.pitch[:, None], self.energy[:, None], self.content], 1)
+
+    def beside(self, x: Tensor) -> Tensor:
+        """x (B, n_mels, T) and all of them, (B, 4 + content, n_mels, T)."""
+        return torch.cat([x[:, None], self.stacked().to(x.dtype)], 1)
+
+    @classmethod
+    def unstacked(cls, images: Tensor) -> Pictures:
+        """The inverse of `stacked`."""
+        return cls(images[:, 0], images[:, 1], images[:, 2], images[:, 3:])
 
 
 class StylePictures(nn.Module):
@@ -64,17 +87,18 @@ class StylePictures(nn.Module):
             energy_known=energy.known,
         )
 
-    def draw(self, contours: FrameContours) -> Tensor:
-        """Two images (B, 2, n_mels, T): the source and the energy."""
+    def draw_pitch(self, contours: FrameContours) -> Tensor:
+        """The source at the frames' F0, (B, n_mels, T)."""
         source = self.source(contours.log_f0, contours.voicing)
-        energy = contours.energy[:, None].expand_as(source)
-        pictures = []
-        for picture, known, name in (
-            (source, contours.pitch_known, "pitch"),
-            (energy, contours.energy_known, "energy"),
-        ):
-            pictures.append(torch.where(known[:, None, None], picture, self.unknown[name][:, None].to(picture.dtype)))
-        return torch.stack(pictures, 1)
+        return self._where_known(source, contours.pitch_known, "pitch")
+
+    def draw_energy(self, contours: FrameContours) -> Tensor:
+        """The frames' energy in every row, (B, n_mels, T)."""
+        energy = contours.energy[:, None].expand(-1, len(self.unknown["energy"]), -1)
+        return self._where_known(energy, contours.energy_known, "energy")
+
+    def _where_known(self, picture: Tensor, known: Tensor, name: str) -> Tensor:
+        return torch.where(known[:, None, None], picture, self.unknown[name][:, None].to(picture.dtype))
 
     def _carry(self, name: str, tokens: TypedTokens, mu: Tensor, frame_position: Tensor) -> Tensor:
         """The tokens' values at the frames, (B, T, V), by attention to the tokens near each frame."""
@@ -85,3 +109,15 @@ class StylePictures(nn.Module):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         weights = (logits + window.bias(self.log_prior_width[name].exp())).softmax(-1)
         return (weights[..., None] * window.gather(tokens.values)).sum(2)
+
+
+def blend_pitch(a: FrameContours, b: FrameContours, share: Tensor) -> FrameContours:
+    """A pitch in between, frame by frame: log F0 is sum w v log F0 / sum w v, v voicing, and voicing sum w v.
+
+    share: a's (1 or B, T). The rest is a's.
+    """
+    voiced_a, voiced_b = share * a.voicing, (1 - share) * b.voicing
+    voicing = voiced_a + voiced_b
+    # Where nothing is voiced the picture is empty, whatever the F0.
+    log_f0 = (voiced_a * a.log_f0 + voiced_b * b.log_f0) / voicing.clamp(min=torch.finfo(voicing.dtype).tiny)
+    return replace(a, log_f0=log_f0, voicing=voicing)

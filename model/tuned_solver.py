@@ -40,7 +40,11 @@ class TunedSolver:
 
     def sampler(self) -> Sampler:
         """As the samplers of `model.sampling`; it raises ValueError for another number of steps, and with `tune`."""
-        return Sampler(partial(_sample, self), start_std=lambda schedule: schedule.sigma(self.times[0]))
+        return Sampler(
+            partial(_sample, self),
+            start_std=lambda schedule: schedule.sigma(self.times[0]),
+            follows_changes=False,
+        )
 
 
 @torch.no_grad()

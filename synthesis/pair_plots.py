@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from common.errors import InputError
 from common.files import replacing
 from data.pitch import extract_f0
-from model.interpolation import Interpolated
+from model.interpolation.plan import Interpolated
 from params import Audio
 from synthesis.result import Result
 from synthesis.two_styles import Pair

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from common.errors import InputError
-from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, Frames
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from model.contour import carry_by_position, fill_unvoiced
 from model.style import StyleSource
+from model.text_to_mel import Frames
 from params import Audio
 
 MIN_SECONDS = 0.2

@@ -21,17 +21,9 @@ def text_denoiser(
     synthesiser: Synthesiser, request: Request, encoded: EncodedText
 ) -> tuple[Denoiser, torch.Tensor, torch.Tensor]:
     """The denoiser of a text in the request's style, with its mu (1, 80, T) and mask (1, 1, T)."""
-    model, (ids, lengths) = synthesiser.model, synthesiser.tensors(encoded)
-    if not synthesiser.conditional:
-        speaker = request.speaker.value.to(ids.device) if len(synthesiser.speakers) > 1 else None
-        text = model.align(ids, lengths)
-        condition = model.decoder.estimator.prepare(text.mu, text.mask, model.speaker_embedding(speaker))
-        return model.decoder.denoiser(condition), text.mu, text.mask
-    style = synthesiser.style_of(request)
-    frames = model.spread(ids, lengths, style)
-    encoded_style = model.style(model.complete(style, frames), 1)
-    condition = model.decoder.estimator.prepare(frames.mu, frames.mask, encoded_style, frames.position, frames.content)
-    return model.decoder.denoiser(condition), frames.mu, frames.mask
+    model, style = synthesiser.model, synthesiser.style_of(request)
+    frames = model.spread(model.encode(*synthesiser.tensors(encoded), style))
+    return model.denoiser(frames, style), frames.mu, frames.mask
 
 
 @torch.no_grad()
@@ -56,7 +48,7 @@ def reference_paths(
         for place, encoded in enumerate(request.encoded):
             denoiser, mu, mask = text_denoiser(synthesiser, request, encoded)
             noise = frame_normal(mu, piece_generator(seed, number, place)).to(mu.device)
-            sampler = "edm-2m" if synthesiser.conditional else "euler"
+            sampler = synthesiser.model.usual_sampler
             kept = min(KEPT, steps)
             paths.append(reference_path(denoiser, sampler, noise, mu, mask, temperature, steps, kept))
     return paths

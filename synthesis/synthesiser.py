@@ -17,10 +17,9 @@ from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
 from hifigan import Generator, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
-from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames, Sampling
-from model.grad_tts import Synthesis
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
+from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.backends.choose import choose_backend
 from synthesis.device import choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
@@ -69,11 +68,11 @@ class StreamedPiece:
 
 @dataclass(frozen=True)
 class PlainRun:
-    """A piece as one style speaks it, with the frames and the style that it was decoded with (conditional models)."""
+    """A piece as one style speaks it; what its text was encoded to, and the style that it was decoded with."""
 
     piece: SpokenPiece
-    frames: Frames | None
-    style: StyleSource | None
+    text: Any
+    style: StyleSource
 
 
 def load_model(
@@ -105,7 +104,7 @@ def load_model(
         raise InputError(f"{path}: {error}; give another checkpoint") from error
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
-        official = not isinstance(loaded.model, CondGradTTS)
+        official = not loaded.model.attends
         precision = "bf16" if has_bfloat16(chosen) and not official and backend != "onnx" else "fp32"
     synthesiser = Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
     if backend != "torch":
@@ -151,10 +150,9 @@ class Synthesiser:
         """Lower precision of torch's decoder; None: as it is, or a graph's own."""
         return torch.bfloat16 if self.precision == "bf16" and self.backend == "torch" else None
 
-    @property
-    def conditional(self) -> bool:
-        """Whether the model reads styles (emotions, references, guidance); official ones do not."""
-        return isinstance(self.model, CondGradTTS)
+    def reads(self, type_name: str) -> bool:
+        """Whether the model reads a type of style (`model.style.TYPES`)."""
+        return type_name in self.model.types
 
     def options(
         self,
@@ -176,7 +174,7 @@ class Synthesiser:
         """
         defaults = self.params.inference
         if sampler is None:
-            sampler = "edm-2m" if self.conditional else "euler"
+            sampler = self.model.usual_sampler
         if sampler not in SOLVERS:
             tuned_steps = self._read_solver(sampler)
             if steps is not None and steps != tuned_steps:
@@ -190,7 +188,7 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        if options.guidance_scale != 1 and not self.conditional:
+        if options.guidance_scale != 1 and not self.model.attends:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
         return options
 
@@ -199,7 +197,7 @@ class Synthesiser:
         return SAMPLERS.get(options.sampler) or self._tuned[options.sampler]
 
     def sampling(self, options: Options, generator: torch.Generator) -> Sampling:
-        """How a conditional model samples by these options."""
+        """How the model samples by these options."""
         return Sampling(options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast)
 
     def _read_solver(self, path: str) -> int:
@@ -333,19 +331,19 @@ class Synthesiser:
 
     def _speaker(self, wanted: Label | None) -> Choice:
         width = self.params.style.speaker_embedding_dim
-        if self.conditional and width:
+        if width:
             return choose_embedding("speaker", wanted, width)
         return choose_name("speaker", wanted, self.speakers)
 
     def _emotion(self, wanted: Label | None) -> Choice:
         width = self.params.style.emotion_embedding_dim
-        if self.conditional and width:
+        if width:
             return choose_embedding("emotion", wanted, width)
         default = self.emotions.index(DEFAULT_EMOTION) if DEFAULT_EMOTION in self.emotions else 0
         return choose_name("emotion", wanted, self.emotions, default)
 
     def _reference(self, recording: Recording) -> Reference:
-        if not self.conditional:
+        if not self.reads("timbre"):
             raise InputError("official checkpoints take no reference; leave ref out, or use a checkpoint that does")
         return read_reference(recording, self.params.audio)
 
@@ -405,30 +403,18 @@ class Synthesiser:
     ) -> PlainRun:
         """One piece in the request's own style.
 
-        restyle: changes that style once the text's frames are known (conditional models).
+        restyle: changes that style once the text's frames are known.
         """
         start = self.now()
-        ids, lengths = self.tensors(encoded)
-        if not self.conditional:
-            output = self._decode_official(ids, lengths, request, options, generator)
-            return PlainRun(self.piece(output, encoded, options.steps, start, request.index), None, None)
         style = self.style_of(request)
-        frames = self.model.spread(ids, lengths, style, options.length_scale)
+        text = self.model.encode(*self.tensors(encoded), style)
+        frames = self.model.spread(text, options.length_scale)
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
         if restyle is not None:
             style = restyle(style, frames)
-        output = self.model.decode(
-            frames,
-            style,
-            options.steps,
-            temperature=options.temperature,
-            guidance_scale=options.guidance_scale,
-            sampler=self.sampler(options),
-            generator=generator,
-            autocast=self.autocast,
-        )
-        return PlainRun(self.piece(output, encoded, output.nfe, start, request.index), frames, style)
+        output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
+        return PlainRun(self.vocoded(output, encoded, start, request.index), text, style)
 
     def tensors(self, encoded: EncodedText) -> tuple[torch.Tensor, torch.Tensor]:
         """ids (1, S) and lengths (1,) on the device."""
@@ -436,12 +422,11 @@ class Synthesiser:
         return ids, torch.tensor([ids.shape[1]], device=self.device)
 
     def style_of(self, request: Request) -> StyleSource:
-        """Speaker and emotion of a request; no reference."""
-        return StyleSource(speaker=request.speaker.value.to(self.device), emotion=request.emotion.value.to(self.device))
+        """Speaker and emotion of a request, as far as the model reads them; no reference."""
+        labels = {"speaker": request.speaker, "emotion": request.emotion}
+        return StyleSource(**{name: label.value.to(self.device) for name, label in labels.items() if self.reads(name)})
 
-    def piece(
-        self, output: CondSynthesis | Synthesis, encoded: EncodedText, nfe: int, start: float, index: int
-    ) -> SpokenPiece:
+    def vocoded(self, output: Synthesis, encoded: EncodedText, start: float, index: int) -> SpokenPiece:
         """Vocode a decoded piece; start: when its decoding began, `now`."""
         mel_end = self.now()
         audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
@@ -459,29 +444,9 @@ class Synthesiser:
             durations=output.alignment[0].sum(1).round().long().cpu().numpy(),
             words=tuple(encoded.words),
             word_of=tuple(encoded.word_of),
-            nfe=nfe,
+            nfe=output.nfe,
             mel_seconds=mel_end - start,
             vocoder_seconds=vocoder_end - mel_end,
-        )
-
-    def _decode_official(
-        self,
-        ids: torch.Tensor,
-        lengths: torch.Tensor,
-        request: Request,
-        options: Options,
-        generator: torch.Generator,
-    ) -> Synthesis:
-        return self.model.synthesise(
-            ids,
-            lengths,
-            options.steps,
-            temperature=options.temperature,
-            length_scale=options.length_scale,
-            speaker=request.speaker.value.to(self.device) if len(self.speakers) > 1 else None,
-            sampler=self.sampler(options),
-            autocast=self.autocast,
-            generator=generator,
         )
 
     def now(self) -> float:

@@ -56,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from synthesis.tuning import mean_error, search_times
 
     synthesiser = load_model(args.checkpoint)
-    reference = args.reference_steps or (100 if synthesiser.conditional else 1000)
+    reference = args.reference_steps or (100 if synthesiser.model.attends else 1000)
     if reference < 4 * max(args.timesteps):
         raise InputError(
             f"--reference-steps {reference} is too few for a solver of {max(args.timesteps)}; give 4 times as many"
         )
-    usual = ("edm-2m", "dpm++2m") if synthesiser.conditional else ("euler", "euler-quad", "dpm++2m")
+    usual = ("edm-2m", "dpm++2m") if synthesiser.model.attends else ("euler", "euler-quad", "dpm++2m")
     given = {"temperature": args.temperature, "steps": reference}
     paths = reference_paths(synthesiser, tqdm(texts, "reference", unit="text"), seed=args.seed, **given)
     others = reference_paths(synthesiser, tqdm(held_out, "held out", unit="text"), seed=args.seed + 1, **given)

@@ -50,7 +50,7 @@ def frames_and_style(model, tokens: int, batch: int = 1):
 
     ids = torch.randint(1, 40, (batch, tokens), generator=torch.Generator().manual_seed(tokens))
     style = StyleSource(speaker=torch.arange(batch), emotion=torch.zeros(batch, dtype=torch.long))
-    return model.spread(ids, torch.full((batch,), tokens), style), style
+    return model.spread(model.encode(ids, torch.full((batch,), tokens), style)), style
 
 
 def condition(estimator, model, frames, style):

@@ -14,6 +14,7 @@ from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
 from model.style import StyleSource
+from model.text_to_mel import Sampling
 from params import Encoder, Inference, Params
 from params import Estimator as EstimatorParams
 from text.official_symbols import OFFICIAL_SYMBOLS
@@ -52,8 +53,7 @@ def spoken(model: CondGradTTS) -> torch.Tensor:
         torch.tensor([[1, 20, 1, 30, 1]]),
         torch.tensor([5]),
         StyleSource(speaker=torch.tensor([1]), emotion=torch.tensor([0])),
-        2,
-        generator=torch.Generator().manual_seed(0),
+        Sampling(2, generator=torch.Generator().manual_seed(0)),
     ).mel
 
 

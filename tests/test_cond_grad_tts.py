@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, Frames, crop, draw_known_types
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, crop
 from model.cond_text_encoder import CondTextEncoding, round_durations
-from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleSource
+from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleSource, draw_known_types
+from model.text_to_mel import Frames, Sampling, Synthesis
 from monotonic_align import alignment_durations
+from params import Style
 from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model
 
 DOUBLE = torch.float64
@@ -342,14 +344,30 @@ def test_a_crop_longer_than_the_batch_is_padded() -> None:
     assert torch.equal(cut[..., :5], mel)
 
 
+def dropping(probability: float, contours: float, everything: float) -> Style:
+    return Style(drop_probability=probability, drop_contours_probability=contours, drop_all_probability=everything)
+
+
 # Synthesis
 
 CONTOURS = random_style([33, 14], [40, 19], seed=8)
 
 
+def spread_text(
+    model: CondGradTTS, ids: Tensor, lengths: Tensor, style: StyleSource, length_scale: float = 1.0
+) -> Frames:
+    return model.spread(model.encode(ids, lengths, style), length_scale)
+
+
 def spread(model: CondGradTTS, length_scale: float = 1.0, style: StyleSource | None = None) -> Frames:
     chosen = in_dtype(CONTOURS, model.mel_mean.dtype) if style is None else style
-    return model.spread(IDS, ID_LENGTHS, chosen, length_scale)
+    return spread_text(model, IDS, ID_LENGTHS, chosen, length_scale)
+
+
+def decode(
+    model: CondGradTTS, frames: Frames, style: StyleSource, steps: int, guidance_scale: float = 1.0, **options
+) -> Synthesis:
+    return model.decode(frames, style, Sampling(steps, **options), guidance_scale)
 
 
 def test_spread_text_is_consistent(model: CondGradTTS) -> None:
@@ -387,7 +405,7 @@ def test_the_shortest_texts_are_those_of_their_own(model: CondGradTTS) -> None:
     style = in_dtype(CONTOURS, DOUBLE)
     batch = spread(model, 0.01)
     assert batch.lengths.tolist() == [1, 1]
-    alone = model.spread(IDS[1:, :3], ID_LENGTHS[1:], one_item(style, 1), 0.01)
+    alone = spread_text(model, IDS[1:, :3], ID_LENGTHS[1:], one_item(style, 1), 0.01)
     torch.testing.assert_close(batch.mu[1:], alone.mu)
     assert alone.mu.abs().max() > 0.01
     assert torch.equal(batch.durations[1, :3], alone.durations[0])
@@ -399,13 +417,13 @@ def test_an_item_in_a_batch_is_the_item_alone(dtype: torch.dtype, tolerance: flo
     model, style = tiny_model(dtype), in_dtype(CONTOURS, dtype)
     frames = spread(model)
     noise = torch.randn(frames.mu.shape, generator=seeded(2)).to(dtype)
-    batch = model.decode(frames, style, 3, temperature=1.5, noise=noise, guidance_scale=guidance)
+    batch = decode(model, frames, style, 3, temperature=1.5, noise=noise, guidance_scale=guidance)
     for i in range(2):
         at, tokens = slice(i, i + 1), int(ID_LENGTHS[i])
         own = one_item(style, i)
-        own_frames = model.spread(IDS[at, :tokens], ID_LENGTHS[at], own)
+        own_frames = spread_text(model, IDS[at, :tokens], ID_LENGTHS[at], own)
         own_noise = noise[at, :, : own_frames.mu.shape[2]]
-        alone = model.decode(own_frames, own, 3, temperature=1.5, noise=own_noise, guidance_scale=guidance)
+        alone = decode(model, own_frames, own, 3, temperature=1.5, noise=own_noise, guidance_scale=guidance)
         length = int(alone.lengths)
         assert int(batch.lengths[i]) == length == alone.mel.shape[2]
         torch.testing.assert_close(batch.mel[at, :, :length], alone.mel, atol=tolerance, rtol=0)
@@ -415,9 +433,9 @@ def test_an_item_in_a_batch_is_the_item_alone(dtype: torch.dtype, tolerance: flo
 
 def test_seeds_decide(model: CondGradTTS) -> None:
     frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
-    first, again, other = (model.decode(frames, style, 2, generator=seeded(s)).mel for s in (1, 1, 2))
+    first, again, other = (decode(model, frames, style, 2, generator=seeded(s)).mel for s in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
-    whole = model.synthesise(IDS, ID_LENGTHS, style, 2, generator=seeded(1))
+    whole = model.synthesise(IDS, ID_LENGTHS, style, Sampling(2, generator=seeded(1)))
     assert torch.equal(whole.mel, first)
     assert whole.mel.shape == whole.mu.shape == (2, N_MELS, int(whole.lengths.max()))
     torch.testing.assert_close(whole.mu, (frames.mu * model.mel_std + model.mel_mean)[..., : whole.mu.shape[2]])
@@ -428,17 +446,17 @@ def test_guidance_moves_away_from_no_style_at_twice_the_cost(model: CondGradTTS)
     calls = []
     handle = model.decoder.estimator.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
 
-    def decode(scale: float, given: StyleSource = style) -> Tensor:
+    def guided(scale: float, given: StyleSource = style) -> Tensor:
         calls.clear()
-        result = model.decode(frames, given, 1, guidance_scale=scale, generator=seeded(0))
+        result = decode(model, frames, given, 1, guidance_scale=scale, generator=seeded(0))
         assert (result.nfe, calls) == ((1, [2]) if scale == 1 else (2, [4]))  # items of every call
         return result.mel
 
-    plain, nothing, strong = decode(1.0), decode(0.0), decode(2.5)
+    plain, nothing, strong = guided(1.0), guided(0.0), guided(2.5)
     handle.remove()
-    torch.testing.assert_close(model.decode(frames, style, 1, generator=seeded(0)).mel, plain)
+    torch.testing.assert_close(decode(model, frames, style, 1, generator=seeded(0)).mel, plain)
     no_contours = dict.fromkeys(("pitch", "energy"), torch.zeros(2, dtype=torch.bool))
-    free = model.decode(frames, StyleSource(known=no_contours), 1, generator=seeded(0)).mel
+    free = decode(model, frames, StyleSource(known=no_contours), 1, generator=seeded(0)).mel
     torch.testing.assert_close(nothing, free)
     # With one step the result is the prediction itself.
     torch.testing.assert_close(strong, free + 2.5 * (plain - free))
@@ -452,8 +470,8 @@ def test_what_a_style_leaves_open_is_predicted(model: CondGradTTS) -> None:
     assert completed.log_f0 is frames.log_f0 and completed.energy is frames.energy
     assert torch.equal(completed.contour_lengths, frames.lengths)
     assert torch.equal(completed.voicing, (frames.voicing > 0.5).double())
-    plain = model.decode(frames, nothing, 1, generator=seeded(0)).mel
-    torch.testing.assert_close(model.decode(frames, completed, 1, generator=seeded(0)).mel, plain)
+    plain = decode(model, frames, nothing, 1, generator=seeded(0)).mel
+    torch.testing.assert_close(decode(model, frames, completed, 1, generator=seeded(0)).mel, plain)
 
     given = replace(nothing, log_f0=frames.log_f0 + 0.3, voicing=completed.voicing, contour_lengths=frames.lengths)
     assert model.complete(given, frames).log_f0 is given.log_f0
@@ -467,18 +485,18 @@ def test_what_a_style_leaves_open_is_predicted(model: CondGradTTS) -> None:
 def test_options_are_checked(model: CondGradTTS) -> None:
     frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
     with pytest.raises(ValueError, match="no sampler 'heun'; there are euler, "):
-        model.decode(frames, style, 2, sampler="heun")
+        decode(model, frames, style, 2, sampler="heun")
     with pytest.raises(ValueError, match="temperature must be positive"):
-        model.decode(frames, style, 2, temperature=0.0)
+        decode(model, frames, style, 2, temperature=0.0)
     with pytest.raises(ValueError, match="at least 1 step"):
-        model.decode(frames, style, 0)
+        decode(model, frames, style, 0)
 
 
 def test_temperature_divides_the_noise(model: CondGradTTS) -> None:
     frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
     noise = torch.randn(frames.mu.shape, generator=seeded(4), dtype=DOUBLE)
-    one = model.decode(frames, style, 2, temperature=2.0, noise=noise).mel
-    two = model.decode(frames, style, 2, temperature=1.0, noise=noise / 2).mel
+    one = decode(model, frames, style, 2, temperature=2.0, noise=noise).mel
+    two = decode(model, frames, style, 2, temperature=1.0, noise=noise / 2).mel
     torch.testing.assert_close(one, two)
 
 
@@ -493,11 +511,11 @@ def test_a_speaker_without_a_reference_has_the_default_one(model: CondGradTTS) -
         reference_lengths=torch.tensor([90, 50]),
     )
     frames = spread(model, style=labels)
-    given, default = (model.decode(frames, style, 2, generator=seeded(0)).mel for style in (explicit, labels))
+    given, default = (decode(model, frames, style, 2, generator=seeded(0)).mel for style in (explicit, labels))
     torch.testing.assert_close(given, default)
     assert explicit.reference_mel.shape == (2, N_MELS, REFERENCE_FRAMES)
     unknown = replace(explicit, known={"timbre": torch.tensor([False, False])})
-    assert (model.decode(frames, unknown, 2, generator=seeded(0)).mel - given).abs().max() > 1e-3
+    assert (decode(model, frames, unknown, 2, generator=seeded(0)).mel - given).abs().max() > 1e-3
 
 
 def test_defaults_do_not_replace_what_is_given(model: CondGradTTS) -> None:
@@ -517,13 +535,13 @@ def test_a_speaker_without_a_default_stays_unknown_and_harms_no_other() -> None:
     style = StyleSource(speaker=torch.tensor([3, 0]), emotion=torch.tensor([0, 2]))
     frames = spread(model, style=style)
     noise = torch.randn(frames.mu.shape, generator=seeded(4), dtype=DOUBLE)
-    batch = model.decode(frames, style, 2, noise=noise)
+    batch = decode(model, frames, style, 2, noise=noise)
     assert batch.mel.isfinite().all()
     for i in range(2):
         at = slice(i, i + 1)
         own = StyleSource(speaker=style.speaker[at], emotion=style.emotion[at])
-        own_frames = model.spread(IDS[at, : int(ID_LENGTHS[i])], ID_LENGTHS[at], own)
-        alone = model.decode(own_frames, own, 2, noise=noise[at, :, : own_frames.mu.shape[2]]).mel
+        own_frames = spread_text(model, IDS[at, : int(ID_LENGTHS[i])], ID_LENGTHS[at], own)
+        alone = decode(model, own_frames, own, 2, noise=noise[at, :, : own_frames.mu.shape[2]]).mel
         torch.testing.assert_close(batch.mel[at, :, : alone.shape[2]], alone, atol=1e-9, rtol=0)
     model.default_reference_lengths.zero_()
     assert model.with_default_timbre(style) is style
@@ -534,7 +552,7 @@ def test_a_speaker_without_a_default_stays_unknown_and_harms_no_other() -> None:
 
 def test_types_are_dropped_as_often_as_told() -> None:
     count = 40000
-    known = draw_known_types(count, 0.2, 0.25, 0.05, seeded(0))
+    known = draw_known_types(dropping(0.2, 0.25, 0.05), count, seeded(0))
     assert set(known) == set(TYPES)
     for name in TYPES:
         assert known[name].shape == (count,) and known[name].dtype == torch.bool
@@ -550,11 +568,11 @@ def test_types_are_dropped_as_often_as_told() -> None:
 
 
 def test_the_generator_decides_what_is_dropped() -> None:
-    one, same, other = (draw_known_types(64, 0.2, 0.2, 0.05, seeded(seed)) for seed in (1, 1, 2))
+    one, same, other = (draw_known_types(dropping(0.2, 0.2, 0.05), 64, seeded(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in TYPES)
     assert any(not torch.equal(one[name], other[name]) for name in TYPES)
-    assert all(known.all() for known in draw_known_types(9, 0, 0, 0).values())
-    assert not any(known.any() for known in draw_known_types(9, 0, 0, 1).values())
+    assert all(known.all() for known in draw_known_types(dropping(0, 0, 0), 9).values())
+    assert not any(known.any() for known in draw_known_types(dropping(0, 0, 1), 9).values())
 
 
 # Details of the exact parts
@@ -608,9 +626,9 @@ def test_a_crop_longer_than_the_batch_is_empty_past_every_length() -> None:
 
 def test_a_probability_of_zero_never_drops_and_one_of_a_half_drops_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *shape, generator=None: torch.zeros(shape))
-    assert all(known.all() for known in draw_known_types(3, 0, 0, 0).values())
+    assert all(known.all() for known in draw_known_types(dropping(0, 0, 0), 3).values())
     monkeypatch.setattr(torch, "rand", lambda *shape, generator=None: torch.full(shape, 0.5))
-    assert all(known.all() for known in draw_known_types(3, 0.5, 0.5, 0.5).values())
+    assert all(known.all() for known in draw_known_types(dropping(0.5, 0.5, 0.5), 3).values())
 
 
 def test_long_texts_are_rounded_without_loss() -> None:

@@ -11,19 +11,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.interpolation import Frequency, Linear, Temporal, interpolate_frequency, interpolate_linear
-from model.interpolation.blend import blend_frames, blend_pitch, blend_styles
-from model.interpolation.common_durations import encode_both, spread_both
-from model.interpolation.envelope import exchange_fine_structure, smoothing_matrix
-from model.interpolation.fields import constant_over_rows, crossing_by_token, spread_over_frames
-from model.interpolation.run import interpolate_temporal
-from model.interpolation.two_noise import TwoNoiseDenoiser
+from model.interpolation import KINDS, Linear, SameTime, Staged, Temporal, TwoNoise
+from model.interpolation.joined import JoinedDenoiser, exchange_fine_structure, smoothing_matrix
+from model.interpolation.plan import common_frames
+from model.interpolation.shares import crossing_by_token, spread_over_frames
 from model.sampling import SAMPLERS
-from model.style import TYPES
-from model.style_pictures import FrameContours
+from model.style_pictures import FrameContours, Pictures, blend_pitch
+from model.text_to_mel import Blend, Frames
 from tests.denoisers import WavyDenoiser
 from tests.tiny_model import N_MELS, seeded, tiny_model
-from tests.two_styles import DOUBLE, frames_of, plain, random_mask, same_voice, sampling, styles, text
+from tests.two_styles import (
+    DOUBLE,
+    between,
+    frames_of,
+    plain,
+    random_mask,
+    readings,
+    same_voice,
+    sampling,
+    spread,
+    styles,
+    text,
+    transfer,
+)
 
 
 def same(actual: Tensor, expected: Tensor) -> None:
@@ -37,29 +47,28 @@ def test_left_of_the_crossing_everything_is_of_a_and_right_of_it_of_b(kind: str)
     estimator = model.decoder.estimator
     a, b = styles()
     share = crossing_by_token(text()[0][0], 0.5, 0)
-    frames_a, frames_b = spread_both(model, *encode_both(model, *text(), a, b), share, 1.0)
+    both = readings(model, *text(), a, b)
+    frames_a, frames_b = common_frames(model, *both, share, 1.0)
     size = frames_a.mask.shape[2]
     assert size != N_MELS
-    by_frame = spread_over_frames(share, frames_a.durations[0], size)
+    by_frame = spread_over_frames(share, frames_a.alignment[0], int(frames_a.lengths[0]))
     at = int(by_frame.sum())
     assert 4 <= at <= size - 8
-    same(by_frame, (torch.arange(size) < at).float())
-    frames = blend_frames(frames_a, frames_b, by_frame)
+    same(by_frame, (torch.arange(size) < at).double())
+    plan = Temporal(0.5, cross_width=0).plan(model, *both)
+    frames = plan.frames
     for name in ("mu", "content", "voicing"):
         mixed, of_a, of_b = (getattr(each, name) for each in (frames, frames_a, frames_b))
         same(mixed[..., :at], of_a[..., :at])
         same(mixed[..., at:], of_b[..., at:])
         assert (of_a - of_b).abs().max() > 1e-3
 
-    encoded = [model.style(style, 1) for style in (a, b)]
-    field = constant_over_rows(by_frame.to(frames.mu), N_MELS)
-    blended = blend_styles(model, frames, *encoded, dict.fromkeys(TYPES, field))
-    of_a, of_b = (
-        estimator.prepare(frames.mu, frames.mask, style, frames.position, frames.content) for style in encoded
-    )
-    same(blended.condition.pictures[..., :at], of_a.pictures[..., :at])
-    same(blended.condition.pictures[..., at:], of_b.pictures[..., at:])
-    assert ((of_a.pictures - of_b.pictures).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
+    blended = plan.blended(model)
+    of_a, of_b = (model.condition(frames, model.style(style, 1)) for style in (a, b))
+    pictures_a, pictures_b = of_a.pictures.stacked(), of_b.pictures.stacked()
+    same(blended.condition.pictures.stacked()[..., :at], pictures_a[..., :at])
+    same(blended.condition.pictures.stacked()[..., at:], pictures_b[..., at:])
+    assert ((pictures_a - pictures_b).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
 
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     sites = estimator.attention_sites()
@@ -68,7 +77,7 @@ def test_left_of_the_crossing_everything_is_of_a_and_right_of_it_of_b(kind: str)
         for name, (_, site) in sites.items()
     ]
     noise = torch.randn(frames.mu.shape, generator=seeded(0), dtype=DOUBLE)
-    model.decoder.x0(frames.mu + noise, 0.4, blended.condition, blended.attention)
+    blended.x0(frames.mu + noise, 0.4)
     for handle in handles:
         handle.remove()
     for name, (level, site) in sites.items():
@@ -82,29 +91,32 @@ def test_left_of_the_crossing_everything_is_of_a_and_right_of_it_of_b(kind: str)
 
 def test_common_durations_lie_between_and_end_on_the_plain_ones() -> None:
     model, (a, b) = tiny_model(DOUBLE), styles()
-    texts = encode_both(model, *text(), a, b)
-    size = texts[0].mu.shape[2]
+    both = readings(model, *text(), a, b)
+
+    def common(weight: float, scale: float) -> tuple[Frames, Frames]:
+        return common_frames(model, *both, torch.full((both[0].text.mu.shape[2],), weight), scale)
+
     for weight, style in ((1.0, a), (0.0, b)):
-        own = spread_both(model, *texts, torch.full((size,), weight), 1.4)[0]
-        assert torch.equal(own.durations, model.spread(*text(), style, 1.4).durations)
-    middle = spread_both(model, *texts, torch.full((size,), 0.5), 30.0)[0].durations.double()
-    ends = [spread_both(model, *texts, torch.full((size,), w), 30.0)[0].durations.double() for w in (0.0, 1.0)]
+        own = common(weight, 1.4)[0]
+        assert torch.equal(own.durations, spread(model, *text(), style, 1.4).durations)
+    middle = common(0.5, 30.0)[0].durations.double()
+    ends = [common(weight, 30.0)[0].durations.double() for weight in (0.0, 1.0)]
     assert (ends[0] - ends[1]).abs().max() > 5
     torch.testing.assert_close(middle, (ends[0] * ends[1]).sqrt(), atol=1.5, rtol=0)  # rounded to frames
-    first, second = spread_both(model, *texts, torch.full((size,), 0.5), 1.0)
+    first, second = common(0.5, 1.0)
     assert torch.equal(first.durations, second.durations) and not torch.equal(first.mu, second.mu)
 
 
 def test_interpolations_use_the_common_frames() -> None:
     model, (a, b) = tiny_model(DOUBLE), styles()
-    linear = interpolate_linear(model, *text(), a, b, Linear(0.3), sampling())
+    linear = between(model, *text(), a, b, Linear(0.3), sampling())
     share = torch.full((len(text()[0][0]),), 0.3)
-    frames_a, frames_b = spread_both(model, *encode_both(model, *text(), a, b), share, 1.0)
-    assert torch.equal(linear.frames.durations, frames_a.durations)
-    torch.testing.assert_close(linear.frames.mu, 0.3 * frames_a.mu + 0.7 * frames_b.mu, atol=1e-6, rtol=0)
+    frames_a, frames_b = common_frames(model, *readings(model, *text(), a, b), share, 1.0)
+    assert torch.equal(linear.plan.frames.durations, frames_a.durations)
+    torch.testing.assert_close(linear.plan.frames.mu, 0.3 * frames_a.mu + 0.7 * frames_b.mu, atol=1e-6, rtol=0)
     torch.testing.assert_close(linear.field, torch.full_like(frames_a.mu, 0.3), atol=1e-6, rtol=0)
-    temporal = interpolate_temporal(model, *text(), a, b, Temporal(0.5, cross_width=0.6), sampling())
-    field = temporal.field[0, 0, : int(temporal.frames.lengths[0])]
+    temporal = between(model, *text(), a, b, Temporal(0.5, cross_width=0.6), sampling())
+    field = temporal.field[0, 0, : int(temporal.plan.frames.lengths[0])]
     assert field[0] == 1 and field[-1] == 0 and (field.diff() <= 0).all() and ((field > 0) & (field < 1)).any()
 
 
@@ -137,35 +149,36 @@ def test_a_field_that_is_equal_in_all_rows_draws_one_comb_and_any_other_blends_p
     model, (a, b) = tiny_model(DOUBLE), styles()
     pictures = model.decoder.estimator.pictures
     frames = frames_of(model, b)
-    encoded = [model.style(style, 1) for style in (a, b)]
-    of_a, of_b = (pictures.contours(style, frames.mu, frames.position) for style in encoded)
+    of_a, of_b = (pictures.contours(model.style(style, 1), frames.mu, frames.position) for style in (a, b))
     even = torch.full_like(frames.mu, 0.3)
 
-    def drawn(weight: dict[str, Tensor], of: list = encoded) -> Tensor:
-        return blend_styles(model, frames, *of, weight).condition.pictures
+    def drawn(weight: dict[str, Tensor], style: object = a) -> Pictures:
+        return model.denoiser(frames, style, Blend(b, weight)).condition.pictures
 
-    one_comb = pictures.draw(blend_pitch(of_a, of_b, even[:, 0])) * frames.mask
-    two_combs = (0.3 * pictures.draw(of_a) + 0.7 * pictures.draw(of_b)) * frames.mask[:, None]
-    same(drawn({"pitch": even})[:, 1], one_comb[:, 0])
-    assert (one_comb[:, 0] - two_combs[:, 0]).abs().max() > 0.02
+    one_comb = pictures.draw_pitch(blend_pitch(of_a, of_b, even[:, 0])) * frames.mask
+    pitch_a, pitch_b = (pictures.draw_pitch(contours) * frames.mask for contours in (of_a, of_b))
+    energy_a, energy_b = (pictures.draw_energy(contours) * frames.mask for contours in (of_a, of_b))
+    two_combs = 0.3 * pitch_a + 0.7 * pitch_b
+    same(drawn({"pitch": even}).pitch, one_comb)
+    assert (one_comb - two_combs).abs().max() > 0.02
     uneven = even.clone()
     uneven[:, 3, 2] = 0.9
-    both = drawn({"pitch": uneven})[:, 1]
-    expected = two_combs[:, 0].clone()
-    expected[:, 3, 2] = (0.9 * pictures.draw(of_a) + 0.1 * pictures.draw(of_b))[:, 0, 3, 2]
-    same(both, expected)
+    expected = two_combs.clone()
+    expected[:, 3, 2] = 0.9 * pitch_a[:, 3, 2] + 0.1 * pitch_b[:, 3, 2]
+    same(drawn({"pitch": uneven}).pitch, expected)
     # Energy's picture is the same in all rows: both ways are one.
-    same(drawn({"energy": even})[:, 2], two_combs[:, 1])
-    same(drawn({"energy": uneven})[:, 2, 4], two_combs[:, 1, 4])
+    same(drawn({"energy": even}).energy, 0.3 * energy_a + 0.7 * energy_b)
+    same(drawn({"energy": uneven}).energy[:, 4], (0.3 * energy_a + 0.7 * energy_b)[:, 4])
     # A type that is left out is b's, in pictures as in attention; the others do not move.
     only_b = drawn({})
-    same(only_b[:, 1:3], pictures.draw(of_b) * frames.mask[:, None])
-    same(drawn({"pitch": even})[:, [0, 2, 3]], only_b[:, [0, 2, 3]])
+    same(only_b.pitch, pitch_b)
+    same(only_b.energy, energy_b)
+    for name in ("mu", "energy", "content"):
+        same(getattr(drawn({"pitch": even}), name), getattr(only_b, name))
     # Unknown on one side: no contour to blend with, so the pictures do.
     unknown = model.style(a.without("pitch"), 1)
-    of_unknown = pictures.draw(pictures.contours(unknown, frames.mu, frames.position))
-    mixed = (0.3 * of_unknown + 0.7 * pictures.draw(of_b)) * frames.mask[:, None]
-    same(drawn({"pitch": even}, [unknown, encoded[1]])[:, 1], mixed[:, 0])
+    of_unknown = pictures.draw_pitch(pictures.contours(unknown, frames.mu, frames.position)) * frames.mask
+    same(drawn({"pitch": even}, unknown).pitch, 0.3 * of_unknown + 0.7 * pitch_b)
 
 
 # Bias and residual
@@ -180,48 +193,44 @@ def test_bias_and_residual_enter_once_at_every_site() -> None:
     frames = frames_of(model, b)
     expected = plain(model, frames, b).mel
     mask = random_mask(frames)
-    for settings in (Frequency(method="same-time"), Frequency(method="staged", epoch=0)):
-        mel = interpolate_frequency(model, frames, b, b, mask, settings, sampling()).synthesis.mel
+    for settings in (SameTime(), Staged(epoch=0)):
+        mel = transfer(model, frames, b, b, mask, settings, sampling()).synthesis.mel
         torch.testing.assert_close(mel, expected, atol=1e-5, rtol=0)
 
 
 # Two latents
 
 
-def joint(envelopes: bool = False) -> tuple[TwoNoiseDenoiser, WavyDenoiser, WavyDenoiser]:
+def joint(envelopes: bool = False) -> tuple[JoinedDenoiser, WavyDenoiser, WavyDenoiser]:
     mu = 0.3 * torch.randn(1, N_MELS, 6, generator=seeded(0), dtype=DOUBLE)
     a, b = WavyDenoiser(mu), WavyDenoiser(mu + 0.5)
     mask = torch.rand(1, N_MELS, 6, generator=seeded(1), dtype=DOUBLE)
     smoothing = torch.full((N_MELS, N_MELS), 1 / N_MELS, dtype=DOUBLE) if envelopes else None
     mean = torch.randn(N_MELS, 1, generator=seeded(2), dtype=DOUBLE)
     deviation = 1 + torch.rand(N_MELS, 1, generator=seeded(3), dtype=DOUBLE)
-    return TwoNoiseDenoiser(a, b, mu.repeat(2, 1, 1), mask, smoothing, mean, deviation), a, b
+    return JoinedDenoiser(a, b, mu, mask, smoothing, mean, deviation), a, b
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("envelopes", [False, True])
-def test_both_latents_end_on_the_same_prediction(envelopes: bool, sampler: str) -> None:
-    denoiser, a, b = joint(envelopes)
-    noise = torch.randn(1, N_MELS, 6, generator=seeded(4), dtype=DOUBLE).repeat(2, 1, 1)
-    ones = torch.ones(2, 1, 6, dtype=DOUBLE)
-    start = SAMPLERS[sampler].start(denoiser.schedule, denoiser.mu, ones, noise=noise)
-    ends = SAMPLERS[sampler](denoiser, start, denoiser.mu, ones, 5, generator=seeded(5))
-    same(ends[0], ends[1])
+def test_every_sampler_reads_each_pitch_once_a_step(sampler: str) -> None:
+    denoiser, a, b = joint()
+    ones = torch.ones(1, 1, 6, dtype=DOUBLE)
+    start = SAMPLERS[sampler].start(denoiser.schedule, denoiser.mu, ones, generator=seeded(4))
+    SAMPLERS[sampler](denoiser, start, denoiser.mu, ones, 5, generator=seeded(5))
     assert len(a.calls) == len(b.calls) == 5
+    assert all(torch.equal(one[1], other[1]) for one, other in zip(a.calls, b.calls, strict=True))
 
 
 def test_the_joint_prediction_has_bs_envelope_and_as_fine_structure() -> None:
     denoiser, a, b = joint(envelopes=True)
-    x = torch.randn(2, N_MELS, 6, generator=seeded(6), dtype=DOUBLE)
-    mel_a, mel_b = (
-        each.x0(latent, 0.3) * denoiser.mel_std + denoiser.mel_mean for each, latent in ((a, x[:1]), (b, x[1:]))
-    )
+    x = torch.randn(1, N_MELS, 6, generator=seeded(6), dtype=DOUBLE)
+    mel_a, mel_b = (each.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean for each in (a, b))
     level_a, level_b = mel_a.mean(1, keepdim=True), mel_b.mean(1, keepdim=True)  # this smoothing's envelopes
     mask = denoiser.mask
     expected = level_b + mask * (mel_a - level_a) + (1 - mask) * (mel_b - level_b)
-    same(denoiser.x0(x, 0.3)[:1] * denoiser.mel_std + denoiser.mel_mean, expected)
+    same(denoiser.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean, expected)
     raw, a, b = joint()
-    same(raw.x0(x, 0.3)[1:], raw.mask * a.x0(x[:1], 0.3) + (1 - raw.mask) * b.x0(x[1:], 0.3))
+    same(raw.x0(x, 0.3), raw.mask * a.x0(x, 0.3) + (1 - raw.mask) * b.x0(x, 0.3))
     score = raw.score(x, 0.3)
     alpha, sigma = raw.schedule.alpha(0.3), raw.schedule.sigma(0.3)
     same(score, (alpha * (raw.x0(x, 0.3) - raw.mu) - (x - raw.mu)) / sigma**2)
@@ -233,11 +242,8 @@ def test_one_evaluation_joins_the_two_plain_mels() -> None:
     frames, once = frames_of(model, b), replace(sampling(), steps=1)
     a = replace(b, log_f0=b.log_f0 + 0.3 * torch.randn(b.log_f0.shape, generator=seeded(1), dtype=DOUBLE))
     mask = random_mask(frames)
-    mel_a, mel_b = (
-        model.decode(frames, style, 1, temperature=once.temperature, generator=sampling().generator).mel
-        for style in (a, b)
-    )
-    run = interpolate_frequency(model, frames, a, b, mask, Frequency(method="two-noise"), once)
+    mel_a, mel_b = (model.decode(frames, style, replace(once, generator=sampling().generator)).mel for style in (a, b))
+    run = transfer(model, frames, a, b, mask, TwoNoise(), once)
     row_hz = torch.from_numpy(librosa.mel_frequencies(N_MELS + 2, fmin=0, fmax=8000)[1:-1])
     expected = exchange_fine_structure(mel_a, mel_b, mask[..., : mel_a.shape[2]], smoothing_matrix(row_hz))
     same(run.synthesis.mel, expected)
@@ -252,7 +258,7 @@ def test_two_noise_takes_the_pitch_alone_from_a() -> None:
     mask = random_mask(frames)
 
     def run(style: object, method: str) -> Tensor:
-        return interpolate_frequency(model, frames, style, b, mask, Frequency(method=method), sampling()).synthesis.mel
+        return transfer(model, frames, style, b, mask, KINDS[method](), sampling()).synthesis.mel
 
     only_pitch, _ = same_voice(a, b)
     only_pitch = replace(only_pitch, energy=a.energy + 1, reference_mel=b.reference_mel)

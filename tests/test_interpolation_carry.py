@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.contour import carry_by_position
+from model.interpolation import Linear, SameTime, Staged, Temporal
 from model.interpolation.carry import carry_by_tokens, source_places
-from model.interpolation.envelope import envelope, exchange_fine_structure, smoothing_matrix
-from model.interpolation.fields import constant_over_rows, crossing_by_token, hold_past_end, spread_over_frames
-from model.interpolation.settings import Frequency, Linear, Temporal
+from model.interpolation.joined import envelope, exchange_fine_structure, smoothing_matrix
+from model.interpolation.shares import constant_over_rows, crossing_by_token, hold_past_end, spread_over_frames
+from model.lengths import duration_path
 from tests.tiny_model import seeded
 
 COUNTS = st.lists(st.integers(0, 5), min_size=1, max_size=8)
@@ -114,11 +115,18 @@ def test_a_wide_crossing_is_a_ramp_about_its_middle() -> None:
     torch.testing.assert_close(crossing_by_token(torch.zeros(2), 0.5, 1.0), torch.tensor([0.75, 0.25]))
 
 
+def alignment(durations: list[int], frames: int) -> Tensor:
+    """(S, frames) of 0 and 1."""
+    counts = torch.tensor(durations)
+    ones = torch.ones(1, 1, frames) * (torch.arange(frames) < counts.sum())
+    return duration_path(counts[None].float(), torch.ones(1, 1, len(durations)), ones)[0]
+
+
 def test_tokens_over_frames() -> None:
     values = torch.tensor([1.0, 0.5, 0.25, 0.0])
-    spread = spread_over_frames(values, torch.tensor([2, 0, 3, 0]), 8)
+    spread = spread_over_frames(values, alignment([2, 0, 3, 0], 8), 5)
     assert spread.tolist() == [1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25]  # past the end: of the last that is spoken
-    assert spread_over_frames(values, torch.tensor([1, 1, 1, 1]), 4).tolist() == values.tolist()
+    assert spread_over_frames(values, alignment([1, 1, 1, 1], 4), 4).tolist() == values.tolist()
     field = constant_over_rows(spread, 5)
     assert field.shape == (1, 5, 8) and torch.equal(field[0, 3], spread)
     held = hold_past_end(torch.tensor([[1.0, 2, 3, 9], [4, 5, 6, 9]]), 3)
@@ -170,27 +178,26 @@ def test_fine_structure_is_exchanged_inside_the_mask() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (Linear, {"weight": 1.5}, "weight must be between 0 and 1, not 1.5"),
-        (Linear, {"weight": math.nan}, "weight must be between 0 and 1, not nan"),
+        (Linear, {"weight": 1.5}, "weight must be a number from 0 to 1, not 1.5"),
+        (Linear, {"weight": math.nan}, "weight must be a number from 0 to 1, not nan"),
         (Linear, {"blend": "sum"}, "blend must be one of condition, score, not 'sum'"),
-        (Temporal, {"cross": -0.1}, "cross must be between 0 and 1, not -0.1"),
-        (Temporal, {"cross_width": 2}, "cross_width must be between 0 and 1, not 2"),
+        (Temporal, {"cross": -0.1}, "cross must be a number from 0 to 1, not -0.1"),
+        (Temporal, {"cross_width": 2}, "cross_width must be a number from 0 to 1, not 2"),
         (Temporal, {"cross_word": -1}, "cross_word must be a whole number, 0 or more, not -1"),
         (Temporal, {"cross_word": 1.5}, "cross_word must be a whole number, 0 or more, not 1.5"),
-        (Frequency, {"method": "fast"}, "method must be one of staged, same-time, two-noise, not 'fast'"),
-        (Frequency, {"mask": "f1"}, "mask must be one of f0, harmonics, f0-4, none, not 'f1'"),
-        (Frequency, {"carry": "words"}, "carry must be one of phones, linear, attention, not 'words'"),
-        (Frequency, {"durations": "c"}, "durations must be one of a, b, mean, not 'c'"),
-        (Frequency, {"loss": "l2"}, "loss must be one of competing, original, not 'l2'"),
-        (Frequency, {"tal1": 0.1, "tal2": 0.2}, "tal1 and tal2 need 0 <= tal2 <= tal1 <= 1, not 0.1 and 0.2"),
-        (Frequency, {"tal1": 1.1}, "tal1 and tal2 need 0 <= tal2 <= tal1 <= 1, not 1.1 and 0.2"),
-        (Frequency, {"tal2": math.nan}, "tal1 and tal2 need 0 <= tal2 <= tal1 <= 1, not 0.5 and nan"),
-        (Frequency, {"gamma": -1}, "gamma must be a number, 0 or more, not -1"),
-        (Frequency, {"gamma": math.nan}, "gamma must be a number, 0 or more, not nan"),
-        (Frequency, {"epoch": 101}, "epoch must be a whole number from 0 to 100, not 101"),
-        (Frequency, {"epoch": 0.5}, "epoch must be a whole number from 0 to 100, not 0.5"),
-        (Frequency, {"rate": 0}, "rate must be a positive number, not 0"),
-        (Frequency, {"rate": math.inf}, "rate must be a positive number, not inf"),
+        (SameTime, {"mask": "f1"}, "mask must be one of f0, harmonics, f0-4, none, not 'f1'"),
+        (SameTime, {"carry": "words"}, "carry must be one of phones, linear, attention, not 'words'"),
+        (SameTime, {"durations": "c"}, "durations must be one of a, b, mean, not 'c'"),
+        (Staged, {"loss": "l2"}, "loss must be one of competing, original, not 'l2'"),
+        (Staged, {"tal1": 0.1, "tal2": 0.2}, "tal2 must not be above tal1, but they are 0.2 and 0.1"),
+        (Staged, {"tal1": 1.1}, "tal1 must be a number from 0 to 1, not 1.1"),
+        (Staged, {"tal2": math.nan}, "tal2 must be a number from 0 to 1, not nan"),
+        (Staged, {"gamma": -1}, "gamma must be a number, 0 or more, not -1"),
+        (Staged, {"gamma": math.nan}, "gamma must be a number, 0 or more, not nan"),
+        (Staged, {"epoch": 101}, "epoch must be a whole number from 0 to 100, not 101"),
+        (Staged, {"epoch": 0.5}, "epoch must be a whole number from 0 to 100, not 0.5"),
+        (Staged, {"step_size": 0}, "step_size must be a number above 0, not 0"),
+        (Staged, {"step_size": math.inf}, "step_size must be a number above 0, not inf"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(kind: type, options: dict, message: str) -> None:
@@ -201,4 +208,4 @@ def test_nonsense_is_refused_in_one_line(kind: type, options: dict, message: str
 
 def test_the_limits_themselves_are_allowed() -> None:
     Linear(0), Linear(1), Temporal(0, 0, 0), Temporal(1, None, 1)
-    Frequency(tal1=1, tal2=1, gamma=0, epoch=0), Frequency(tal1=0, tal2=0, epoch=100)
+    Staged(tal1=1, tal2=1, gamma=0, epoch=0), Staged(tal1=0, tal2=0, epoch=100)

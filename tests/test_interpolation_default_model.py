@@ -10,20 +10,13 @@ from torch import Tensor
 
 from data.checkpoint_file import read_checkpoint
 from model.checkpoint import unpack
-from model.cond_grad_tts import CondGradTTS, Frames, Sampling
-from model.interpolation import (
-    Frequency,
-    Linear,
-    Temporal,
-    interpolate_frequency,
-    interpolate_linear,
-    interpolate_temporal,
-)
-from model.interpolation.blend import blend_styles
+from model.cond_grad_tts import CondGradTTS
+from model.interpolation import Linear, SameTime, Staged, Temporal, TwoNoise
 from model.style import TYPES, StyleSource
 from model.style_attention import AttentionBlend
+from model.text_to_mel import Blend, Frames, Sampling
 from tests.tiny_model import seeded
-from tests.two_styles import counted_calls
+from tests.two_styles import between, counted_calls, spread, transfer
 from text.front_end import front_end
 
 STEPS = 2
@@ -58,7 +51,7 @@ def pair(loaded) -> tuple[StyleSource, StyleSource]:
 @pytest.fixture(scope="module")
 def frames(model, text, pair) -> Frames:
     """b's, of another length than there are mel rows."""
-    frames = model.spread(*text, pair[1])
+    frames = spread(model, *text, pair[1])
     assert frames.mu.shape[1] != frames.mu.shape[2]
     return frames
 
@@ -81,7 +74,7 @@ def sampling() -> Sampling:
 
 
 def plain(model: CondGradTTS, frames: Frames, style: StyleSource) -> Tensor:
-    return model.decode(frames, style, STEPS, temperature=1.5, generator=seeded(1)).mel
+    return model.decode(frames, style, sampling()).mel
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -92,10 +85,7 @@ def test_attention_ends_are_exact_in_single_precision(model, frames, pitched):
     """w = 1 gives a's output, w = 0 b's, and two equal styles any field's, at every site."""
     single = {"dtype": torch.float32}
     estimator = model.decoder.estimator
-    prepared = [
-        estimator.prepare(frames.mu, frames.mask, model.style(style, 1), frames.position, frames.content)
-        for style in pitched
-    ]
+    prepared = [model.condition(frames, model.style(style, 1)) for style in pitched]
     for name, (level, site) in estimator.attention_sites().items():
         shape = 1, site.norm.normalized_shape[0], frames.mu.shape[1] // 2**level, frames.mu.shape[2] // 2**level
         cells = torch.randn(shape, generator=seeded(level), dtype=torch.float64)
@@ -113,13 +103,12 @@ def test_attention_ends_are_exact_in_single_precision(model, frames, pitched):
 @torch.no_grad()
 def test_linear_and_temporal_ends_are_the_plain_runs(model, text, pair):
     a, b = pair
-    ends = [plain(model, model.spread(*text, style), style) for style in pair]
+    ends = [plain(model, spread(model, *text, style), style) for style in pair]
     for weight, end in ((1.0, ends[0]), (0.0, ends[1])):
-        close(interpolate_linear(model, *text, a, b, Linear(weight), sampling()).synthesis.mel, end)
-        temporal = interpolate_temporal(model, *text, a, b, Temporal(weight, cross_width=0.0), sampling())
+        close(between(model, *text, a, b, Linear(weight), sampling()).synthesis.mel, end)
+        temporal = between(model, *text, a, b, Temporal(weight, cross_width=0.0), sampling())
         close(temporal.synthesis.mel, end)
-    between = interpolate_linear(model, *text, a, a, Linear(0.3), sampling())
-    close(between.synthesis.mel, ends[0])
+    close(between(model, *text, a, a, Linear(0.3), sampling()).synthesis.mel, ends[0])
 
 
 @torch.no_grad()
@@ -128,18 +117,18 @@ def test_frequency_ends_are_the_plain_runs(model, frames, pitched):
     mask = torch.rand(frames.mu.shape, generator=seeded(3), dtype=torch.float64)
     plain_a, plain_b = (plain(model, frames, style) for style in pitched)
     assert (plain_a - plain_b).abs().max() > 0.1  # pitch is heard
-    for settings in (Frequency(method="same-time"), Frequency(method="two-noise"), Frequency("staged", epoch=0)):
-        close(interpolate_frequency(model, frames, b, b, mask, settings, sampling()).synthesis.mel, plain_b)
-    same_time = Frequency(method="same-time")
+    for settings in (SameTime(), TwoNoise(), Staged(epoch=0)):
+        close(transfer(model, frames, b, b, mask, settings, sampling()).synthesis.mel, plain_b)
+    same_time = SameTime()
     for field, end in ((torch.ones_like(mask), plain_a), (torch.zeros_like(mask), plain_b)):
-        close(interpolate_frequency(model, frames, a, b, field, same_time, sampling()).synthesis.mel, end)
+        close(transfer(model, frames, a, b, field, same_time, sampling()).synthesis.mel, end)
 
 
 @torch.no_grad()
 def test_a_bias_enters_once(model, frames, pitched):
     _, b = pitched
     field = dict.fromkeys(TYPES, torch.rand(frames.mu.shape, generator=seeded(4), dtype=torch.float64))
-    blended = blend_styles(model, frames, *(model.style(b, 1) for _ in range(2)), field)
+    blended = model.denoiser(frames, b, Blend(b, field))
     for name, (level, site) in model.decoder.estimator.attention_sites().items():
         before = site.project.bias.clone()
         site.project.bias.fill_(100.0)
@@ -155,24 +144,21 @@ def test_tuning_lowers_its_loss_and_leaves_the_model_as_it_was(model, frames, pi
     before = {key: value.clone() for key, value in model.state_dict().items()}
     mask = torch.ones_like(frames.mu)
     mask[:, 30:] = 0
-    settings = Frequency(method="staged", epoch=2, tal1=0.4, tal2=0.0, rate=1.0)
+    settings = Staged(epoch=2, tal1=0.4, tal2=0.0, step_size=1.0)
     with counted_calls(model) as calls:
-        run = interpolate_frequency(model, frames, *pitched, mask, settings, sampling())
+        run = transfer(model, frames, *pitched, mask, settings, sampling())
     assert run.history and all(record.losses[-1] < record.losses[0] for record in run.history)
     assert run.synthesis.nfe == len(calls) > STEPS
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    again = interpolate_frequency(model, frames, *pitched, mask, settings, sampling())
+    again = transfer(model, frames, *pitched, mask, settings, sampling())
     assert torch.equal(again.synthesis.mel, run.synthesis.mel)
     # Nothing inside the mask: no step is taken while attention is drawn to a.
-    nowhere = interpolate_frequency(model, frames, *pitched, 0 * mask, replace(settings, tal2=0.4), sampling())
+    nowhere = transfer(model, frames, *pitched, 0 * mask, replace(settings, tal2=0.4), sampling())
     assert all(record.moved == 0 for record in nowhere.history)
 
 
 def test_the_mass_on_one_references_keys_has_no_gradient_and_the_joint_one_has(model, frames, pitched):
-    a, b = (
-        model.decoder.estimator.prepare(frames.mu, frames.mask, model.style(style, 1), frames.position, frames.content)
-        for style in pitched
-    )
+    a, b = (model.condition(frames, model.style(style, 1)) for style in pitched)
     name, (_, site) = next(iter(model.decoder.estimator.attention_sites().items()))
     shape = 1, site.norm.normalized_shape[0], *frames.mu.shape[1:]
     cells = torch.randn(shape, generator=seeded(0), dtype=torch.float64).requires_grad_()

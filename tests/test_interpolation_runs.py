@@ -8,35 +8,34 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.cond_grad_tts import CondGradTTS, Frames
-from model.interpolation import (
-    Frequency,
-    Interpolated,
-    Linear,
-    Temporal,
-    interpolate_frequency,
-    interpolate_linear,
-    interpolate_temporal,
-)
+from model.cond_grad_tts import CondGradTTS
+from model.interpolation import Linear, SameTime, Staged, Temporal, TwoNoise
+from model.interpolation.pitch_transfer import PitchTransfer
+from model.interpolation.plan import Interpolated
 from model.style import StyleSource
+from model.text_to_mel import Frames
 from tests.tiny_model import seeded, tiny_model
 from tests.two_styles import (
     DOUBLE,
     STEPS,
+    between,
     counted_calls,
     frames_of,
     plain,
     random_mask,
     same_voice,
     sampling,
+    spread,
     styles,
     text,
+    transfer,
 )
 
 KINDS = pytest.mark.parametrize(("kind", "sampler"), [("typed", "edm-2m"), ("typed", "euler"), ("bundled", "edm-2m")])
-EPOCH_0 = Frequency(method="staged", epoch=0)
-SAME_TIME = Frequency(method="same-time")
-TWO_NOISE = Frequency(method="two-noise")
+EPOCH_0 = Staged(epoch=0)
+SAME_TIME = SameTime()
+TWO_NOISE = TwoNoise()
+RAW = TwoNoise(join="raw")
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -48,7 +47,7 @@ def apart(one: Tensor, other: Tensor) -> None:
 
 
 def spoken(model: CondGradTTS, style: StyleSource, sampler: str) -> Tensor:
-    return plain(model, model.spread(*text(), style), style, sampler).mel
+    return plain(model, spread(model, *text(), style), style, sampler).mel
 
 
 @KINDS
@@ -57,7 +56,7 @@ def test_linear_ends_are_the_plain_runs(blend: str, sampler: str, kind: str) -> 
     model, (a, b) = tiny_model(DOUBLE, kind), styles()
 
     def run(weight: float, first: StyleSource = a, second: StyleSource = b) -> Interpolated:
-        return interpolate_linear(model, *text(), first, second, Linear(weight, blend), sampling(sampler))
+        return between(model, *text(), first, second, Linear(weight, blend), sampling(sampler))
 
     close(run(1).synthesis.mel, spoken(model, a, sampler))
     close(run(0).synthesis.mel, spoken(model, b, sampler))
@@ -72,7 +71,7 @@ def test_temporal_ends_are_the_plain_runs(sampler: str, kind: str) -> None:
 
     def run(cross: float, width: float, first: StyleSource = a, second: StyleSource = b) -> Tensor:
         settings = Temporal(cross, cross_width=width)
-        return interpolate_temporal(model, *text(), first, second, settings, sampling(sampler)).synthesis.mel
+        return between(model, *text(), first, second, settings, sampling(sampler)).synthesis.mel
 
     close(run(1, 0), spoken(model, a, sampler))
     close(run(0, 0), spoken(model, b, sampler))
@@ -88,11 +87,11 @@ def frequency(
     a: StyleSource,
     b: StyleSource,
     mask: Tensor,
-    settings: Frequency,
+    settings: PitchTransfer,
     sampler: str = "edm-2m",
     **options,
 ) -> Tensor:
-    return interpolate_frequency(model, frames, a, b, mask, settings, sampling(sampler), **options).synthesis.mel
+    return transfer(model, frames, a, b, mask, settings, sampling(sampler), **options).synthesis.mel
 
 
 def with_pitch_of(a: StyleSource, b: StyleSource) -> StyleSource:
@@ -108,23 +107,23 @@ def equally_long(a: StyleSource, b: StyleSource) -> tuple[StyleSource, StyleSour
 
 @KINDS
 @pytest.mark.parametrize("settings", [EPOCH_0, SAME_TIME, TWO_NOISE])
-def test_frequency_between_equal_styles_is_the_plain_run(kind: str, settings: Frequency, sampler: str) -> None:
+def test_frequency_between_equal_styles_is_the_plain_run(kind: str, settings: PitchTransfer, sampler: str) -> None:
     model, (_, b) = tiny_model(DOUBLE, kind), styles()
     frames = frames_of(model, b)
     close(frequency(model, frames, b, b, random_mask(frames), settings, sampler), plain(model, frames, b, sampler).mel)
 
 
 @pytest.mark.parametrize("sampler", ["edm-2m", "euler"])
-@pytest.mark.parametrize("settings", [SAME_TIME, TWO_NOISE])
-def test_frequency_with_an_empty_and_a_full_mask(settings: Frequency, sampler: str) -> None:
+@pytest.mark.parametrize("settings", [SAME_TIME, RAW])
+def test_frequency_with_an_empty_and_a_full_mask(settings: PitchTransfer, sampler: str) -> None:
     model, (a, b) = tiny_model(DOUBLE), equally_long(*styles())
     frames = frames_of(model, b)
     full = torch.ones_like(frames.mu)
     only_b, mixed = (plain(model, frames, style, sampler).mel for style in (b, with_pitch_of(a, b)))
     apart(only_b, mixed)
-    close(frequency(model, frames, a, b, 0 * full, settings, sampler, envelopes=False), only_b)
-    close(frequency(model, frames, a, b, full, settings, sampler, envelopes=False), mixed)
-    half = frequency(model, frames, a, b, random_mask(frames), settings, sampler, envelopes=False)
+    close(frequency(model, frames, a, b, 0 * full, settings, sampler), only_b)
+    close(frequency(model, frames, a, b, full, settings, sampler), mixed)
+    half = frequency(model, frames, a, b, random_mask(frames), settings, sampler)
     apart(half, only_b)
     apart(half, mixed)
 
@@ -133,8 +132,8 @@ def test_frequency_with_an_empty_and_a_full_mask(settings: Frequency, sampler: s
 def test_staged_without_steps_is_linear_at_one_half(kind: str) -> None:
     model, (a, b) = tiny_model(DOUBLE, kind), same_voice(*styles())
     frames = frames_of(model, b)
-    staged = interpolate_frequency(model, frames, a, b, random_mask(frames), EPOCH_0, sampling())
-    linear = interpolate_linear(model, *text(), a, b, Linear(0.5), sampling())
+    staged = transfer(model, frames, a, b, random_mask(frames), EPOCH_0, sampling())
+    linear = between(model, *text(), a, b, Linear(0.5), sampling())
     close(staged.synthesis.mel, linear.synthesis.mel)
     assert staged.synthesis.nfe == STEPS and staged.history == [] and staged.mass == {}
     apart(linear.synthesis.mel, plain(model, frames, b).mel)
@@ -145,7 +144,7 @@ def test_a_style_without_contours_keeps_its_end() -> None:
     model, (a, b) = tiny_model(DOUBLE), styles()
     for first, second in ((a.without("pitch", "energy"), b), (a, b.without("pitch"))):
         for weight, style in ((1, first), (0, second)):
-            mel = interpolate_linear(model, *text(), first, second, Linear(weight), sampling()).synthesis.mel
+            mel = between(model, *text(), first, second, Linear(weight), sampling()).synthesis.mel
             close(mel, spoken(model, style, "edm-2m"))
 
 
@@ -155,22 +154,22 @@ def test_frames_past_the_end_do_not_matter() -> None:
     mask = random_mask(frames)
     other = torch.where(frames.mask > 0, mask, 1 - mask)
     assert not torch.equal(mask, other)
-    for settings in (SAME_TIME, TWO_NOISE, Frequency(method="staged", rate=0.05)):
+    for settings in (SAME_TIME, TWO_NOISE, Staged(step_size=0.05)):
         one, two = (frequency(model, frames, a, b, field, settings) for field in (mask, other))
         torch.testing.assert_close(one, two, atol=0, rtol=0)
 
 
 RUNS = {
-    "linear": lambda model, frames, a, b: interpolate_linear(model, *text(), a, b, Linear(0.3), sampling()),
-    "score": lambda model, frames, a, b: interpolate_linear(model, *text(), a, b, Linear(0.3, "score"), sampling()),
-    "temporal": lambda model, frames, a, b: interpolate_temporal(model, *text(), a, b, Temporal(0.5), sampling()),
+    "linear": lambda model, frames, a, b: between(model, *text(), a, b, Linear(0.3), sampling()),
+    "score": lambda model, frames, a, b: between(model, *text(), a, b, Linear(0.3, "score"), sampling()),
+    "temporal": lambda model, frames, a, b: between(model, *text(), a, b, Temporal(0.5), sampling()),
     **{
-        name: lambda model, frames, a, b, settings=settings: interpolate_frequency(
+        name: lambda model, frames, a, b, settings=settings: transfer(
             model, frames, a, b, random_mask(frames), settings, sampling()
         )
         for name, settings in {
-            "staged": Frequency(method="staged", epoch=2, tal1=0.3, tal2=0.05),
-            "noise": Frequency(method="staged", noise_only=True, loss="original"),
+            "staged": Staged(epoch=2, tal1=0.3, tal2=0.05),
+            "noise": Staged(noise_only=True, loss="original"),
             "same-time": SAME_TIME,
             "two-noise": TWO_NOISE,
         }.items()
@@ -212,19 +211,19 @@ def test_mass_is_kept_on_request() -> None:
     frames = frames_of(model, b)
     mask = random_mask(frames)
     runs = [
-        interpolate_linear(model, *text(), a, b, Linear(0.5), sampling(), keep_mass=True),
-        interpolate_temporal(model, *text(), a, b, Temporal(), sampling(), keep_mass=True),
-        interpolate_frequency(model, frames, a, b, mask, SAME_TIME, sampling(), keep_mass=True),
-        interpolate_frequency(model, frames, a, b, mask, EPOCH_0, sampling(), keep_mass=True),
+        between(model, *text(), a, b, Linear(0.5), sampling(), keep_mass=True),
+        between(model, *text(), a, b, Temporal(), sampling(), keep_mass=True),
+        transfer(model, frames, a, b, mask, SAME_TIME, sampling(), keep_mass=True),
+        transfer(model, frames, a, b, mask, EPOCH_0, sampling(), keep_mass=True),
     ]
     sites = model.decoder.estimator.attention_sites()
     for run in runs:
         assert {site for site, _ in run.mass} == set(sites)
-        rows, length = run.frames.mu.shape[1:]
+        rows, length = run.plan.frames.mu.shape[1:]
         for (site, _), mass in run.mass.items():
             level = sites[site][0]
             assert mass.shape == (1, rows >> level, length >> level)
-    assert interpolate_linear(model, *text(), a, b, Linear(0.5), sampling()).mass == {}
+    assert between(model, *text(), a, b, Linear(0.5), sampling()).mass == {}
 
 
 def test_the_start_noise_is_that_of_a_plain_run() -> None:
@@ -232,20 +231,20 @@ def test_the_start_noise_is_that_of_a_plain_run() -> None:
     frames = frames_of(model, b)
     noise = torch.randn(frames.mu.shape, generator=seeded(2), dtype=DOUBLE)
     given = replace(sampling(), generator=None, noise=noise)
-    expected = model.decode(frames, b, STEPS, temperature=given.temperature, noise=noise).mel
+    expected = model.decode(frames, b, given).mel
     for settings in (SAME_TIME, TWO_NOISE):
-        run = interpolate_frequency(model, frames, a, b, torch.zeros_like(frames.mu), settings, given)
+        run = transfer(model, frames, a, b, torch.zeros_like(frames.mu), settings, given)
         close(run.synthesis.mel, expected)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     model, (a, b) = tiny_model(), styles(torch.float32)
     frames = frames_of(model, b)
-    with pytest.raises(ValueError, match=r"the pitch mask must be \(1, 16, \d+\) like mu, not \(1, 16, 4\)"):
-        interpolate_frequency(model, frames, a, b, torch.ones(1, 16, 4), SAME_TIME, sampling())
+    with pytest.raises(ValueError, match=r"the share must be \(1, 16, \d+\) like mu, not \(1, 16, 4\)"):
+        transfer(model, frames, a, b, torch.ones(1, 16, 4), SAME_TIME, sampling())
     with pytest.raises(ValueError, match="one text at a time, not 2"):
-        interpolate_linear(model, text()[0].repeat(2, 1), text()[1].repeat(2), a, b, Linear(), sampling())
-    with pytest.raises(ValueError, match="tokens, not words"):
-        interpolate_temporal(model, *text(), a, b, Temporal(cross_word=1), sampling())
+        between(model, text()[0].repeat(2, 1), text()[1].repeat(2), a, b, Linear(), sampling())
+    with pytest.raises(ValueError, match="cross_word 1: the text has 0 words"):
+        between(model, *text(), a, b, Temporal(cross_word=1), sampling())
     with pytest.raises(ValueError, match="length_scale must be positive, not 0"):
-        interpolate_linear(model, *text(), a, b, Linear(), sampling(), 0)
+        between(model, *text(), a, b, Linear(), sampling(), 0)

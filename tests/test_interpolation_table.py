@@ -19,7 +19,8 @@ from evaluation.interpolation.speaking import A, B, Task, speak_rows, tasks_of
 from evaluation.interpolation.table import markdown, row_means, selection_score
 from evaluation.phones import Phones
 from evaluation.speech import Speech
-from model.interpolation import Frequency
+from model.interpolation import SameTime, name_of
+from model.interpolation.pitch_transfer import PitchTransfer
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder
@@ -49,9 +50,9 @@ def test_pairs_differ_in_voice_and_style_and_are_balanced():
 def test_rows_have_every_method_and_mask_and_one_default():
     rows = comparison_rows(bundled=True)
     assert len({row.name for row in rows}) == len(rows)
-    frequency = {(row.settings.method, row.settings.mask) for row in rows if isinstance(row.settings, Frequency)}
+    frequency = {(name_of(row.settings), row.settings.mask) for row in rows if isinstance(row.settings, PitchTransfer)}
     assert len(frequency) == 12
-    assert default_row(rows).settings == Frequency()
+    assert default_row(rows).settings == SameTime()
     assert len(comparison_rows(bundled=False)) == len(rows) - 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from torch import Tensor
 
 from model.grad_tts import GradTTS
 from model.official import load_official
+from model.sampling import Sampler, euler
+from model.style import StyleSource
+from model.text_to_mel import Sampling
+from model.time_grids import uniform_intervals
 from tests.official_weights import random_state
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,15 +125,13 @@ def test_score(peer: Peer) -> None:
 @pytest.mark.parametrize("name", SYNTHESES)
 def test_synthesis(peer: Peer, name: str) -> None:
     arguments = dict(SYNTHESES[name])
+    sampler = Sampler(partial(euler, grid=uniform_intervals, stochastic=arguments.get("stoc", False)))
     ours = peer.model.synthesise(
         IDS,
         LENGTHS,
-        arguments["n_timesteps"],
-        temperature=arguments.get("temperature", 1.0),
+        StyleSource(**peer.speaker),
+        Sampling(arguments["n_timesteps"], arguments.get("temperature", 1.0), sampler, generator()),
         length_scale=arguments.get("length_scale", 1.0),
-        stochastic=arguments.get("stoc", False),
-        generator=generator(),
-        **peer.speaker,
     )
     peer.assert_equal(f"{name}/mu", ours.mu)
     peer.assert_equal(f"{name}/mel", ours.mel)

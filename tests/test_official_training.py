@@ -10,6 +10,8 @@ import torch
 from data.checkpoint_file import read_checkpoint
 from model.checkpoint import unpack
 from model.grad_tts import GradTTS
+from model.style import StyleSource
+from model.text_to_mel import Sampling
 from training.official import main
 
 from .tiny_corpus import write_corpus
@@ -49,7 +51,9 @@ def test_losses_fall_and_the_checkpoint_is_official(folder, tmp_path):
     loaded = unpack(read_checkpoint(tmp_path / "checkpoint.pt"))
     assert isinstance(loaded.model, GradTTS) and loaded.speakers == ("0", "1")
     ids = torch.tensor([[148, 20, 148, 30, 148]])
-    mel = loaded.model.synthesise(ids, torch.tensor([5]), 2, speaker=torch.tensor([1])).mel
+    mel = loaded.model.synthesise(
+        ids, torch.tensor([5]), StyleSource(speaker=torch.tensor([1])), Sampling(2, sampler="euler")
+    ).mel
     assert mel.isfinite().all()
 
 

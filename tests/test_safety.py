@@ -75,11 +75,11 @@ def test_a_configuration_runs_nothing(tmp_path, capsys, tag):
 _DRAW = """
 import sys, threading
 import torch
-from model.cond_grad_tts import CondSynthesis
+from model.text_to_mel import Synthesis
 from training.board import Board
 from pathlib import Path
 one = torch.ones(1, 5, dtype=torch.long)
-synthesis = CondSynthesis(torch.rand(1, 80, 5), torch.rand(1, 80, 5), torch.eye(5)[None], one, torch.tensor([5]), 1)
+synthesis = Synthesis(torch.rand(1, 80, 5), torch.rand(1, 80, 5), torch.eye(5)[None], one, torch.tensor([5]), 1)
 board = Board(Path(sys.argv[1]), 22050, 256)
 threads = [threading.Thread(target=board.sample, args=(f"s{i}", synthesis, None, 1)) for i in range(3)]
 [thread.start() for thread in threads]

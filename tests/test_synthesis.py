@@ -323,7 +323,7 @@ def test_the_style_of_a_reference_has_its_melody_at_the_texts_voicing(speaker_bo
     model = speaker_box.model
     style = StyleSource(speaker=torch.tensor([1]), emotion=torch.tensor([0]))
     encoded = speaker_box._front_end.encode("Hello there.")
-    frames = model.spread(torch.tensor([encoded.ids]), torch.tensor([len(encoded.ids)]), style)
+    frames = model.spread(model.encode(*speaker_box.tensors(encoded), style))
     reference = read_reference((voice_like(1.0, 150), 22050), AUDIO)
     made = with_reference(style, reference, frames, model)
     length = int(frames.lengths[0])
@@ -433,7 +433,7 @@ def test_weights_that_are_not_finite_are_reported():
 
 
 def test_the_official_single_speaker_model_speaks(official_single):
-    assert official_single.options() == Options(10, 1.5, 1.0, 1.0, 0, "euler") and not official_single.conditional
+    assert official_single.options() == Options(10, 1.5, 1.0, 1.0, 0, "euler") and not official_single.reads("emotion")
     (result,) = official_single.synthesise(["Hello friend"], steps=1)
     assert (result.speaker, result.emotion, result.nfe) == ("0", "neutral", 1)
     assert result.durations.sum() == result.frames

@@ -14,7 +14,7 @@ import torch
 import data.pitch
 from evaluation.run import read_run
 from inference import main
-from model.interpolation import Frequency, Linear, Temporal
+from model.interpolation import KINDS, Linear
 from params import Audio
 from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import speak_pairs
@@ -63,7 +63,7 @@ def test_three_wavs_a_line_from_one_noise(run, tmp_path):
         f"000{i}_{kind}.wav" for i in range(2) for kind in ("a", "b", "ab")
     ]
     assert report["results"][2]["speaker"] == "anna+bert"
-    assert report["settings"]["interpolations"]["ab"] == {"weight": 0.5, "blend": "condition"}
+    assert report["settings"]["interpolations"]["ab"] == {"kind": "linear", "weight": 0.5, "blend": "condition"}
     # The evaluation knows each wav once, with the phones that it was made of.
     clips = read_run(out, Audio()).clips
     assert [clip.wav.name for clip in clips] == [row["wav"] for row in report["results"]]
@@ -99,12 +99,7 @@ def test_an_official_checkpoint_blends_speakers(run, files, tmp_path, blend, pre
     np.testing.assert_array_equal(audio(out / "0000_ab_0.wav"), audio(out / "0000_b.wav"))
 
 
-INTERPOLATIONS = [
-    Linear(),
-    Linear(blend="score"),
-    Temporal(),
-    *(Frequency(method=method) for method in ("staged", "same-time", "two-noise")),
-]
+INTERPOLATIONS = [Linear(blend="score"), *(kind() for kind in KINDS.values())]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -168,12 +163,12 @@ def test_pictures_of_a_pair(run, tmp_path):
     [
         (["--interp", "linear"], "needs a second style"),
         (["--tal1", 0.3], "--tal1 needs a second style"),
-        (["-s2", "bert", "--tal1", 0.3], "--tal1 is of --interp frequency, and this run is linear"),
-        (["-s2", "bert", "--weight", 1.5], "weight must be between 0 and 1"),
+        (["-s2", "bert", "--tal1", 0.3], "--tal1 is of --interp staged, and this run is linear"),
+        (["-s2", "bert", "--weight", 1.5], "weight must be a number from 0 to 1"),
         (["-s2", "bert", "--weight", 0.5, "--weights", "0,1"], "exclude each other"),
         (["-s2", "bert", "--weights", "0,x"], "numbers by comma"),
         (["-s2", "bert", "--interp", "frequency", "--method", "magic"], "method must be one of"),
-        (["-s2", "bert", "--interp", "frequency", "--tal1", 0.1, "--tal2", 0.2], "tal2 <= tal1"),
+        (["-s2", "bert", "--interp", "staged", "--tal1", 0.1, "--tal2", 0.2], "tal2 must not be above tal1"),
         (["-s2", "nobody"], "anna, bert, 7"),
     ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
 
-from model.cond_grad_tts import CondGradTTS, CondSynthesis, Frames, Sampling
+from model.cond_grad_tts import CondGradTTS
+from model.interpolation import Kind
+from model.interpolation.pitch_transfer import PitchTransfer
+from model.interpolation.plan import Interpolated, Plan, Reading, carry_out, interpolate
 from model.style import StyleSource
+from model.text_to_mel import Frames, Sampling, Synthesis, TextToMel
 from tests.tiny_model import N_MELS, N_SYMBOLS, in_dtype, random_style, seeded
 
 DOUBLE = torch.float64
@@ -39,18 +43,58 @@ def sampling(sampler: str = "edm-2m", steps: int = STEPS, seed: int = 5) -> Samp
     return Sampling(steps, 1.3, sampler, seeded(seed))
 
 
-def plain(model: CondGradTTS, frames: Frames, style: StyleSource, sampler: str = "edm-2m") -> CondSynthesis:
-    options = sampling(sampler)
-    return model.decode(
-        frames, style, options.steps, temperature=options.temperature, sampler=sampler, generator=options.generator
-    )
+def spread(model: TextToMel, ids: Tensor, lengths: Tensor, style: StyleSource, length_scale: float = 1.0) -> Frames:
+    return model.spread(model.encode(ids, lengths, style), length_scale)
+
+
+def plain(model: TextToMel, frames: Frames, style: StyleSource, sampler: str = "edm-2m") -> Synthesis:
+    return model.decode(frames, style, sampling(sampler))
 
 
 def frames_of(model: CondGradTTS, style: StyleSource, seed: int = 0) -> Frames:
     """With frames past the end, and another number of them than of mel rows."""
-    frames = model.spread(*text(seed), style)
+    frames = spread(model, *text(seed), style)
     assert frames.mask.shape[2] not in (N_MELS, int(frames.lengths[0]))
     return frames
+
+
+def readings(model: TextToMel, ids: Tensor, lengths: Tensor, *both: StyleSource) -> list[Reading]:
+    """Nothing is measured: contours are carried by attention."""
+    return [Reading(model.encode(ids, lengths, style), style) for style in both]
+
+
+def between(
+    model: TextToMel,
+    ids: Tensor,
+    lengths: Tensor,
+    a: StyleSource,
+    b: StyleSource,
+    kind: Kind,
+    given: Sampling,
+    length_scale: float = 1.0,
+    keep_mass: bool = False,
+) -> Interpolated:
+    both = readings(model, ids, lengths, a, b)
+    return interpolate(model, kind, *both, given, length_scale, keep_mass=keep_mass)
+
+
+def transfer(
+    model: CondGradTTS,
+    frames: Frames,
+    a: StyleSource,
+    b: StyleSource,
+    mask: Tensor,
+    kind: PitchTransfer,
+    given: Sampling,
+    keep_mass: bool = False,
+) -> Interpolated:
+    """The pitch of a over given frames and cells."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        # What was made in inference mode is copied, as planning would have made it outside.
+        frames = replace(frames, **{field.name: getattr(frames, field.name).clone() for field in fields(frames)})
+        styles = (model.complete(style, frames) for style in (a, b))
+        plan = Plan(frames, *styles, kind.shares(model, mask), mask, keep_mass)
+    return carry_out(model, kind, plan, given)
 
 
 def random_mask(frames: Frames, seed: int = 3) -> Tensor:

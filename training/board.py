@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from model.cond_grad_tts import CondSynthesis
+from model.text_to_mel import Synthesis
 
 # Shown as a text, so that nobody has to ask whether a loss is supposed to fall.
 LOSS_GUIDE = """\
@@ -41,13 +41,13 @@ class Board:
         for name, value in values.items():
             self.writer.add_scalar(f"{group}/{name}", value, step)
 
-    def sample(self, name: str, synthesis: CondSynthesis, audio: np.ndarray | None, step: int) -> None:
+    def sample(self, name: str, synthesis: Synthesis, audio: np.ndarray | None, step: int) -> None:
         """Pictures of one synthesised text, and its audio (samples,) in [-1, 1] where there is a vocoder."""
         self.writer.add_image(f"{name}/mel", self._picture(synthesis), step, dataformats="HWC")
         if audio is not None:
             self.writer.add_audio(f"{name}/audio", audio[None], step, sample_rate=self.sample_rate)
 
-    def _picture(self, synthesis: CondSynthesis) -> np.ndarray:
+    def _picture(self, synthesis: Synthesis) -> np.ndarray:
         """(height, width, 3) of mel, mu and alignment."""
         figure = Figure(figsize=(10, 8), layout="constrained")
         canvas = FigureCanvasAgg(figure)

@@ -11,6 +11,7 @@ from data.dataset import Item
 from hifigan import Generator, vocode
 from model.cond_grad_tts import CondGradTTS
 from model.style import StyleSource
+from model.text_to_mel import Sampling
 from params import Params
 from text.front_end import FrontEnd
 from training.board import Board
@@ -39,9 +40,7 @@ def make_listener(
             ids.to(device),
             lengths.to(device),
             StyleSource(speaker=speaker.to(device), emotion=emotion.to(device)),
-            _STEPS,
-            temperature=params.inference.temperature,
-            generator=torch.Generator().manual_seed(0),
+            Sampling(_STEPS, params.inference.temperature, generator=torch.Generator().manual_seed(0)),
         )
         audio = None if vocoder is None else vocode(vocoder, synthesis.mel)[0].cpu().numpy()
         board.sample("sample", synthesis, audio, step)

@@ -19,7 +19,8 @@ from params import Params
 
 # What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
 _OF_THE_RUN = (
-    "train.", "inference.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout", "diffusion.noise_",
+    "train.", "inference.", "interpolation.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout",
+    "diffusion.noise_",
 )  # fmt: skip
 STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
 

@@ -9,7 +9,6 @@ import torch
 from data.batching import Batch
 from model.cond_grad_tts import CondGradTTS, crop
 from model.estimators.cross_unet import CrossUNetCondition
-from model.lengths import duration_path, sequence_mask
 from model.style import TypedTokens
 from model.style_attention import SiteCondition, TypeKeys
 from training.style_batch import style_of_batch
@@ -26,16 +25,11 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
     """
     generator = torch.Generator().manual_seed(seed)
     style = style_of_batch(model, batch)
-    text = model.encoder(batch.ids, batch.id_lengths, style.speaker, style.emotion)
-    mel = model.normalise(batch.mel)
-    mask = sequence_mask(batch.mel_lengths, mel.shape[2], mel.dtype)
-    durations = model.align(text, batch.id_lengths, mel * mask, batch.mel_lengths, batch.token_spans)
-    path = duration_path(durations.to(mel.dtype), text.mask, mask)
-    frames = model.spread_durations(text, durations, batch.mel_lengths, path, mask)
+    _, frames, mel = model.aligned(batch.ids, batch.id_lengths, batch.mel, batch.mel_lengths, style, batch.token_spans)
     frames, mel = crop(frames, mel, crop_frames, generator)
     estimator = model.decoder.estimator
     encoded = model.style(style, len(batch.ids))
-    condition = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
+    condition = model.condition(frames, encoded)
     std = model.params.diffusion.residual_std
     noise = torch.randn(mel.shape, generator=generator).to(mel)
     x = (mel - frames.mu + _NOISE * std * noise) / (std * (1 + _NOISE**2) ** 0.5)
@@ -55,9 +49,7 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
         tokens = encoded.types[type_name]
         traded = TypedTokens(*(getattr(tokens, field.name).roll(1, 0) for field in fields(tokens)))
         other = replace(encoded, types={**encoded.types, type_name: traded})
-        result[f"all/{type_name}"] = change(
-            estimator.prepare(frames.mu, frames.mask, other, frames.position, frames.content)
-        )
+        result[f"all/{type_name}"] = change(model.condition(frames, other))
     return result
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from data.batching import Batch
-from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, draw_known_types
+from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from model.style import StyleSource
-from params import Style
 
 
 def style_of_batch(model: CondGradTTS, batch: Batch, known: dict[str, torch.Tensor] | None = None) -> StyleSource:
@@ -33,15 +32,3 @@ def labels_of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         batch.speaker if batch.speaker_embedding is None else batch.speaker_embedding,
         batch.emotion if batch.emotion_embedding is None else batch.emotion_embedding,
     )
-
-
-def drawn_types(style: Style, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Which style types each item keeps in this step; on the batch's device."""
-    known = draw_known_types(
-        len(batch.ids),
-        style.drop_probability,
-        style.drop_contours_probability,
-        style.drop_all_probability,
-        generator,
-    )
-    return {name: kept.to(batch.ids.device) for name, kept in known.items()}

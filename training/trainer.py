@@ -18,6 +18,7 @@ from data.dataset import UtteranceDataset
 from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.style import draw_known_types
 from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
@@ -27,7 +28,7 @@ from training.processes import Processes
 from training.run_log import RunLog
 from training.saving import TrainingState, save
 from training.sensitivity import style_sensitivity
-from training.style_batch import drawn_types, style_of_batch
+from training.style_batch import style_of_batch
 
 MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
@@ -160,7 +161,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, train)
         with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
-            known = drawn_types(self.params.style, batch, generator)
+            known = draw_known_types(self.params.style, len(batch.ids), generator)
+            known = {name: kept.to(self.device) for name, kept in known.items()}
             losses, counts = self._forward(**self._arguments(batch, known, generator))
         if self.processes.world_size > 1:
             losses = self._weighted(losses, counts, has_share(share.total, self.processes.rank))

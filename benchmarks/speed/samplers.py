@@ -14,6 +14,8 @@ import torch
 
 from data.filelist import read_texts
 from model.sampling import SAMPLERS, Sampler
+from model.style import StyleSource
+from model.text_to_mel import Sampling
 from speed.in_turn import seconds_in_turn
 from speed.outcome import Outcome, Row, Settings
 from speed.peer import official_model
@@ -148,11 +150,8 @@ def _seconds(
             box.model.synthesise(
                 ids,
                 lengths,
-                variant.steps,
-                temperature=TEMPERATURE,
-                speaker=speaker,
-                sampler=variant.sampler,
-                autocast=torch.bfloat16 if bf16 else None,
+                StyleSource(speaker=speaker),
+                Sampling(variant.steps, TEMPERATURE, variant.sampler, autocast=torch.bfloat16 if bf16 else None),
             )
 
     euler = Variant("euler", SAMPLERS["euler"], BASELINE, "torch fp32")

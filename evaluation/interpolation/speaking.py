@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from data.filelist import TextLine
 from evaluation.interpolation.pairs import StylePair
-from evaluation.interpolation.rows import BUNDLED, RANDOM, RAW, SHIFTED, TableRow
-from model.interpolation import interpolate_frequency
+from evaluation.interpolation.rows import BUNDLED, SHIFTED, TableRow
+from model.interpolation.plan import Reading, carry_out
 from synthesis.options import Options
 from synthesis.result import Result
-from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
-from synthesis.two_styles import frequency_inputs, speak_pairs
+from synthesis.synthesiser import Request, Synthesiser, piece_generator
+from synthesis.two_styles import speak_pairs
 
 A, B = "a alone", "b alone"
 
@@ -53,8 +53,8 @@ def speak_rows(
                 bundled, *([request] for request in requests_of(bundled, task)), [row.settings], options
             )
             yield row.name, other.between[0]
-        elif row.ablation not in (None, BUNDLED):
-            yield row.name, _ablated(synthesiser, a, pair.alone[0], row, options, task)
+        elif row.ablation == SHIFTED:
+            yield row.name, _with_shifted_mask(synthesiser, a, pair.readings[0], row, options, task)
 
 
 def requests_of(synthesiser: Synthesiser, task: Task) -> tuple[Request, Request]:
@@ -69,28 +69,16 @@ def requests_of(synthesiser: Synthesiser, task: Task) -> tuple[Request, Request]
 
 
 @torch.no_grad()
-def _ablated(
-    synthesiser: Synthesiser, request: Request, alone: Sequence[PlainRun], row: TableRow, options: Options, task: Task
+def _with_shifted_mask(
+    synthesiser: Synthesiser, request: Request, readings: Sequence[Reading], row: TableRow, options: Options, task: Task
 ) -> Result:
-    encoded = request.encoded[0]
-    start = synthesiser.now()
-    inputs = frequency_inputs(synthesiser, encoded, alone, row.settings, options.length_scale)
-    mask, noise = inputs.mask, piece_generator(options.seed, task.number, 0)
-    if row.ablation == SHIFTED:
-        mask = _half_later(mask, int(inputs.frames.lengths[0]))
-    done = interpolate_frequency(
-        synthesiser.model,
-        inputs.frames,
-        inputs.style_a,
-        inputs.style_b,
-        mask,
-        row.settings,
-        synthesiser.sampling(options, noise),
-        envelopes=row.ablation != RAW,
-        random=torch.Generator().manual_seed(task.number) if row.ablation == RANDOM else None,
-    )
-    piece = synthesiser.piece(done.synthesis, encoded, done.synthesis.nfe, start, task.number)
-    return synthesiser.result(request, [piece])
+    start, model = synthesiser.now(), synthesiser.model
+    plan = row.settings.plan(model, *readings, options.length_scale)
+    mask = _half_later(plan.mask, int(plan.frames.lengths[0]))
+    plan = replace(plan, mask=mask, weight={"pitch": mask})
+    sampling = synthesiser.sampling(options, piece_generator(options.seed, task.number, 0))
+    done = carry_out(model, row.settings, plan, sampling)
+    return synthesiser.result(request, [synthesiser.vocoded(done.synthesis, request.encoded[0], start, task.number)])
 
 
 def _half_later(mask: Tensor, length: int) -> Tensor:

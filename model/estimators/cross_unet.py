@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from model.estimators.cross_unet_blocks import CellNorm, Downsample, LinearAtten
 from model.estimators.unet_blocks import TimeEmbedding
 from model.style import TYPES, Style
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
-from model.style_pictures import StylePictures
+from model.style_pictures import FrameContours, Pictures, StylePictures, blend_pitch
 from params import Audio
 from params import Estimator as EstimatorParams
 from params import Style as StyleParams
@@ -27,15 +27,16 @@ _TIME_SCALE = 16.0  # of log s, which lies in about [-4, 2]
 class CrossUNetCondition:
     """What does not depend on the latent or the noise level.
 
-    mu (B, n_mels, T); mask (B, 1, T); pictures (B, 3 + content, n_mels, T): mu, source, energy, content;
-    sites: keys of the style by site; padded: whether any frame is masked.
+    mu (B, n_mels, T); mask (B, 1, T); pictures: beside x, zero outside the mask; sites: keys of the style by site;
+    padded: whether any frame is masked; contours: what the pictures were drawn from.
     """
 
     mu: Tensor
     mask: Tensor
-    pictures: Tensor
+    pictures: Pictures
     sites: dict[str, SiteCondition]
     padded: bool
+    contours: FrameContours | None = None
 
 
 class CrossUNet(nn.Module):
@@ -96,7 +97,7 @@ class CrossUNet(nn.Module):
         return sites
 
     def prepare(
-        self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor | None = None
+        self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor
     ) -> CrossUNetCondition:
         """Draw the pictures and make the keys, once per utterance.
 
@@ -106,17 +107,48 @@ class CrossUNet(nn.Module):
         """
         if mu.shape[-1] % self.length_multiple:
             raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
-        drawn = self.pictures.draw(self.pictures.contours(style, mu, frame_position))  # (B, 2, n_mels, T)
-        pictures = [mu[:, None], drawn] if content is None else [mu[:, None], drawn, content]
+        contours = self.pictures.contours(style, mu, frame_position)
         return CrossUNetCondition(
             mu=mu,
             mask=mask,
-            pictures=torch.cat(pictures, 1) * mask[:, None],
+            pictures=Pictures(
+                mu=mu * mask,
+                pitch=self.pictures.draw_pitch(contours) * mask,
+                energy=self.pictures.draw_energy(contours) * mask,
+                content=content * mask[:, None],
+            ),
             sites={
                 name: site.prepare(style, frame_position[:, :: 2**level])
                 for name, (level, site) in self.attention_sites().items()
             },
             padded=bool((mask == 0).any()),
+            contours=contours,
+        )
+
+    def blend(
+        self, a: CrossUNetCondition, b: CrossUNetCondition, weight: dict[str, Tensor], keep_mass: bool = False
+    ) -> tuple[CrossUNetCondition, AttentionBlend]:
+        """Two styles over the same frames as one condition (a's keys, blended pictures) and the edit that brings in b.
+
+        weight: for each type, a's share of the cells, (1, n_mels, T); types left out are b's. A model of bundled style
+        has one attention, which takes the pitch's field.
+        A pitch field that is the same in all rows of every frame blends contours (one pitch in between, one comb), if
+        both are known; any other blends the two pictures. So does energy, whose picture is the same in all rows.
+        """
+        zeros = torch.zeros_like(a.mu)
+        fields = {name: weight.get(name, zeros) for name in TYPES}
+        pitch, energy = (
+            fields[name] * getattr(a.pictures, name) + (1 - fields[name]) * getattr(b.pictures, name)
+            for name in ("pitch", "energy")
+        )
+        share = fields["pitch"][:, 0]  # (1, T)
+        both_known = bool((a.contours.pitch_known & b.contours.pitch_known).all())
+        if both_known and torch.equal(fields["pitch"], share[:, None].expand_as(fields["pitch"])):
+            pitch = self.pictures.draw_pitch(blend_pitch(a.contours, b.contours, share)) * a.mask
+        if "bundled" in a.sites["middle"].keys:
+            fields = {"bundled": fields["pitch"]}
+        return replace(a, pictures=replace(b.pictures, pitch=pitch, energy=energy)), AttentionBlend(
+            b, fields, keep_mass
         )
 
     def forward(
@@ -131,7 +163,7 @@ class CrossUNet(nn.Module):
         mask = condition.mask[:, None]  # (B, 1, 1, T)
         masks = [mask[..., :: 2**level] if condition.padded else None for level in range(len(BLOCKS))]
         embedding = self.time(t)
-        images = torch.cat([(x * condition.mask)[:, None], condition.pictures.to(x.dtype)], 1)
+        images = condition.pictures.beside(x * condition.mask)
         hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))  # (B, C, n_mels, T)
         skips = []
         for level, blocks in enumerate(self.down_blocks):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.mel_filters import mel_corners, mel_filters
 from model.source_picture import hann_response
 from params import Audio
 
@@ -24,12 +24,10 @@ class PitchMask:
     """
 
     def __init__(self, audio: Audio) -> None:
-        self._filters = librosa.filters.mel(
-            sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
-        )  # (n_mels, n_fft / 2 + 1)
+        self._filters = mel_filters(audio)  # (n_mels, n_fft / 2 + 1)
         self._bin_hz = audio.sample_rate / audio.n_fft
         self._window_bin_hz = audio.sample_rate / audio.win_length
-        centres = librosa.mel_frequencies(audio.n_mels + 2, fmin=audio.fmin, fmax=audio.fmax)
+        centres = mel_corners(audio)  # (n_mels + 2,)
         self._row_hz = centres[1:-1]  # (n_mels,)
         self._row_spacing = (centres[2:] - centres[:-2]) / 2  # (n_mels,) Hz from row to row
         self._best = np.diagonal(self._response(self._row_hz))  # (n_mels,): 1 in the mask
@@ -77,8 +75,3 @@ class PitchMask:
         heights = np.where(inside, hann_response(offsets), 0.0)
         filters = self._filters.T[np.clip(nearest, 0, self._filters.shape[1] - 1)]  # (N, bins, n_mels)
         return np.einsum("nb,nbm->nm", heights, filters)
-
-
-def union(mask_a: Tensor, mask_b: Tensor) -> Tensor:
-    """The cells that either contour occupies: outside a's own, b's harmonics would stay beside a's."""
-    return torch.maximum(mask_a, mask_b)

@@ -1,155 +1,52 @@
-"""Tuning the latent by gradient, so that attention goes where it should ("at different times")."""
+"""Pitch of a early in the diffusion, of b later: the latent is tuned so that attention goes there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from model.interpolation.kind import option
+from model.interpolation.pitch_transfer import PitchTransfer
 
-from model.diffusion import ConditionedDenoiser
-from model.interpolation.settings import Frequency
-from model.noise import standard_normal
+if TYPE_CHECKING:
+    from torch import Tensor
 
-_SMALLEST = 1e-6  # of a mass, before its logarithm
-_HALVINGS = 8  # of a step that does not lower the loss, before it is given up
-
-
-@dataclass(frozen=True)
-class TuningRecord:
-    """What one tuned evaluation did."""
-
-    t: float
-    losses: list[float]  # before each inner step and after the last
-    moved: float  # the latent, root mean square over valid cells
+    from model.denoiser import Denoiser
+    from model.interpolation.plan import Plan
+    from model.sampling import Sampler, Tune
+    from model.text_to_mel import TextToMel
 
 
 @dataclass(frozen=True)
-class _Aim:
-    """One stage at one time: its own cells, the others (1, n_mels, T each), and the data prediction before any step."""
+class Staged(PitchTransfer):
+    """Neutral shares, and a gradient on the latent before an evaluation (`LatentTuner`)."""
 
-    t: float
-    towards_a: bool
-    chosen: Tensor
-    others: Tensor
-    reference: Tensor | None = None
+    tal1: float = option(0.5, "diffusion time down to which attention is drawn to a", low=0, high=1)
+    tal2: float = option(0.2, "diffusion time after which the run is free", low=0, high=1)
+    gamma: float = option(0.2, "weight of the penalty on the other cells", low=0)
+    epoch: int = option(1, "gradient steps before an evaluation", low=0, high=100)
+    step_size: float = option(10.0, "of a gradient step", above=0)
+    loss: str = option("competing", "competing or original", choices=("competing", "original"))
+    noise_only: bool = option(False, "tune the start noise alone")
+    direction: str = option(
+        "gradient", "of a step: gradient; or random, as long, to compare with", choices=("gradient", "random")
+    )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tal2 > self.tal1:
+            raise ValueError(f"tal2 must not be above tal1, but they are {self.tal2} and {self.tal1}")
 
-@dataclass
-class LatentTuner:
-    """The `tune` hook of a sampler.
+    def check(self, model: TextToMel, sampler: Sampler) -> None:
+        super().check(model, sampler)
+        if not sampler.follows_changes:
+            raise ValueError("staged changes the latent on the way, and this solver cannot follow; use another")
 
-    For t > tal1 it minimises -mean over P of log m_a, for tal2 < t <= tal1 -mean outside P of log m_b, where m_a is a's
-    part of a joint softmax over both references' keys and m_b = 1 - m_a; gamma weights a penalty on the change of the
-    data prediction in the other cells. All sites count alike, each with its own pooled mask. With `loss` "original" it
-    is -mean_P m + gamma mean_notP m, and for b its mirror. After tal2 the run is free.
+    def shares(self, model: TextToMel, mask: Tensor) -> dict[str, Tensor]:
+        return {name: 0.5 + 0 * mask for name in model.types}
 
-    A step is `rate` times the gradient of the mean, times the number of cells the mean is over: a cell's step depends
-    neither on the utterance's length nor on the mask's area. A step that does not lower the loss is halved, and given
-    up if that does not help. x - mu keeps its mean and standard deviation over the valid cells.
+    def denoiser(self, model: TextToMel, plan: Plan) -> tuple[Denoiser, Tune | None]:
+        from model.interpolation.latent_tuner import LatentTuner
 
-    denoiser: with an `AttentionBlend` that keeps mass. mu (1, n_mels, T); mask (1, 1, T) valid frames;
-    pitch_mask P (1, n_mels, T) in [0, 1]. random: steps of the same size in a random direction instead (an ablation).
-    types: whose attention counts. evaluations: forward passes that tuning took so far.
-    """
-
-    denoiser: ConditionedDenoiser
-    mu: Tensor
-    mask: Tensor
-    pitch_mask: Tensor
-    settings: Frequency
-    random: torch.Generator | None = None
-    types: tuple[str, ...] = ("pitch", "bundled")
-    history: list[TuningRecord] = field(default_factory=list)
-    evaluations: int = 0
-
-    def __call__(self, i: int, t: float, x: Tensor) -> Tensor | None:
-        aim = self._aim(i, t)
-        if aim is None:
-            return None
-        latent, loss, predicted = self._evaluate(x, aim)
-        aim = replace(aim, reference=predicted)
-        losses = [float(loss.detach())]
-        for _ in range(self.settings.epoch):
-            (gradient,) = torch.autograd.grad(loss, latent)
-            stepped = self._step(latent.detach(), gradient, losses[-1], aim)
-            if stepped is None:
-                break
-            latent, loss = stepped
-            losses.append(float(loss.detach()))
-        tuned = latent.detach()
-        moved = ((tuned - x).square() * self.mask).sum() / self._cells
-        self.history.append(TuningRecord(t, losses, float(moved.sqrt())))
-        return tuned if len(losses) > 1 else None
-
-    @property
-    def _cells(self) -> Tensor:
-        """Number of valid cells."""
-        return self.mask.sum() * self.mu.shape[1]
-
-    def _aim(self, i: int, t: float) -> _Aim | None:
-        """What evaluation i at time t is tuned for; None if it is not."""
-        settings = self.settings
-        if settings.epoch == 0 or t <= settings.tal2 or (settings.noise_only and i > 0):
-            return None
-        inside, outside = self.pitch_mask * self.mask, (1 - self.pitch_mask) * self.mask
-        towards_a = t > settings.tal1
-        chosen, others = (inside, outside) if towards_a else (outside, inside)
-        if float(inside.sum()) == 0 or float(chosen.sum()) == 0:
-            return None
-        return _Aim(t, towards_a, chosen, others)
-
-    def _evaluate(self, x: Tensor, aim: _Aim) -> tuple[Tensor, Tensor, Tensor]:
-        """The latent as a leaf of autograd, its loss, and its data prediction."""
-        with torch.enable_grad():
-            latent = x.detach().clone().requires_grad_()
-            predicted = self.denoiser.x0(latent, aim.t)
-            self.evaluations += 1
-            return latent, self._loss(predicted, aim), predicted.detach()
-
-    def _step(self, x: Tensor, gradient: Tensor, before: float, aim: _Aim) -> tuple[Tensor, Tensor] | None:
-        """The latent after one inner step, and its loss; None if no length of step lowers it."""
-        step = self.settings.rate * aim.chosen.sum() * gradient * self.mask
-        if self.random is not None:
-            direction = standard_normal(step.shape, step, self.random) * self.mask
-            step = direction * ((self._restored(x - step, x) - x).norm() / direction.norm())
-        for halving in range(_HALVINGS + 1):
-            latent, loss, _ = self._evaluate(self._restored(x - step / 2**halving, x), aim)
-            if float(loss.detach()) < before or self.random is not None:
-                return latent, loss
-        return None
-
-    def _loss(self, predicted: Tensor, aim: _Aim) -> Tensor:
-        gamma = self.settings.gamma
-        terms = []
-        for (_, type_name), mass in self.denoiser.attention.mass.items():
-            if type_name not in self.types:
-                continue
-            own = mass if aim.towards_a else 1 - mass  # (1, F', T')
-            inside, outside = (F.adaptive_avg_pool2d(area, own.shape[1:]) for area in (aim.chosen, aim.others))
-            if self.settings.loss == "competing":
-                terms.append(weighted_mean(-own.clamp(min=_SMALLEST).log(), inside))
-            else:
-                terms.append(gamma * weighted_mean(own, outside) - weighted_mean(own, inside))
-        loss = torch.stack(terms).mean()
-        if self.settings.loss == "competing" and aim.reference is not None:
-            loss = loss + gamma * weighted_mean((predicted - aim.reference).square(), aim.others)
-        return loss
-
-    def _restored(self, x: Tensor, start: Tensor) -> Tensor:
-        """x with the mean and the standard deviation of x - mu that the latent had."""
-        (before, mean), (after, _) = (self._centred(latent) for latent in (start, x))
-        scaled = after * (before.norm() / after.norm().clamp(min=torch.finfo(x.dtype).tiny))
-        return self.mu + (scaled + mean) * self.mask
-
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x - mu less its mean over the valid cells, and that mean."""
-        residual = (x - self.mu) * self.mask
-        mean = residual.sum() / self._cells
-        return (residual - mean) * self.mask, mean
-
-
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of values under a weight of the same shape; 0 where the weight is nowhere."""
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+        denoiser = plan.blended(model, keep_mass=plan.keep_mass or self.epoch > 0)
+        return denoiser, LatentTuner(denoiser, plan.frames.mu, plan.frames.mask, plan.mask, self)

@@ -1,46 +1,47 @@
-"""Two latents from the same noise, one under each pitch, joined in the data prediction."""
+"""One latent read under each pitch, joined in the data prediction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from model.interpolation.kind import option
+from model.interpolation.pitch_transfer import PitchTransfer
 
-from model.denoiser import Denoiser, score_from_x0
-from model.interpolation.envelope import exchange_fine_structure
-from model.schedule import Schedule
+if TYPE_CHECKING:
+    from model.denoiser import Denoiser
+    from model.interpolation.plan import Plan
+    from model.sampling import Tune
+    from model.text_to_mel import TextToMel
 
 
 @dataclass(frozen=True)
-class TwoNoiseDenoiser:
-    """Latents (2, n_mels, T), a's and b's; both get the joint prediction, so both end on it.
+class TwoNoise(PitchTransfer):
+    """Two predictions at every evaluation, one under each pitch, of which one is made."""
 
-    a, b: denoisers of one item each. mu (2, n_mels, T). mask P (1, n_mels, T). smoothing: `smoothing_matrix`, or None
-    for the raw blend P x0_a + (1 - P) x0_b. mel_mean, mel_std (n_mels, 1): envelopes are those of real log-mels.
-    """
+    join: str = option(
+        "envelope", "envelope: a's fine structure on b's envelope; raw: each prediction as it is",
+        choices=("envelope", "raw"),
+    )  # fmt: skip
 
-    a: Denoiser
-    b: Denoiser
-    mu: Tensor
-    mask: Tensor
-    smoothing: Tensor | None
-    mel_mean: Tensor
-    mel_std: Tensor
+    def denoiser(self, model: TextToMel, plan: Plan) -> tuple[Denoiser, Tune | None]:
+        import torch
 
-    @property
-    def schedule(self) -> Schedule:
-        return self.a.schedule
+        from model.interpolation.joined import JoinedDenoiser, smoothing_matrix
+        from model.mel_filters import mel_corners
+        from model.style import Style
 
-    def x0(self, x: Tensor, t: float) -> Tensor:
-        x0_a, x0_b = self.a.x0(x[:1], t), self.b.x0(x[1:], t)  # (1, n_mels, T) each
-        if self.smoothing is None:
-            joint = self.mask * x0_a + (1 - self.mask) * x0_b
-        else:
-            mel_a, mel_b = (x0 * self.mel_std + self.mel_mean for x0 in (x0_a, x0_b))
-            joint = exchange_fine_structure(mel_a, mel_b, self.mask, self.smoothing)
-            joint = (joint - self.mel_mean) / self.mel_std
-        return torch.cat([joint, joint])  # (2, n_mels, T)
-
-    def score(self, x: Tensor, t: float) -> Tensor:
-        return score_from_x0(self.schedule, self.x0(x, t), x, self.mu, t)
+        frames = plan.frames
+        row_hz = torch.from_numpy(mel_corners(model.params.audio)[1:-1])  # (n_mels,)
+        style_a, style_b = (model.style(style, 1) for style in (plan.style_a, plan.style_b))
+        with_pitch_of_a = Style({**style_b.types, "pitch": style_a.types["pitch"]})
+        joined = JoinedDenoiser(
+            model.denoiser(frames, with_pitch_of_a),
+            model.denoiser(frames, style_b),
+            mu=frames.mu,
+            mask=plan.mask,
+            smoothing=smoothing_matrix(row_hz.to(frames.mu)) if self.join == "envelope" else None,
+            mel_mean=model.mel_mean,
+            mel_std=model.mel_std,
+        )
+        return joined, None

@@ -10,6 +10,7 @@ from torch import Tensor
 from model.estimators.cross_unet import CrossUNetCondition
 from model.estimators.unet import UNetCondition
 from model.style_attention import SiteCondition, TypeKeys
+from model.style_pictures import Pictures
 
 Condition = CrossUNetCondition | UNetCondition
 FRAMES, LEVEL, TOKENS = "frames", "level", "tokens"  # axes whose size is free; a level has its own number of frames
@@ -43,7 +44,7 @@ def tensors_of(condition: Condition) -> dict[str, Tensor]:
     if isinstance(condition, UNetCondition):
         tensors = {"mask": condition.mask, "mu": condition.mu}
         return tensors if condition.speaker is None else {**tensors, "speaker": condition.speaker}
-    tensors = {"mask": condition.mask, "pictures": condition.pictures}
+    tensors = {"mask": condition.mask, "pictures": condition.pictures.stacked()}
     for site_name, site in condition.sites.items():
         tensors[f"{site_name}.frame_query"] = site.frame_query
         for type_name, keys in site.keys.items():
@@ -71,7 +72,9 @@ def condition_of(form: Form, tensors: Mapping[str, Tensor]) -> Condition:
             keys[type_name] = TypeKeys(key, value, bias)
         sites[site_name] = SiteCondition(keys, tensors[f"{site_name}.frame_query"])
     # mu is in the pictures already; a graph always masks, so that it fits padded batches too.
-    return CrossUNetCondition(mu=mask, mask=mask, pictures=tensors["pictures"], sites=sites, padded=True)
+    return CrossUNetCondition(
+        mu=mask, mask=mask, pictures=Pictures.unstacked(tensors["pictures"]), sites=sites, padded=True
+    )
 
 
 def free_axes(form: Form) -> dict[str, dict[int, str]]:

@@ -60,8 +60,11 @@ class GraphEstimator(nn.Module):
         self._sessions: dict[Form, Session] = {}
         self._bound: tuple[Any, Form, dict[str, Tensor]] | None = None  # the condition of the utterance at hand
 
-    def prepare(self, *arguments: Any, **options: Any) -> Condition:
-        return self.estimator.prepare(*arguments, **options)
+    def prepare(self, *arguments: Any) -> Condition:
+        return self.estimator.prepare(*arguments)
+
+    def blend(self, *arguments: Any) -> Any:
+        return self.estimator.blend(*arguments)
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition, attention: Any = None) -> Tensor:
         if attention is not None or x.requires_grad:

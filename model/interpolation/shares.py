@@ -1,4 +1,4 @@
-"""Weight fields: style a's share of every cell and type."""
+"""a's share of tokens, frames and cells."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ def crossing_by_token(tokens: Tensor, cross: float, width: float) -> Tensor:
     return (0.5 - (centre - cross) / width).clamp(0, 1)
 
 
-def spread_over_frames(by_token: Tensor, durations: Tensor, frames: int) -> Tensor:
-    """(S,) values by token and their durations (S,) -> (frames,); frames past the end get the last spoken token's."""
-    values = by_token.repeat_interleave(durations)  # (T,)
-    return hold_past_end(torch.cat([values, values.new_zeros(max(frames - len(values), 0))]), len(values))
+def spread_over_frames(by_token: Tensor, alignment: Tensor, length: int) -> Tensor:
+    """(S,) values by token and the alignment (S, T) of `length` frames -> (T,); frames past the end get the last's."""
+    return hold_past_end(by_token.to(alignment) @ alignment, length)
 
 
 def hold_past_end(values: Tensor, length: int) -> Tensor:

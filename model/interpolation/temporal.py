@@ -1,0 +1,29 @@
+"""a before a crossing, b after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.interpolation.kind import Kind, option
+
+if TYPE_CHECKING:
+    from model.interpolation.plan import Plan, Reading
+    from model.text_to_mel import TextToMel
+
+
+@dataclass(frozen=True)
+class Temporal(Kind):
+    """a before the crossing and b after it, in everything about a frame."""
+
+    cross: float = option(0.5, "where a ends, as a share of the text's tokens", low=0, high=1)
+    cross_word: int | None = option(None, "the first word of b, from 0, instead of --cross", low=0)
+    cross_width: float = option(0.1, "of the transition, as a share of the tokens; 0: a step", low=0, high=1)
+
+    def plan(self, model: TextToMel, a: Reading, b: Reading, length_scale: float = 1.0) -> Plan:
+        from model.interpolation.plan import plan_over_time
+        from model.interpolation.shares import crossing_by_token
+
+        cross = self.cross if self.cross_word is None else a.word_start(self.cross_word)
+        share = crossing_by_token(a.text.mu[0, 0], cross, self.cross_width)
+        return plan_over_time(model, a, b, share, length_scale)

@@ -1,0 +1,176 @@
+"""From a text to a mel: what both models offer, and the records in between.
+
+encode     ids, style                -> text: what each token is
+spread     text                      -> frames: the tokens over their durations
+denoiser   frames, style, blend      -> a denoiser
+sample     denoiser, frames, sampling -> mel
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.denoiser import Denoiser
+from model.diffusion import Diffusion
+from model.sampling import Sampler, Tune, find_sampler
+from model.style import StyleSource
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A text spread over frames; T is a multiple of the decoder's `length_multiple`.
+
+    mu (B, n_mels, T), mask (B, 1, T), alignment (B, S, T), durations (B, S) and lengths (B,) in frames.
+    None where the model does not predict it: content (B, pictures, n_mels, T); position (B, T) of each frame in its
+    utterance, in [0, 1]; and, each (B, T), voicing, a probability; log_f0, natural log of Hz; energy, normalised.
+    """
+
+    mu: Tensor
+    mask: Tensor
+    alignment: Tensor
+    durations: Tensor
+    lengths: Tensor
+    content: Tensor | None = None
+    position: Tensor | None = None
+    voicing: Tensor | None = None
+    log_f0: Tensor | None = None
+    energy: Tensor | None = None
+
+    def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
+        """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
+        voicing = (self.voicing > 0.5).to(log_f0)
+        return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """mel, mu (B, n_mels, T) in natural log; alignment (B, S, T), durations (B, S), lengths (B,); nfe: evaluations."""
+
+    mel: Tensor
+    mu: Tensor
+    alignment: Tensor
+    durations: Tensor
+    lengths: Tensor
+    nfe: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample: evaluations, temperature (it divides the start noise), a sampler or its name, and the randomness.
+
+    noise: start noise (B, n_mels, T) of unit variance instead of one drawn from the generator.
+    autocast: lower precision of the network.
+    """
+
+    steps: int
+    temperature: float = 1.0
+    sampler: str | Sampler = "edm-2m"
+    generator: torch.Generator | None = None
+    noise: Tensor | None = None
+    autocast: torch.dtype | None = None
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A second style, b, beside a denoiser's own, a.
+
+    weight: for each type, a's share of the cells, (1 or B, n_mels, T); types left out are b's.
+    keep_mass: keep where attention goes (`model.style_attention.AttentionBlend`).
+    """
+
+    style: StyleSource
+    weight: dict[str, Tensor]
+    keep_mass: bool = False
+
+
+class TextToMel(nn.Module, ABC):
+    """A model. `encoder` and `decoder` are its networks; see the two subclasses."""
+
+    encoder: nn.Module
+    decoder: Diffusion
+    types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
+    attends: bool  # whether a blend may differ from cell to cell
+    usual_sampler: str  # a name in `model.sampling.SAMPLERS`
+
+    @abstractmethod
+    def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> Any:
+        """ids (B, S), lengths (B,) -> the text's tokens, with at least mu (B, n_mels, S) and log_durations."""
+
+    @abstractmethod
+    def spread(self, text: Any, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
+        """An encoded text over its predicted durations, or over others of the same shape.
+
+        length_scale: above 1 is slower. Raises ValueError if it is not positive.
+        """
+
+    @abstractmethod
+    def denoiser(self, frames: Frames, style: StyleSource, blend: Blend | None = None) -> Denoiser:
+        """What samplers take, over the text's frames. Raises ValueError for a blend that the model cannot do."""
+
+    def complete(self, style: StyleSource, frames: Frames) -> StyleSource:
+        """The style with what is predicted where it leaves something open."""
+        return style
+
+    def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
+        """A denoiser that goes away from the prediction without any style. Raises ValueError if the model has none."""
+        raise ValueError("official checkpoints cannot be guided; leave guidance_scale at 1")
+
+    def denormalise(self, mel: Tensor) -> Tensor:
+        """What the decoder makes, (B, n_mels, T), as a natural-log mel."""
+        return mel
+
+    @torch.no_grad()
+    def sample(self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None) -> Synthesis:
+        """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
+        chosen = find_sampler(sampling.sampler)
+        x = chosen.start(
+            denoiser.schedule,
+            frames.mu,
+            frames.mask,
+            sampling.temperature,
+            generator=sampling.generator,
+            noise=sampling.noise,
+        )
+        with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
+            mel = chosen(denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator)
+        longest = int(frames.lengths.max())
+        return Synthesis(
+            mel=self.denormalise(mel)[:, :, :longest],
+            mu=self.denormalise(frames.mu)[:, :, :longest],
+            alignment=frames.alignment[:, :, :longest],
+            durations=frames.durations,
+            lengths=frames.lengths,
+            nfe=denoiser.evaluations * sampling.steps,
+        )
+
+    @torch.no_grad()
+    def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
+        """From frames to mels. Raises ValueError if an argument is out of range."""
+        if guidance_scale == 1:
+            return self.sample(self.denoiser(frames, style), frames, sampling)
+        return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)
+
+    @torch.no_grad()
+    def synthesise(
+        self,
+        ids: Tensor,
+        id_lengths: Tensor,
+        style: StyleSource,
+        sampling: Sampling,
+        *,
+        length_scale: float = 1.0,
+        guidance_scale: float = 1.0,
+    ) -> Synthesis:
+        """From symbols to mels."""
+        frames = self.spread(self.encode(ids, id_lengths, style), length_scale)
+        return self.decode(frames, style, sampling, guidance_scale)
+
+
+def mix(a: Tensor, b: Tensor, share: Tensor | float) -> Tensor:
+    """share a + (1 - share) b; where the two are equal, exactly that."""
+    return torch.where(a == b, a, share * a + (1 - share) * b)
