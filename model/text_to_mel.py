@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from model.denoiser import Denoiser
 from model.diffusion import Diffusion
+from model.pitch_reader import PitchReader
 from model.sampling import Sampler, Tune, find_sampler
 from model.style import StyleSource
 
@@ -96,6 +97,11 @@ class TextToMel(nn.Module, ABC):
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether a blend may differ from cell to cell
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
+    reader: PitchReader | None  # which of two pitches a latent has; in a file of its own, beside the checkpoint
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = None
 
     @abstractmethod
     def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> Any:

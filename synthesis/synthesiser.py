@@ -24,6 +24,7 @@ from synthesis.backends.choose import choose_backend
 from synthesis.device import choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import PAUSE_SECONDS, SpokenPiece, join_pieces, split_text
+from synthesis.reader_file import read_reader
 from synthesis.reference import Recording, Reference, read_reference, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
@@ -102,6 +103,8 @@ def load_model(
         loaded = unpack(payload)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
+    if loaded.model.attends:
+        loaded.model.reader = read_reader(path, loaded.params.audio.n_mels)
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
         official = not loaded.model.attends
@@ -187,6 +190,7 @@ class Synthesiser:
             guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
             seed=seed,
             sampler=sampler,
+            named_steps=steps is not None,
         )
         if options.guidance_scale != 1 and not self.model.attends:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")

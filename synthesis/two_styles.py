@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def speak_pairs(
             readings.append(tuple(reading(run, synthesiser) for run in runs))
             for kind, done, pieces in zip(interpolations, steps, between, strict=True):
                 start = synthesiser.now()
-                sampling = synthesiser.sampling(options, piece_generator(*seed))
+                sampling = synthesiser.sampling(_steps_of(kind, options), piece_generator(*seed))
                 try:
                     step = interpolate(synthesiser.model, kind, *readings[-1], sampling, options.length_scale)
                 except ValueError as error:
@@ -79,6 +79,11 @@ def speak_pairs(
             steps=steps,
             readings=readings,
         )
+
+
+def _steps_of(kind: Kind, options: Options) -> Options:
+    """The options with the kind's usual number of evaluations where nobody named one."""
+    return options if options.named_steps or kind.evaluations is None else replace(options, steps=kind.evaluations)
 
 
 def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:
