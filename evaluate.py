@@ -74,9 +74,9 @@ def _measure(args: argparse.Namespace, runs: list[Path], command: str) -> None:
     import torch
 
     from evaluation.analyser import Analyser
-    from evaluation.gender import read_genders
     from evaluation.references import read_references
     from evaluation.session import evaluate, write_evaluation
+    from evaluation.speaker import read_genders
     from params import Audio
 
     if args.threads is not None:

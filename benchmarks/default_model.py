@@ -52,12 +52,11 @@ def _measure(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from evaluation.analyser import Analyser
-    from evaluation.held_out.findings import Findings
-    from evaluation.held_out.reference import ATTRIBUTES, read_reference
-    from evaluation.held_out.speaking import real_time_factors
-    from evaluation.held_out.table import by_group, markdown, style_table
-    from evaluation.held_out.workers import Work, measure_held_out
     from evaluation.statistics import exactly
+    from held_out.measuring import Work, measure_held_out
+    from held_out.reference import ATTRIBUTES, read_reference
+    from held_out.speaking import real_time_factors
+    from held_out.table import Findings, by_group, markdown, style_table
     from synthesis import load_model
 
     reference = read_reference(args.reference).take(args.sentences)

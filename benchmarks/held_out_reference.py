@@ -19,26 +19,28 @@ from tqdm import tqdm
 
 from common.errors import reports_input_errors
 from data.cache import FeatureCache
-from data.corpora.kokoro import speak, write_spoken
-from data.corpora.kokoro_engine import KokoroEngine
-from data.corpora.sentences import held_out_sentences
 from data.features import Features
 from data.filelist import Utterance, read_filelist
+from data.generator.corpus import speak, write_spoken
+from data.generator.engine import KokoroEngine
+from data.generator.manners import Manner
+from data.generator.sentences import held_out_sentences
+from data.generator.voices import pack_voice
 from evaluation.analyser import Analyser
-from evaluation.fine_structure import fine_structure
-from evaluation.held_out.attributes import NEUTRAL, corpus_sides, style_attributes
-from evaluation.held_out.reference import (
+from evaluation.references import EXTENSIONS
+from evaluation.speaker import centroid
+from evaluation.spectrum import fine_structure
+from evaluation.speech import Phones, Speech
+from evaluation.words import word_errors
+from held_out.measuring import corpus_sides, style_attributes
+from held_out.reference import (
     MEL_FRAMES,
+    NEUTRAL,
     CorpusVoice,
     HeldOutReference,
     HeldOutSentence,
     write_reference,
 )
-from evaluation.phones import Phones
-from evaluation.references import EXTENSIONS
-from evaluation.speaker import centroid
-from evaluation.speech import Speech
-from evaluation.word_error import word_errors
 from params import Audio
 
 VOICE_RECORDINGS = 30  # of each voice, for its centroid and its fine structure
@@ -106,7 +108,7 @@ def _utterances(args: argparse.Namespace, voices: list[str], engine: KokoroEngin
         voice = next(turns)
         wav = args.work / f"{name}_{voice}.wav"
         if not wav.exists():
-            write_spoken(wav, speak(engine, text, voice, NEUTRAL))
+            write_spoken(wav, speak(engine, text, pack_voice(voice), Manner()))
         utterances.append((wav, text, voice))
     return utterances
 

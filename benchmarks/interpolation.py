@@ -20,6 +20,7 @@ from pathlib import Path
 from common.errors import reports_input_errors
 
 PARTS = ("frequency", "temporal", "linear")
+_TRIED = 5  # times as many pairs are drawn where some are too near each other
 
 
 @reports_input_errors
@@ -31,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--oracle", type=Path, default=Path("resources/interpolation_oracle.json"))
     parser.add_argument("--pairs", type=int, default=40, help="default: %(default)s")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
-    parser.add_argument("--rows", help="frequency rows whose name holds this, besides a and b")
+    parser.add_argument(
+        "--rows", nargs="+", help="frequency rows whose name holds one of these, besides a and b; =NAME: that row alone"
+    )
+    parser.add_argument("--apart", type=float, default=0.0, help="only pairs whose F0 is this many semitones apart")
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
     parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
@@ -62,10 +66,10 @@ class _Kept:
 def _run(args: argparse.Namespace) -> None:
     import torch
 
-    from data.corpora.kokoro_styles import STYLES
+    from data.generator.manners import STYLES
     from evaluation.analyser import Analyser
-    from evaluation.held_out.reference import read_reference
-    from evaluation.interpolation.pairs import SEED, draw_pairs
+    from held_out.reference import read_reference
+    from style_pairs.pairs import SEED, draw_pairs
     from synthesis import load_model
 
     if args.threads is not None:
@@ -74,40 +78,45 @@ def _run(args: argparse.Namespace) -> None:
     pairs = draw_pairs(reference, list(STYLES), args.pairs, SEED)
     synthesiser = load_model(args.checkpoint, precision="auto")
     bundled = None if args.bundled is None else load_model(args.bundled, precision="auto")
+    tasks = _tasks(args, reference, synthesiser)
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
     analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}
     digest = hashlib.blake2b(args.checkpoint.read_bytes() + repr(asdict(options)).encode(), digest_size=4).hexdigest()
     kept = _Kept(args.out / f"measurements-{digest}.jsonl")
     if args.only in (None, "frequency"):
-        _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept)
+        _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept)
     if args.only in (None, "temporal"):
         _temporal(synthesiser, options, pairs, analyser, centroids, kept)
     if args.only in (None, "linear"):
         _linear(synthesiser, options, pairs, analyser, centroids, kept)
-    text = "\n\n".join(_tables(args, pairs, kept))
+    text = "\n\n".join(_tables(args, tasks, kept))
     (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept) -> None:
+def _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
     from data.audio import write_wav
-    from evaluation.interpolation.measuring import hear, measure
-    from evaluation.interpolation.rows import comparison_rows
-    from evaluation.interpolation.speaking import A, B, speak_rows, tasks_of
+    from style_pairs.measuring import hear, measure
+    from style_pairs.pairs import comparison_rows
+    from style_pairs.speaking import A, B, speak_rows
 
-    rows = [row for row in comparison_rows(bundled is not None) if args.rows is None or args.rows in row.name]
-    for task in tqdm(tasks_of(pairs), "frequency", unit="text"):
+    rows = [row for row in comparison_rows(bundled is not None) if _asked(row.name, args.rows)]
+    for task in tqdm(tasks, "frequency", unit="text"):
         missing = [row for row in rows if ("frequency", task.number, row.name) not in kept.values]
         if not missing:
             continue
         heard, spent = {}, {}
-        for name, result in speak_rows(synthesiser, task, missing, options, bundled):
+        for spoken in speak_rows(synthesiser, task, missing, options, bundled):
+            name, result = spoken.name, spoken.result
             write_wav(args.out / f"{task.number:04d}" / f"{name}.wav", result.audio, result.sample_rate)
             heard[name] = hear(result, analyser)
             spent[name] = {"nfe": result.nfe, "seconds": result.mel_seconds + result.vocoder_seconds}
+            if "plain_seconds" in spoken.extra:
+                spent[name]["dearer"] = result.mel_seconds / spoken.extra["plain_seconds"]
+                spent[name]["leak"] = spoken.extra["leak"]
             if name in (A, B) and len(heard) < 2:
                 continue  # a waits for b
             for each in (A, B) if name == B else (name,):
@@ -115,12 +124,32 @@ def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, 
                 kept.put(("frequency", task.number, each), values | spent[each])
 
 
+def _asked(name: str, patterns: Sequence[str] | None) -> bool:
+    if patterns is None:
+        return True
+    return any(name == pattern[1:] if pattern.startswith("=") else pattern in name for pattern in patterns)
+
+
+def _tasks(args, reference, synthesiser) -> list:
+    """The texts of the first pairs that are far enough apart, numbered among all."""
+    from data.generator.manners import STYLES
+    from style_pairs.pairs import SEED, TEXTS_PER_PAIR, draw_pairs
+    from style_pairs.speaking import predicted_distance, tasks_of
+
+    drawn = args.pairs if args.apart == 0 else _TRIED * args.pairs
+    tasks = tasks_of(draw_pairs(reference, list(STYLES), drawn, SEED))
+    of_pairs = [tasks[start : start + TEXTS_PER_PAIR] for start in range(0, len(tasks), TEXTS_PER_PAIR)]
+    if args.apart:
+        of_pairs = [texts for texts in of_pairs if predicted_distance(synthesiser, texts) >= args.apart]
+    return [task for texts in of_pairs[: args.pairs] for task in texts]
+
+
 def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
-    from evaluation.interpolation.over_time import halves, rightly_heard
-    from evaluation.interpolation.speaking import Task, requests_of
     from model.interpolation import Temporal
+    from style_pairs.measuring import halves, rightly_heard
+    from style_pairs.speaking import Task, requests_of
     from synthesis.two_styles import speak_pairs
 
     settings = Temporal()
@@ -149,9 +178,9 @@ def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
 def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
-    from evaluation.interpolation.over_time import SWEEP, judge_sweep
-    from evaluation.interpolation.speaking import Task, requests_of
     from model.interpolation import Linear
+    from style_pairs.measuring import SWEEP, judge_sweep
+    from style_pairs.speaking import Task, requests_of
     from synthesis.two_styles import speak_pairs
 
     for number, pair in enumerate(tqdm(pairs, "linear", unit="pair")):
@@ -163,15 +192,13 @@ def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
         kept.put(("linear", number, ""), asdict(match))
 
 
-def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[str]:
-    from evaluation.interpolation.oracle import ORACLE, read_oracle
-    from evaluation.interpolation.over_time import APART
-    from evaluation.interpolation.rows import comparison_rows, default_row
-    from evaluation.interpolation.speaking import A, B, tasks_of
-    from evaluation.interpolation.table import markdown
+def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[str]:
     from evaluation.statistics import bootstrap_mean
+    from style_pairs.measuring import APART
+    from style_pairs.pairs import comparison_rows, default_row
+    from style_pairs.speaking import A, B
+    from style_pairs.table import ORACLE, markdown, read_oracle
 
-    tasks = tasks_of(pairs)
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
     oracle = read_oracle(args.oracle)

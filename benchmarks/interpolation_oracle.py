@@ -16,17 +16,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from common.errors import reports_input_errors
-from data.corpora.kokoro import Spoken, speak, write_spoken
-from data.corpora.kokoro_engine import KokoroEngine
-from data.corpora.kokoro_styles import STYLES
+from data.generator.corpus import Spoken, speak, write_spoken
+from data.generator.engine import KokoroEngine
+from data.generator.manners import STYLES
+from data.generator.voices import pack_voice
 from evaluation.analyser import Analyser
-from evaluation.held_out.reference import read_reference
-from evaluation.interpolation.measuring import Heard, measure
-from evaluation.interpolation.oracle import ORACLE, write_oracle
-from evaluation.interpolation.pairs import SEED, draw_pairs
-from evaluation.interpolation.speaking import A, B, Task, tasks_of
-from evaluation.phones import phones_of_recording
+from evaluation.speech import phones_of_recording
+from held_out.reference import read_reference
 from params import Audio
+from style_pairs.measuring import Heard, measure
+from style_pairs.pairs import SEED, draw_pairs
+from style_pairs.speaking import A, B, Task, tasks_of
+from style_pairs.table import ORACLE, write_oracle
 
 
 @reports_input_errors
@@ -64,11 +65,13 @@ def _hear(engine: KokoroEngine, task: Task, name: str, work: Path, analyser: Ana
 
 def _speak(engine: KokoroEngine, task: Task, name: str) -> Spoken:
     pair = task.pair
+    a = (pack_voice(pair.speaker_a), STYLES[pair.style_a])
+    b = (pack_voice(pair.speaker_b), STYLES[pair.style_b])
     if name == A:
-        return speak(engine, task.text, pair.speaker_a, pair.style_a)
+        return speak(engine, task.text, *a)
     if name == B:
-        return speak(engine, task.text, pair.speaker_b, pair.style_b)
-    return speak(engine, task.text, pair.speaker_b, pair.style_b, pair.speaker_a, pair.style_a)
+        return speak(engine, task.text, *b)
+    return speak(engine, task.text, *b, *a)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,13 @@ def split_published(utterances: Sequence[Utterance]) -> Split:
     return _without_held_out(parts["train"], parts["valid"], parts["test"])
 
 
-def split_by_sentence(utterances: Sequence[Utterance], valid: int, seed: int) -> Split:
+MOST_HELD_OUT = 100  # utterances, where nobody says how many; a tenth of a corpus of fewer than ten times as many
+
+
+def split_by_sentence(utterances: Sequence[Utterance], valid: int | None, seed: int) -> Split:
     """Hold out random sentences, all utterances of each, until there are `valid` utterances.
+
+    valid: None for `MOST_HELD_OUT`, or a tenth of a small corpus.
 
     Sentences with too many utterances are passed over. If all have too many (a corpus of a few statements), the rarest
     is held out and its surplus left out. A published test split stays apart.
@@ -71,6 +76,8 @@ def split_by_sentence(utterances: Sequence[Utterance], valid: int, seed: int) ->
     """
     test = [u for u in utterances if u.split == "test"]
     rest = [u for u in utterances if u.split != "test"]
+    if valid is None:
+        valid = min(MOST_HELD_OUT, max(1, round(len(rest) / 10)))
     if valid == 0:
         return _without_held_out(rest, [], test)
     groups: dict[str, list[Utterance]] = defaultdict(list)
@@ -87,7 +94,10 @@ def split_by_sentence(utterances: Sequence[Utterance], valid: int, seed: int) ->
         rarest = min(order, key=lambda key: len(groups[key]))
         held = groups.pop(rarest)
     if not groups:
-        raise InputError(f"{len(rest)} utterances are too few to hold out {valid}; give a smaller --valid, or 0")
+        raise InputError(
+            f"{len(rest)} utterances of {len(order)} sentences are too few to hold out {valid}; "
+            "give a smaller --valid, or 0 for no valid.txt"
+        )
     surplus = held if len(held) <= valid else generator.sample(held, len(held))
     kept = set(surplus[:valid])
     split = _without_held_out([u for u in rest if sentence_key(u.text) in groups], [u for u in rest if u in kept], test)

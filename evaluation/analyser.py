@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.cache import AnalysisCache
 from evaluation.mos import MosPredictor
 from evaluation.optional import NotInstalledError
-from evaluation.phones import Phones, phones_of_recording
 from evaluation.recogniser import Recogniser
-from evaluation.sound import Sound, read_sound
+from evaluation.sound import AnalysisCache, Sound, read_sound
 from evaluation.speaker import SpeakerEncoder
-from evaluation.speech import Speech, analyse
+from evaluation.speech import Phones, Speech, analyse, phones_of_recording
 from params import Audio
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.cepstrum import mel_cepstrum
-from evaluation.dtw import distances, dtw_path
-from evaluation.phones import Phones
-from evaluation.speech import Speech
-
-CARRIES = ("auto", "phones", "linear", "dtw")
+from evaluation.spectrum import distances, dtw_path, mel_cepstrum
+from evaluation.speech import Phones, Speech
 
 
 def positions(source: Speech, target: Speech, carry: str = "auto") -> np.ndarray:

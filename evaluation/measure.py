@@ -13,25 +13,21 @@ import numpy as np
 from common.errors import InputError
 from evaluation.analyser import Analyser
 from evaluation.carry import carry_f0, carry_values, positions
-from evaluation.cepstrum import mel_cepstral_distortion
-from evaluation.energy import match_energy
-from evaluation.fine_structure import fine_structure
-from evaluation.pitch import match_pitch, median_and_range, movement
-from evaluation.rate import speaking_rate
+from evaluation.contours import match_energy, match_pitch, median_and_range, movement
 from evaluation.references import Reference, ReferenceTexts, spread_by_speaker
 from evaluation.run import Clip, Run
 from evaluation.sound import Sound
-from evaluation.speaker import cosine
+from evaluation.speaker import Voice, Voices, cosine
+from evaluation.spectrum import fine_structure, mel_cepstral_distortion
 from evaluation.speech import Speech
-from evaluation.voices import Voice, Voices
-from evaluation.word_error import character_errors, word_errors
+from evaluation.words import character_errors, speaking_rate, word_errors
 
 VOICE_RECORDINGS = 20  # of each speaker, for the centroids
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One clip with its numbers: keys of evaluation.columns, and the weights; what is not known is not there."""
+    """One clip with its numbers: keys of evaluation.summary, and the weights; what is not known is not there."""
 
     clip: Clip
     values: dict[str, float]

@@ -14,9 +14,8 @@ import io
 
 import numpy as np
 
-from evaluation.cache import AnalysisCache
 from evaluation.optional import import_with_placeholders, require
-from evaluation.sound import Sound
+from evaluation.sound import AnalysisCache, Sound
 
 
 class MosPredictor:

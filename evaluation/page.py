@@ -19,11 +19,10 @@ from typing import Any
 import soundfile
 
 from data.audio import read_audio
-from evaluation.columns import BY_KEY, COLUMNS, Column
 from evaluation.measure import Measured, MeasuredRun
 from evaluation.pictures import draw_clip, draw_mask
 from evaluation.statistics import Mean
-from evaluation.summary import System, SystemComparison
+from evaluation.summary import BY_KEY, COLUMNS, Column, System, SystemComparison
 from params import Audio
 
 _TITLES = {"": "result", "a": "a alone", "b": "b alone", "ab": "a and b", "oracle": "oracle"}

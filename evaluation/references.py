@@ -12,7 +12,7 @@ import numpy as np
 
 from common.errors import InputError
 from data.filelist import DEFAULT_SPEAKER, read_filelist
-from evaluation.transcript_words import transcript_words
+from evaluation.words import transcript_words
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from evaluation.phones import Phones, phones_of_recording, phones_of_tokens
+from evaluation.speech import Phones, phones_of_recording, phones_of_tokens
 from params import Audio
 
 ORDER = ("", "a", "b", "ab", "oracle")  # of variants; others follow, sorted

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
+import re
 import warnings
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 
-from evaluation.cache import AnalysisCache
+from common.errors import InputError
+from common.files import read_lines
 from evaluation.optional import import_with_placeholders, require
-from evaluation.sound import MODEL_RATE, Sound
+from evaluation.sound import MODEL_RATE, AnalysisCache, Sound
 
+NEAREST = 5  # recordings that decide on a gender
+_VOICE_NAME = re.compile(r"[ab]([fm])_")  # the generated corpus: af_kore, bm_george
 # webrtcvad reads its own version this way while it is imported; setuptools no longer has the module.
 _PLACEHOLDERS = {"pkg_resources": {"get_distribution": lambda name: SimpleNamespace(version="")}}
 
@@ -65,3 +72,86 @@ def centroid(embeddings: Sequence[np.ndarray]) -> np.ndarray:
 def nearest(embedding: np.ndarray, centroids: Mapping[str, np.ndarray]) -> str:
     """Name of the centroid with the largest cosine."""
     return max(centroids, key=lambda name: cosine(embedding, centroids[name]))
+
+
+def gender_by_name(speaker: str) -> str | None:
+    """ "f" or "m" for the generated corpus's voices, whose names say it; None for others."""
+    match = _VOICE_NAME.match(speaker)
+    return match[1] if match else None
+
+
+def read_genders(path: str | os.PathLike) -> dict[str, str]:
+    """Lines of `speaker|f` or `speaker|m`.
+
+    Raises:
+        InputError: with file and line.
+    """
+    genders = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        speaker, _, gender = (part.strip() for part in line.partition("|"))
+        if not speaker or gender not in ("f", "m"):
+            raise InputError(f"{path}:{number}: expected `speaker|f` or `speaker|m`, found {line.strip()[:80]!r}")
+        genders[speaker] = gender
+    return genders
+
+
+def perceived_gender(embedding: np.ndarray, references: Sequence[tuple[np.ndarray, str]]) -> str:
+    """The gender of most of the five nearest references; a tie goes to the nearest one's.
+
+    references: (embedding, gender) of at least one recording.
+    """
+    ranked = sorted(references, key=lambda reference: -cosine(embedding, reference[0]))[:NEAREST]
+    return Counter(gender for _, gender in ranked).most_common(1)[0][0]
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """One recording of a speaker."""
+
+    speaker: str
+    digest: str
+    embedding: np.ndarray | None  # None without a speaker encoder
+    fine_structure: tuple[float, float]  # evaluation.spectrum
+
+
+class Voices:
+    """A recording is never compared with itself: what is asked about a digest leaves that one out."""
+
+    def __init__(self, voices: Sequence[Voice], genders: Mapping[str, str] | None = None) -> None:
+        self._voices = list(voices)
+        self._genders = dict(genders or {})
+
+    def gender_of(self, speaker: str) -> str | None:
+        return self._genders.get(speaker, gender_by_name(speaker))
+
+    def centroids(self, without: str = "") -> dict[str, np.ndarray]:
+        own = defaultdict(list)
+        for voice in self._voices:
+            if voice.embedding is not None and voice.digest != without:
+                own[voice.speaker].append(voice.embedding)
+        return {speaker: centroid(embeddings) for speaker, embeddings in own.items()}
+
+    def nearest_speaker(self, embedding: np.ndarray, without: str = "") -> str | None:
+        centroids = self.centroids(without)
+        return nearest(embedding, centroids) if centroids else None
+
+    def perceived_gender(self, embedding: np.ndarray, without: str = "") -> str | None:
+        references = [
+            (voice.embedding, gender)
+            for voice in self._voices
+            if voice.embedding is not None
+            and voice.digest != without
+            and (gender := self.gender_of(voice.speaker)) is not None
+        ]
+        return perceived_gender(embedding, references) if references else None
+
+    def fine_structure(self, speaker: str | None) -> tuple[float, float] | None:
+        """Mean over the speaker's recordings, or over all where there are none of that speaker."""
+        own = [voice.fine_structure for voice in self._voices if voice.speaker == speaker]
+        own = own or [voice.fine_structure for voice in self._voices]
+        if not own:
+            return None
+        vertical, horizontal = np.nanmean(own, axis=0)
+        return float(vertical), float(horizontal)

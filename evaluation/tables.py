@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evaluation.columns import BY_KEY, COLUMNS, WEIGHTS, Column
 from evaluation.measure import MeasuredRun
 from evaluation.statistics import Mean
-from evaluation.summary import System, SystemComparison
+from evaluation.summary import BY_KEY, COLUMNS, WEIGHTS, Column, System, SystemComparison
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 

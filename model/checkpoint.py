@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
-from model.official import is_official, load_official
+from model.official import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from model.skip_init import SkipInit
@@ -31,6 +31,7 @@ class Loaded:
     emotions: tuple[str, ...]
     symbols: tuple[str, ...]
     step: int
+    notes: tuple[str, ...] = ()  # what had to be assumed, for the user
 
 
 def pack(
@@ -75,15 +76,17 @@ def pack(
     return payload
 
 
-def unpack(payload: Mapping[str, Any], weights: str = "ema") -> Loaded:
+def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float | None = None) -> Loaded:
     """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, which its keys and shapes betray.
 
     weights: "ema" or "weights"; if only one of the two is there, that one.
+    time_scale: of an official state dict, 1000 or 1 (`model.official.TIME_SCALES`); None: it is told from the weights.
     Raises ValueError, in one line, for anything else.
     """
-    if is_official(payload):
-        return _official(payload)
     if payload.get("format") != FORMAT:
+        state = official_state(payload)
+        if state is not None:
+            return _official(state, time_scale)
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
     params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
     check_params(params)
@@ -185,14 +188,23 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Any]) -> N
             )
 
 
-def _official(state: Mapping[str, Any]) -> Loaded:
-    model = load_official(state)
+def _official(state: Mapping[str, Any], time_scale: float | None) -> Loaded:
+    model = load_official(state, TIME_SCALES[0] if time_scale is None else time_scale)
     config = model.config
     if config.n_symbols != len(OFFICIAL_SYMBOLS):
         raise ValueError(
             f"an official state dict with {config.n_symbols} symbols, but the official front end has "
             f"{len(OFFICIAL_SYMBOLS)}, so its texts cannot be read"
         )
+    notes: tuple[str, ...] = ()
+    if time_scale is None:
+        told = tell_time_scale(model)
+        if told is None:
+            notes = ("these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs --time-scale 1",)
+        elif told != TIME_SCALES[0]:
+            model = load_official(state, told)
+            notes = ("an old official checkpoint: its weights were trained with time scale 1",)
+        config = model.config
     defaults = Params()
     params = replace(
         defaults,
@@ -204,7 +216,7 @@ def _official(state: Mapping[str, Any]) -> Loaded:
         inference=Inference(steps=10, temperature=1.5),
     )
     speakers = tuple(str(i) for i in range(config.n_speakers))
-    return Loaded(model, params, speakers, ("neutral",), tuple(OFFICIAL_SYMBOLS), 0)
+    return Loaded(model, params, speakers, ("neutral",), tuple(OFFICIAL_SYMBOLS), 0, notes)
 
 
 def _as(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -11,17 +11,37 @@ from torch import Tensor
 import params
 from model.grad_tts import GradTTS, GradTTSConfig
 from model.skip_init import SkipInit
+from text.official_symbols import OFFICIAL_SYMBOLS
 
+TIME_SCALES = (
+    1000.0,
+    1.0,
+)  # of the time embedding (`pe_scale`): of all official checkpoints but grad-tts-old.pt; of that
+
+_MARKS = ("encoder.emb.weight", "decoder.estimator.mlp.0.weight")
 _SHOWN = 3  # tensors named in an error
 
+# "The ship sails", for `tell_time_scale`.
+_PHONES = ("@DH", "@AH0", " ", "@SH", "@IH1", "@P", " ", "@S", "@EY1", "@L", "@Z")
+_TELLING_TIMES = (0.2, 0.4, 0.6, 0.8)
+_MOST_NOISE_LEFT = 0.7  # of a network that was trained with this scale
+_CLEAR_RATIO = 2.0  # between the two scales
 
-def is_official(state: Mapping[str, Any]) -> bool:
-    """Whether a loaded file looks like an official state dict: names of tensors, with these among them."""
-    marks = ("encoder.emb.weight", "decoder.estimator.mlp.0.weight")
-    return all(isinstance(state.get(mark), Tensor) for mark in marks)
+
+def official_state(payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The official state dict in a loaded file; None if there is none.
+
+    It may lie in an entry such as "model" or "state_dict", and its names may have a prefix such as "module.".
+    """
+    for candidate in (payload, *(value for value in payload.values() if isinstance(value, Mapping))):
+        for key in candidate:
+            prefix, found, rest = str(key).rpartition(_MARKS[0])
+            if found and not rest and all(isinstance(candidate.get(prefix + mark), Tensor) for mark in _MARKS):
+                return {str(name).removeprefix(prefix): value for name, value in candidate.items()}
+    return None
 
 
-def infer_config(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTSConfig:
+def infer_config(state: Mapping[str, Any], pe_scale: float = TIME_SCALES[0]) -> GradTTSConfig:
     """Hyper-parameters of an official state dict.
 
     Dropout and the noise schedule leave no trace in it: they are the official ones.
@@ -62,7 +82,7 @@ def infer_config(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTSC
     )
 
 
-def load_official(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTS:
+def load_official(state: Mapping[str, Any], pe_scale: float = TIME_SCALES[0]) -> GradTTS:
     """Build the model of an official state dict and load it strictly; arguments as for `infer_config`.
 
     Returns:
@@ -89,6 +109,38 @@ def load_official(state: Mapping[str, Any], pe_scale: float = 1000.0) -> GradTTS
         model = GradTTS(config)
     model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+@torch.no_grad()
+def tell_time_scale(model: GradTTS) -> float | None:
+    """The scale of time that the weights were trained with, which the state dict does not say.
+
+    The network is asked for the noise in noisy versions of the model's own mu: with the right scale it finds most of
+    it, with the other it takes every time for another. None: it finds the noise with neither (weights that have not
+    learned) or with both. The model keeps the scale that it has.
+    """
+    ids = [len(OFFICIAL_SYMBOLS) - 1]
+    for phone in _PHONES:
+        ids += [OFFICIAL_SYMBOLS.index(phone), len(OFFICIAL_SYMBOLS) - 1]
+    diffusion, schedule = model.decoder, model.decoder.schedule
+    mu = model.encoder(torch.tensor([ids]), torch.tensor([len(ids)])).mu.repeat_interleave(2, -1)
+    mu = mu[:, :, : mu.shape[-1] // 4 * 4].expand(len(_TELLING_TIMES), -1, -1)  # (times, n_mels, T)
+    mask = mu.new_ones(len(mu), 1, mu.shape[-1])
+    speaker = model.spk_emb.weight[:1].expand(len(mu), -1) if model.config.n_speakers > 1 else None
+    condition = diffusion.estimator.prepare(mu, mask, speaker)
+    times = torch.tensor(_TELLING_TIMES)
+    sigma = schedule.sigma(times)[:, None, None]
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+    left = {}  # noise that is not found, as a share of its variance
+    embedding = diffusion.estimator.time_pos_emb
+    before = embedding.scale
+    for scale in TIME_SCALES:
+        embedding.scale = scale
+        found = -sigma * diffusion.score(mu + sigma * noise, times, condition)
+        left[scale] = float(((found - noise) ** 2).mean())
+    embedding.scale = before
+    best, other = sorted(TIME_SCALES, key=left.__getitem__)
+    return best if left[best] < _MOST_NOISE_LEFT and left[other] > _CLEAR_RATIO * left[best] else None
 
 
 def _shape(state: Mapping[str, Any], key: str, dimensions: int) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ def read_reader(checkpoint: str | os.PathLike, n_mels: int) -> PitchReader | Non
     try:
         reader = unpack_reader(payload)
     except ValueError as error:
-        raise InputError(f"{path}: {error}; train it again (train_pitch_reader.py), or remove it") from error
+        raise InputError(f"{path}: {error}; train it again (python -m training.pitch_reader), or remove it") from error
     if reader.n_mels != n_mels:
         raise InputError(f"{path} reads {reader.n_mels} mel rows, not {n_mels}; train it again, or remove it")
     return reader

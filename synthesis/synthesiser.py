@@ -84,6 +84,7 @@ def load_model(
     precision: str = "fp32",
     backend: str = "torch",
     graphs: str | os.PathLike = GRAPHS,
+    time_scale: float | None = None,
 ) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
@@ -93,6 +94,7 @@ def load_model(
         for official checkpoints, whose numbers stay the official ones.
     backend: what runs the networks, `synthesis.options.BACKENDS`; graphs: the folder in which their exported
         graphs are kept.
+    time_scale: of an official checkpoint, 1000 or 1 (grad-tts-old.pt); None: told from the weights.
 
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
@@ -100,7 +102,7 @@ def load_model(
     chosen = choose_device(device)
     payload = read_checkpoint(path)
     try:
-        loaded = unpack(payload)
+        loaded = unpack(payload, time_scale=time_scale)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
     if loaded.model.attends:
@@ -126,6 +128,7 @@ class Synthesiser:
         self.speakers = loaded.speakers
         self.emotions = loaded.emotions
         self.step = loaded.step
+        self.notes = loaded.notes
         self.device = device
         self.precision = precision
         self.backend = "torch"

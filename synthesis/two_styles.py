@@ -64,7 +64,7 @@ def speak_pairs(
             readings.append(tuple(reading(run, synthesiser) for run in runs))
             for kind, done, pieces in zip(interpolations, steps, between, strict=True):
                 start = synthesiser.now()
-                sampling = synthesiser.sampling(_steps_of(kind, options), piece_generator(*seed))
+                sampling = synthesiser.sampling(steps_of(kind, options), piece_generator(*seed))
                 try:
                     step = interpolate(synthesiser.model, kind, *readings[-1], sampling, options.length_scale)
                 except ValueError as error:
@@ -81,7 +81,7 @@ def speak_pairs(
         )
 
 
-def _steps_of(kind: Kind, options: Options) -> Options:
+def steps_of(kind: Kind, options: Options) -> Options:
     """The options with the kind's usual number of evaluations where nobody named one."""
     return options if options.named_steps or kind.evaluations is None else replace(options, steps=kind.evaluations)
 

@@ -132,7 +132,7 @@ def test_folder_with_texts_beside(tmp_path):
     write(tmp_path / "anna/deep/c.txt", "\ufeffThree\r\n")
     rows, rejects = read("folder", tmp_path)
     assert [row[:3] for row in rows] == [
-        ("a.wav", "One.", "0"), ("anna/b.FLAC", "Two", "anna"), ("anna/deep/c.mp3", "Three", "anna"),
+        ("a.wav", "One.", tmp_path.name), ("anna/b.FLAC", "Two", "anna"), ("anna/deep/c.mp3", "Three", "anna"),
     ]  # fmt: skip
     assert rejects == {"anna/d.ogg": "no text"}
 
@@ -141,9 +141,10 @@ def test_folder_with_metadata(tmp_path):
     touch(tmp_path, "wavs/x1.wav", "wav/x2.flac", "anna/x3.wav", "v1.0.wav")
     write(tmp_path / "metadata.csv", "x1|One|raw\nx2.flac|Two\n\nanna/x3|Three\nv1.0|Four\nx5|Five\n")
     rows, rejects = read("folder", tmp_path)
+    itself = tmp_path.name  # the folder
     assert [row[:3] for row in rows] == [
-        ("wavs/x1.wav", "One", "0"), ("wav/x2.flac", "Two", "0"), ("anna/x3.wav", "Three", "anna"),
-        ("v1.0.wav", "Four", "0"),
+        ("wavs/x1.wav", "One", itself), ("wav/x2.flac", "Two", itself), ("anna/x3.wav", "Three", "anna"),
+        ("v1.0.wav", "Four", itself),
     ]  # fmt: skip
     assert rejects == {"x5": "no audio file"}
     write(tmp_path / "metadata.csv", "x1|One\nno columns\n")
@@ -151,6 +152,17 @@ def test_folder_with_metadata(tmp_path):
     rows, rejects = read("folder", tmp_path)
     assert [row[1] for row in rows] == ["One"]
     assert "metadata.csv:2: expected `file|text`" in rejects["metadata.csv"]
+
+
+def test_a_folder_of_audio_is_no_speaker(tmp_path, monkeypatch):
+    touch(tmp_path, "wavs/a.wav", "wavs/anna/b.wav")
+    write(tmp_path / "wavs/a.txt", "One.")
+    write(tmp_path / "wavs/anna/b.txt", "Two.")
+    monkeypatch.chdir(tmp_path)
+    rejects = []
+    for source in (tmp_path, Path("."), tmp_path / "wavs" / ".."):
+        found = list(READERS["folder"](source, lambda path, reason: rejects.append(path)))
+        assert [u.speaker for u in found] == [tmp_path.name, "anna"] and not rejects
 
 
 @pytest.mark.parametrize("name", sorted(READERS))

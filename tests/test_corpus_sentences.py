@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from common.errors import InputError
-from data.corpora import sentences
+from data.generator import sentences
 from text import lexicon
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,3 +157,26 @@ def test_the_demo_lines():
     assert all("|" not in line and 6 <= len(line.split()) <= 14 for line in lines)
     assert any(re.search(r"\d", line) for line in lines)
     assert any(line.endswith("?") for line in lines)
+
+
+# ------------------------------------------------------------------ the corpus
+
+
+def test_uncommon_words_are_said_three_times():
+    pytest.importorskip("wordfreq", reason="the package wordfreq is not installed")
+    found = sentences.corpus_sentences(0)
+    assert found[:500] == sentences.corpus_sentences(0, 500)[:500] and len(found) == sentences.CORPUS_SENTENCES
+    counts = Counter(word for sentence in found for word in sentences.words_of(sentence))
+    assert sum(count >= 3 for count in counts.values()) >= 12_000
+    assert all(lexicon.contains(word) for word in counts)
+    keys = {key(sentence) for sentence in found}
+    assert not keys & {key(sentence) for sentence in sentences.held_out_sentences().values()}
+
+
+def test_words_of_an_ending_are_all_said_before_one_is_said_again():
+    words = [f"{stem}{ending}" for stem in ("walk", "look", "jump", "cool") for ending in ("", "ing", "ed", "ly")]
+    stream = sentences.rare_sentences(words, 3)
+    said = Counter(word for _ in range(200) for word in sentences.words_of(next(stream)) if word in words)
+    for ending in ("ing", "ed", "ly"):
+        counts = [said[word] for word in words if word.endswith(ending)]
+        assert max(counts) - min(counts) <= 1

@@ -16,10 +16,10 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import read_filelist
 from evaluate import main
-from evaluation.columns import COLUMNS
 from evaluation.references import ReferenceTexts, read_references, spread_by_speaker
 from evaluation.run import read_run
 from evaluation.sound import read_sound
+from evaluation.summary import COLUMNS
 from params import Audio
 from tests.resynthesis import RATE, TINY, raise_pitch, write_run
 from tests.tiny_synthesiser import write_tiny_checkpoint

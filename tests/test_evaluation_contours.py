@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 
 from data.filelist import read_filelist
 from evaluation.carry import carry_f0, carry_values, positions, positions_by_phones, positions_by_proportion
-from evaluation.cepstrum import mel_cepstral_distortion, mel_cepstrum
-from evaluation.dtw import distances, dtw_path
-from evaluation.energy import match_energy
-from evaluation.fine_structure import fine_structure
-from evaluation.phones import Phones, phones_of_recording, phones_of_tokens
-from evaluation.pitch import correlation, match_pitch, median_and_range, movement
-from evaluation.rate import count_syllables, speaking_rate
+from evaluation.contours import correlation, match_energy, match_pitch, median_and_range, movement
 from evaluation.sound import Sound, read_sound
-from evaluation.speech import Speech, analyse
+from evaluation.spectrum import distances, dtw_path, fine_structure, mel_cepstral_distortion, mel_cepstrum
+from evaluation.speech import Phones, Speech, analyse, phones_of_recording, phones_of_tokens
+from evaluation.words import count_syllables, speaking_rate
 from params import Audio
 from tests.resynthesis import RATE, TINY, raise_pitch, stretch
 from text.symbols import BLANK

@@ -16,16 +16,13 @@ from scipy.signal import istft, stft
 from common.errors import InputError
 from data.filelist import read_filelist
 from evaluation.analyser import Analyser
-from evaluation.cache import AnalysisCache
-from evaluation.gender import gender_by_name, perceived_gender, read_genders
 from evaluation.mos import MosPredictor
 from evaluation.optional import NotInstalledError, import_with_placeholders, require
-from evaluation.recogniser import Recogniser
-from evaluation.sound import Sound, read_sound
-from evaluation.speaker import SpeakerEncoder, centroid, cosine, nearest
+from evaluation.recogniser import Recogniser, whisper_folder
+from evaluation.sound import AnalysisCache, Sound, read_sound
+from evaluation.speaker import SpeakerEncoder, centroid, cosine, gender_by_name, nearest, perceived_gender, read_genders
 from evaluation.statistics import bootstrap_mean
-from evaluation.whisper_models import whisper_folder
-from evaluation.word_error import word_errors
+from evaluation.words import word_errors
 from params import Audio
 from tests.resynthesis import RATE, TINY
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.transcript_words import transcript_words
-from evaluation.word_error import character_errors, edit_distance, word_errors
+from evaluation.words import character_errors, edit_distance, transcript_words, word_errors
 
 SAME = [
     ("How strict 16 frightened strangers are.", "How strict sixteen frightened strangers are!"),

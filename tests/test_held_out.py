@@ -11,10 +11,10 @@ import torch
 from common.errors import InputError
 from data.energy import frame_energy
 from evaluation.analyser import Analyser
-from evaluation.held_out.attributes import corpus_sides
-from evaluation.held_out.findings import Findings
-from evaluation.held_out.measuring import Measurements
-from evaluation.held_out.reference import (
+from evaluation.speech import Phones
+from evaluation.statistics import Mean, exactly
+from held_out.measuring import Measurements, Work, corpus_sides, measure_held_out
+from held_out.reference import (
     ATTRIBUTES,
     MEL_FRAMES,
     CorpusVoice,
@@ -23,7 +23,7 @@ from evaluation.held_out.reference import (
     read_reference,
     write_reference,
 )
-from evaluation.held_out.speaking import (
+from held_out.speaking import (
     CONTOUR,
     ENERGY,
     PLAIN,
@@ -33,10 +33,7 @@ from evaluation.held_out.speaking import (
     real_time_factors,
     speak_held_out,
 )
-from evaluation.held_out.table import ROWS, between, markdown, verdict
-from evaluation.held_out.workers import Work, measure_held_out
-from evaluation.phones import Phones
-from evaluation.statistics import Mean, exactly
+from held_out.table import ROWS, Findings, between, markdown, verdict
 from params import Audio
 from synthesis import load_model
 from synthesis.synthesiser import Synthesiser

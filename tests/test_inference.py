@@ -155,6 +155,21 @@ def test_an_official_checkpoint_speaks_and_takes_no_reference(run, tmp_path, cap
     assert "take no reference" in capsys.readouterr().err
 
 
+def test_a_multi_speaker_official_checkpoint_says_whom_it_took(run, tmp_path, capsys):
+    torch.save({"model": {f"module.{key}": value for key, value in random_state(247, 5).items()}}, tmp_path / "x.pt")
+    (tmp_path / "one.txt").write_text("Hello.\n")
+    given = {"checkpoint": tmp_path / "x.pt", "file": tmp_path / "one.txt", "timesteps": 1}
+    assert run(**given) == 0
+    scale = "note: these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs --time-scale 1"
+    chosen = "note: no speaker was given, so speaker 0 of 0 to 246 speaks; choose with -s"
+    assert capsys.readouterr().err.splitlines() == [scale, chosen]
+    first = samples(tmp_path / "out" / "0000.wav")
+    assert run(**given, speaker=0, time_scale=1000) == 0
+    assert capsys.readouterr().err == "" and (samples(tmp_path / "out" / "0000.wav") == first).all()
+    assert run(**given, speaker=0, time_scale=1) == 0
+    assert capsys.readouterr().err == "" and (samples(tmp_path / "out" / "0000.wav") != first).any()
+
+
 BAD = {
     "no such text file": ({"file": "nowhere.txt"}, "nowhere.txt"),
     "no text option": ({"file": None}, "-f/--file"),

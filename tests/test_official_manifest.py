@@ -7,7 +7,8 @@ import torch
 
 import params
 from model.grad_tts import GradTTS, GradTTSConfig
-from model.official import infer_config, is_official, load_official
+from model.official import infer_config, load_official, official_state, tell_time_scale
+from model.schedule import Schedule
 from tests.official_weights import random_state
 
 
@@ -135,6 +136,43 @@ def test_what_does_not_fit_is_named(state: dict[str, torch.Tensor]) -> None:
 
 
 def test_recognition(state: dict[str, torch.Tensor]) -> None:
-    assert is_official(state)
-    assert not is_official({"model": state, "step": 3})
-    assert not is_official({"generator": {}})
+    assert official_state(state) == state
+    for other in ({"generator": {}}, {}, {"encoder.emb.weight": torch.zeros(3)}, {"step": 3, "model": [state]}):
+        assert official_state(other) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "_orig_mod.module."])
+@pytest.mark.parametrize("entry", [None, "model", "state_dict"])
+def test_wrapped_and_prefixed_ones_are_the_same(state: dict[str, torch.Tensor], prefix: str, entry: str | None) -> None:
+    prefixed = {prefix + key: value for key, value in state.items()}
+    found = official_state(prefixed if entry is None else {"step": 3, "optimizer": {"state": {}}, entry: prefixed})
+    assert found is not None and found.keys() == state.keys()
+    assert all(found[key] is value for key, value in state.items())
+
+
+class _KnowsItsScale(torch.nn.Module):
+    """In place of the U-Net: finds the noise where it is asked with the scale that it was trained with."""
+
+    def __init__(self, trained_with: float, estimator: torch.nn.Module, schedule: Schedule) -> None:
+        super().__init__()
+        self.trained_with = trained_with
+        self.time_pos_emb = estimator.time_pos_emb
+        self.prepare = estimator.prepare
+        self.schedule = schedule
+
+    def forward(self, x, t, condition, attention=None):
+        t = (t * self.time_pos_emb.scale / self.trained_with)[:, None, None]
+        return (condition.mu - x) / self.schedule.sigma(t) ** 2
+
+
+@pytest.mark.parametrize("trained_with", [1.0, 1000.0])
+def test_the_time_scale_is_told_from_what_the_network_does(trained_with: float) -> None:
+    for n_speakers in (1, 3):
+        model = GradTTS(GradTTSConfig(n_speakers=n_speakers)).eval()
+        model.decoder.estimator = _KnowsItsScale(trained_with, model.decoder.estimator, model.decoder.schedule)
+        assert tell_time_scale(model) == trained_with
+        assert model.decoder.estimator.time_pos_emb.scale == 1000.0
+
+
+def test_weights_that_have_not_learned_tell_no_time_scale(state: dict[str, torch.Tensor]) -> None:
+    assert tell_time_scale(load_official(state)) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import data.cache
 import data.corpora
+import data.generator
 from common.errors import InputError
 from data.audio import write_wav
 from data.embeddings import read_embeddings
@@ -178,8 +180,8 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
         parser.add_argument("--count", type=int)
 
     generator = SimpleNamespace(add_arguments=add_arguments, generate=generate)
-    monkeypatch.setitem(sys.modules, "data.corpora.kokoro", generator)
-    monkeypatch.setattr(data.corpora, "kokoro", generator, raising=False)
+    monkeypatch.setitem(sys.modules, "data.generator.corpus", generator)
+    monkeypatch.setattr(data.generator, "corpus", generator, raising=False)
     monkeypatch.chdir(tmp_path)
     options = ["kokoro", "--out", "corpora/k", "--cache", "cache", "--count", "3", "--seed", "5"]
     assert main(options) == 0
@@ -220,6 +222,33 @@ def test_help_lists_every_corpus(capsys):
     assert all(name in shown for name in (*data.corpora.READERS, "kokoro"))
 
 
+@pytest.mark.parametrize("name", (*data.corpora.READERS, "kokoro"))
+def test_the_help_of_a_corpus_shows_its_layout_and_no_default_that_says_nothing(capsys, name):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert not re.search(r"None|\(0, 1\)|default: *$", shown)
+    assert (data.corpora.layout(name) if name in data.corpora.READERS else "Kokoro-82M") in shown
+    if name == "folder":
+        assert "my_wavs/anna/hello.txt" in shown
+
+
+def test_a_small_folder_holds_a_tenth_out(source, tmp_path):
+    assert prepare(source, tmp_path) == 0
+    out = tmp_path / "out"
+    assert len(read_filelist(out / "valid.txt")) == 1  # the surplus of its sentence is left out
+    assert len(read_filelist(out / "train.txt")) == 6
+
+
+def test_a_folder_of_one_sentence_cannot_hold_any_out(tmp_path, capsys):
+    write_wav(tmp_path / "wavs" / "a.wav", tone(), RATE)
+    (tmp_path / "wavs" / "a.txt").write_text("Hello there.")
+    assert prepare(tmp_path / "wavs", tmp_path) == 2
+    assert "1 utterances of 1 sentences are too few to hold out 1; give a smaller" in capsys.readouterr().err
+    assert prepare(tmp_path / "wavs", tmp_path, "--valid", "0") == 0
+
+
 # --- the split ---------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +286,12 @@ def test_as_many_as_asked_for_are_held_out():
     utterances = [Utterance(f"{i}.wav", f"sentence {i}") for i in range(50)]
     split = split_by_sentence(utterances, 7, seed=0)
     assert len(split.valid) == 7 and len(split.train) == 43 and not split.left_out
+
+
+@pytest.mark.parametrize(("count", "held"), [(2, 1), (14, 1), (50, 5), (990, 99), (1000, 100), (5000, 100)])
+def test_how_many_are_held_out_when_nobody_says(count, held):
+    split = split_by_sentence([Utterance(f"{i}.wav", f"sentence {i}") for i in range(count)], None, seed=0)
+    assert len(split.valid) == held and len(split.train) == count - held
 
 
 def test_a_corpus_of_two_statements_holds_one_out():

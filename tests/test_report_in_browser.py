@@ -1,6 +1,6 @@
 """report.html in a real browser: players play, sorting sorts, nothing complains, a phone shows it.
 
-tests/browser.sh installs the browser; where there is none this fails in CI and is skipped elsewhere.
+Where there is no browser this is skipped, but fails in CI, which installs one first (tests/browser.sh).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from tests.browser import find_browser, visit
 from tests.resynthesis import RATE, TINY, raise_pitch, stretch, write_run
 
 pytestmark = pytest.mark.skipif(
-    find_browser() is None and os.environ.get("CI") != "true", reason="no browser: run tests/browser.sh as root"
+    find_browser() is None and os.environ.get("CI") != "true",
+    reason="no chromium here: install one, or run tests/browser.sh as root",
 )
 NASTY = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'> \"&amp;'"
 

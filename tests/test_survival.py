@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import resource
@@ -20,6 +21,7 @@ from data.checkpoint_file import read_checkpoint
 from data.dataset import UtteranceDataset
 from model.checkpoint import unpack
 from training import saving
+from training.loader_process import WatchedDataset
 
 from .test_trainer import assert_equal_state, trainer_of, training_losses
 from .tiny_corpus import training_params, write_corpus
@@ -201,3 +203,15 @@ def test_loader_processes_that_keep_dying_end_the_run(folder, tmp_path, dies_at_
     wav = trainer.dataset.utterances[3].wav
     with pytest.raises(InputError, match=rf"killed .* while reading {wav}.*lower train\.workers"):
         trainer.run()
+
+
+def test_a_process_that_is_still_dying_is_waited_for(folder, tmp_path):
+    """A killed one's connections break a moment before it counts as dead; here the moment is half a second."""
+    watched = WatchedDataset(trainer_of(training_params(folder, tmp_path / "log")).dataset, 2)
+    processes = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(x,)) for x in (0.5, 60)]
+    for worker, process in enumerate(processes):
+        process.start()
+        watched._notes[worker] = torch.tensor([process.pid, 3 + worker])
+    assert watched.read_by_the_dead() == [str(watched.dataset.utterances[3].wav)]
+    processes[1].kill()
+    processes[1].join()

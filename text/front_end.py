@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from common.errors import InputError
 from text import official
 from text.normalise import normalise
 from text.official_symbols import OFFICIAL_SYMBOLS
 from text.pronounce import pronounce_words
+from text.pronunciation import Lexicon, Phones
 from text.symbols import BLANK, PHONES, SPACE, SYMBOLS, extend_symbols
 
 __all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "extend_symbols", "front_end", "official_front_end"]
@@ -42,7 +43,11 @@ class FrontEnd:
 
         Marks that `symbols` lacks are left out, so that a model with fewer marks reads every text.
         """
-        symbols, words, word_of = self.read(text)
+        return self.encode_reading(self.read(text), text)
+
+    def encode_reading(self, reading: Reading, text: str) -> EncodedText:
+        """`encode` of a text that was read already."""
+        symbols, words, word_of = reading
         if not words:
             shown = text if len(text) <= 40 else f"{text[:40]}..."
             raise InputError(f"nothing to speak in the text {shown!r}: give it at least one English word or number")
@@ -55,27 +60,46 @@ class FrontEnd:
         return EncodedText([position[symbol] for symbol in symbols], symbols, words, word_of)
 
 
-def read_arpabet(text: str) -> Reading:
-    """The reading of new models: phones, a boundary between words, and the marks of `text.symbols`."""
-    # "well, this - is" -> [("well", ","), ("this", "-"), ("is", "")]
-    pieces: list[tuple[str, str]] = []
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word as it is looked up, and the mark after it, if any; phones: given instead of looked up."""
+
+    text: str
+    mark: str = ""
+    phones: Phones | None = None
+
+
+def spoken_words(text: str) -> list[SpokenWord]:
+    """ "Well, this - is" -> well with its comma, this with its dash, is."""
+    words: list[SpokenWord] = []
     for token in normalise(text).split(" "):
         mark = token[-1] if _MARK.fullmatch(token[-1:]) else ""
         word = token.removesuffix(mark)
         if word:
-            pieces.append((word, mark))
-        elif pieces:
-            pieces[-1] = (pieces[-1][0], mark)
-    words = [word for word, _ in pieces]
+            words.append(SpokenWord(word, mark))
+        elif words:
+            words[-1] = replace(words[-1], mark=mark)
+    return words
+
+
+def spell(words: Sequence[SpokenWord], lexicon: Lexicon | None = None) -> Reading:
+    """Phones, a boundary between words, and the marks of `text.symbols`. lexicon: pronunciations that win."""
+    names = [word.text for word in words]
+    phones_of = pronounce_words(names, lexicon, [word.phones for word in words])
     symbols: list[str] = []
     word_of: list[int] = []
-    for i, ((_, mark), phones) in enumerate(zip(pieces, pronounce_words(words), strict=True)):
-        between = [mark] if mark else []
-        if i + 1 < len(pieces):
+    for i, (word, phones) in enumerate(zip(words, phones_of, strict=True)):
+        between = [word.mark] if word.mark else []
+        if i + 1 < len(words):
             between.append(SPACE)
         symbols += [*phones, *between]
         word_of += [i] * len(phones) + [-1] * len(between)
-    return symbols, words, word_of
+    return symbols, names, word_of
+
+
+def read_arpabet(text: str) -> Reading:
+    """The reading of new models."""
+    return spell(spoken_words(text))
 
 
 def arpabet_front_end(symbols: tuple[str, ...] = SYMBOLS, add_blank: bool = True) -> FrontEnd:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
+from common.errors import InputError
 from text import lexicon
 from text.numbers import MAX_DIGITS, cardinal, digits, pairs, to_ordinal
 from text.official_symbols import OFFICIAL_SYMBOLS
@@ -41,8 +43,9 @@ _ABBREVIATIONS = tuple(
     )
 )
 
-# The official code transliterates by the package Unidecode. This is its output for Latin-1, the Latin letters that do
-# not decompose, and typographic signs; other characters lose their accents, or vanish.
+# The official code transliterates by the package Unidecode, used here where it is installed (GPL, so it is an extra).
+# This is its output for Latin-1, Latin letters that do not decompose, and typographic signs; other Latin letters lose
+# their accents, as there, and everything else needs the package.
 _LATIN_1 = dict(
     zip(
         map(chr, range(0xA0, 0xC0)),
@@ -67,6 +70,8 @@ _TRANSLITERATION = str.maketrans(
     }
 )
 
+_SIGNS = frozenset("\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2024\u2025\u2026\u202f")
+
 _CURLY = re.compile(r"(.*?)\{(.+?)\}(.*)")
 _SPOKEN = frozenset(symbol for symbol in OFFICIAL_SYMBOLS if symbol[0] == "@" or symbol.isalpha())
 _KEPT = frozenset(OFFICIAL_SYMBOLS[1:-1])  # without padding and blank
@@ -89,9 +94,34 @@ def dictionary() -> dict[str, tuple[str, ...]]:
     return phones
 
 
+@functools.cache
+def _unidecode() -> Callable[[str], str] | None:
+    try:
+        from unidecode import unidecode
+    except ModuleNotFoundError:
+        return None
+    return unidecode
+
+
 def _ascii(text: str) -> str:
+    unidecode = _unidecode()
+    if unidecode is not None:
+        return unidecode(text)
     text = unicodedata.normalize("NFKD", text.translate(_TRANSLITERATION))
     return "".join(character for character in text if character < "\x80")
+
+
+def _is_exact(character: str) -> bool:
+    """Whether the table above, without Unidecode, does what the official code does."""
+    if character <= "\u017f" or ord(character) in _TRANSLITERATION or character in _SIGNS:
+        return True
+    bases = [part for part in unicodedata.normalize("NFD", character) if not "\u0300" <= part <= "\u0362"]
+    return all(base.isascii() and base.isalpha() for base in bases)
+
+
+def not_transliterated(text: str) -> str:
+    """The characters of a text that the official code reads and this one cannot, for want of the package Unidecode."""
+    return "" if _unidecode() is not None else "".join(c for c in text if not _is_exact(c))
 
 
 def _dollars(match: re.Match) -> str:
@@ -154,6 +184,8 @@ def read(text: str) -> tuple[list[str], list[str], list[int]]:
 
     Symbols equal the official `text_to_sequence(text, dictionary=cmudict)`: text in front of {ARPABET} is spelled by
     its letters, and the rest of a text after a line break that follows braces is lost, as there.
+
+    Raises `InputError` for a text of which nothing is left because Unidecode is missing.
     """
     symbols: list[str] = []
     words: list[str] = []
@@ -170,10 +202,11 @@ def read(text: str) -> tuple[list[str], list[str], list[int]]:
         symbols.append(" ")
         word_of.append(-1)
 
-    while text:
-        match = _CURLY.match(text)
+    rest = text
+    while rest:
+        match = _CURLY.match(rest)
         if not match:
-            for word in clean(text).split(" "):
+            for word in clean(rest).split(" "):
                 add(_look_up(word), word)
                 add_space()
             break
@@ -182,7 +215,9 @@ def read(text: str) -> tuple[list[str], list[str], list[int]]:
                 add_space()
             add(_letters(word), word)
         add(_arpabet(match[2]), match[2])
-        text = match[3]
+        rest = match[3]
     if symbols and symbols[-1] == " ":
         del symbols[-1], word_of[-1]
+    if not words and not_transliterated(text):
+        raise InputError("every letter of the text is of another script, which needs Unidecode: pip install Unidecode")
     return symbols, words, word_of

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
-from text import lexicon
+from text import lexicon as dictionary
 from text.letter_to_sound import guess
+from text.pronunciation import Lexicon, Phones
 from text.symbols import VOICELESS, VOWELS
-
-Phones = tuple[str, ...]
 
 _SIBILANTS = ("S", "Z", "SH", "ZH", "CH", "JH")
 _SUFFIXES = {
@@ -164,7 +164,7 @@ def _past(stem: Phones) -> Phones:
 def _stem(*spellings: str) -> Phones | None:
     """The first spelling that the dictionary lists."""
     for spelling in spellings:
-        phones = lexicon.first(spelling) if len(spelling) >= _SHORTEST_STEM else None
+        phones = dictionary.first(spelling) if len(spelling) >= _SHORTEST_STEM else None
         if phones:
             return phones
     return None
@@ -207,7 +207,7 @@ def _compound(word: str) -> Phones | None:
     """Two listed words written as one; the split nearest the middle. The second loses its main stress."""
     cuts = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
     for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(word))):
-        first, second = lexicon.first(word[:cut]), lexicon.first(word[cut:])
+        first, second = dictionary.first(word[:cut]), dictionary.first(word[cut:])
         if first and second:
             return (*first, *(phone.replace("1", "2") for phone in second))
     return None
@@ -220,7 +220,7 @@ def pronounce(word: str) -> Phones:
     A word outside the dictionary is derived from listed words where its spelling shows how, else guessed from its
     letters. Empty only for a word without letters.
     """
-    listed = lexicon.first(word)
+    listed = dictionary.first(word)
     if listed:
         return _FUNCTION_WORDS.get(word, listed)
     if "-" in word:
@@ -236,13 +236,36 @@ def pronounce(word: str) -> Phones:
     return _inflected(word) or _compound(word) or guess(word)
 
 
-def pronounce_words(words: list[str]) -> list[Phones]:
-    """The phones of each word of a text, with the reading that its neighbours suggest."""
-    phones = [pronounce(word) for word in words]
+def pronounce_words(
+    words: Sequence[str], lexicon: Lexicon | None = None, given: Sequence[Phones | None] | None = None
+) -> list[Phones]:
+    """The phones of each word of a text, with the reading that its neighbours suggest.
+
+    lexicon: pronunciations that win over the dictionary; given: those that win over everything, None where there are
+    none.
+    """
+    fixed = [_of_user(word, lexicon or {}) for word in words]
+    if given is not None:
+        fixed = [phones or own for phones, own in zip(given, fixed, strict=True)]
+    phones = [known or pronounce(word) for word, known in zip(words, fixed, strict=True)]
     for i, word in enumerate(words):
+        if fixed[i]:
+            continue
         if word in _HOMOGRAPHS:
             elsewhere, after, cues = _HOMOGRAPHS[word]
             phones[i] = after if i and words[i - 1] in cues else elsewhere
         elif word == "the" and i + 1 < len(words) and phones[i + 1] and phones[i + 1][0] in VOWELS:
             phones[i] = _THE_BEFORE_VOWEL
     return phones
+
+
+def _of_user(word: str, lexicon: Lexicon) -> Phones | None:
+    """A word of the user's lexicon, its possessive, or a hyphenated word with a part from there."""
+    if word in lexicon:
+        return lexicon[word]
+    if word.endswith("'s") and word[:-2] in lexicon:
+        return _plural(lexicon[word[:-2]])
+    parts = word.split("-")
+    if len(parts) > 1 and any(part in lexicon for part in parts):
+        return sum((lexicon.get(part) or pronounce(part) for part in parts), ())
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 PAD = "<pad>"
 BLANK = "<blank>"
 SPACE = " "
+PAUSE = "<pause>"  # of what was spoken: silence between two pieces; no model reads it
 PUNCTUATION = (",", ".", "!", "?", ";", ":", "-")
 
 _VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")

@@ -167,8 +167,7 @@ def endless_batches(
     Raises InputError for a file that can no longer be used, and when loader processes died too often.
     """
     sampler = LengthBuckets(dataset.frames, params.train.batch_size, params.train.seed, rank, world_size)
-    watched = WatchedDataset(dataset, params.train.workers)
-    loader = _loader(watched, sampler, params.train.workers)
+    loader = _loader(dataset, sampler, params.train.workers)
     number, deaths = first_batch, 0
     while True:
         sampler.set_epoch(epoch, number)
@@ -185,7 +184,7 @@ def endless_batches(
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):
                 raise
             deaths += 1
-            files = ", ".join(watched.read_by_the_dead()) or "nothing yet"
+            files = ", ".join(loader.dataset.read_by_the_dead()) or "nothing yet"
             found = f"a data-loader process was killed (out of memory?) while reading {files}"
             if deaths > MOST_DEATHS:
                 raise InputError(
@@ -193,12 +192,12 @@ def endless_batches(
                     "list; then start again to go on from the last saved step"
                 ) from error
             report(f"{found}; new ones go on in its place ({deaths} of at most {MOST_DEATHS} times)")
-            loader = _loader(watched, sampler, params.train.workers)
+            loader = _loader(dataset, sampler, params.train.workers)
 
 
-def _loader(dataset: WatchedDataset, sampler: LengthBuckets, processes: int) -> torch.utils.data.DataLoader:
+def _loader(dataset: UtteranceDataset, sampler: LengthBuckets, processes: int) -> torch.utils.data.DataLoader:
     return torch.utils.data.DataLoader(
-        dataset,
+        WatchedDataset(dataset, processes),
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=processes,

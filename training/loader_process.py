@@ -6,10 +6,13 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 
 import torch
 
 from data.dataset import Item, UtteranceDataset
+
+PATIENCE = 10.0  # seconds for a process that is dying to be dead
 
 
 def obey_only_the_parent(_worker: int = 0) -> None:
@@ -30,7 +33,10 @@ def _await_the_parent(parent: int) -> None:
 
 
 class WatchedDataset(torch.utils.data.Dataset):
-    """A dataset for `processes` loader processes, each of which notes what it reads where the parent sees it."""
+    """A dataset for `processes` loader processes, each of which notes what it reads where the parent sees it.
+
+    Those that replace dead ones need another: its notes are theirs alone.
+    """
 
     def __init__(self, dataset: UtteranceDataset, processes: int) -> None:
         self.dataset = dataset
@@ -46,7 +52,14 @@ class WatchedDataset(torch.utils.data.Dataset):
         return self.dataset[key]
 
     def read_by_the_dead(self) -> list[str]:
-        """The files that processes which are no more were reading, or read last."""
-        alive = {process.pid for process in multiprocessing.active_children()}
-        dead = [index for pid, index in self._notes.tolist() if pid >= 0 and pid not in alive]
-        return [str(self.dataset.utterances[index].wav) for index in dead]
+        """The files that processes which are no more were reading, or read last.
+
+        A process that is killed closes its connections before it counts as dead, so it may be waited for.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            alive = {process.pid for process in multiprocessing.active_children()}
+            dead = [index for pid, index in self._notes.tolist() if pid >= 0 and pid not in alive]
+            if dead or time.monotonic() > end:
+                return [str(self.dataset.utterances[index].wav) for index in dead]
+            time.sleep(0.01)

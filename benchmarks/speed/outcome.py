@@ -1,7 +1,11 @@
-"""What a benchmark is given and what it says."""
+"""What a benchmark is given, how it takes the time, and what it says."""
 
 from __future__ import annotations
 
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,3 +57,21 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         return {"rows": [{**asdict(row), "verdict": row.verdict} for row in self.rows], **self.data}
+
+
+def seconds_in_turn(
+    sides: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 1, seed: int = 0
+) -> dict[str, float]:
+    """Median seconds of a call of every side; in each repeat every side runs once, in an order that changes.
+
+    All are in one process and in turn, so that what else the machine does treats all alike.
+    """
+    order = random.Random(seed)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(warm_up + repeats):
+        for name in order.sample(list(sides), len(sides)):
+            start = time.perf_counter()
+            sides[name]()
+            if repeat >= warm_up:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}

@@ -16,8 +16,7 @@ from data.filelist import read_texts
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Sampling
-from speed.in_turn import seconds_in_turn
-from speed.outcome import Outcome, Row, Settings
+from speed.outcome import Outcome, Row, Settings, seconds_in_turn
 from speed.peer import official_model
 from synthesis.device import has_bfloat16
 from synthesis.reference_paths import reference_paths, text_denoiser
@@ -43,7 +42,7 @@ class Variant:
         return f"{self.solver}-{self.steps}, {self.box}"
 
 
-def run(settings: Settings) -> Outcome:
+def samplers(settings: Settings) -> Outcome:
     boxes = _boxes(settings)
     exact = boxes["torch fp32"]
     texts = read_texts(TEXTS)[: 1 if settings.quick else TEXT_COUNT]

@@ -25,8 +25,7 @@ from data.dataset import UtteranceDataset
 from data.mel import mel_spectrogram
 from model.cond_grad_tts import CondGradTTS
 from params import Params
-from speed.in_turn import seconds_in_turn
-from speed.outcome import Outcome, Row, Settings
+from speed.outcome import Outcome, Row, Settings, seconds_in_turn
 from speed.peer import official_model
 from text.front_end import front_end
 from training import corpus, statistics
@@ -40,7 +39,7 @@ OURS, OFFICIAL = "configs/kokoro.yaml", "configs/official_small.yaml"
 CPU = torch.device("cpu")
 
 
-def run(settings: Settings) -> Outcome:
+def training(settings: Settings) -> Outcome:
     official = _params(settings, OFFICIAL)
     size = official.train.batch_size
     ours = _params(settings, OURS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from data.corpora import esd, folder, kathleen, libritts, ljspeech, ravdess, vctk
 from data.corpora.reading import Reader
 
@@ -14,3 +16,8 @@ READERS: dict[str, Reader] = {
     "kathleen": kathleen.read,
     "folder": folder.read,
 }
+
+
+def layout(name: str) -> str:
+    """How the folder of a corpus has to look, in words."""
+    return sys.modules[READERS[name].__module__].__doc__

@@ -1,6 +1,13 @@
-"""A folder of one's own: audio with a .txt or .lab of the same name beside it, or a metadata.csv `file|text`.
+"""A folder of your own recordings, each with its text in a .txt or .lab file of the same name:
 
-The speaker is the first subfolder's name; files directly in the folder are of speaker `0`.
+    my_wavs/anna/hello.wav     my_wavs/anna/hello.txt
+    my_wavs/bert/bye.flac      my_wavs/bert/bye.txt
+
+or with all texts in my_wavs/metadata.csv, in lines of `file|text`, where the files may lie in wav/ or wavs/:
+
+    anna/hello.wav|Hello there.
+
+A subfolder is a speaker, by its name; recordings that lie in none are one speaker's, named after the folder itself.
 """
 
 from __future__ import annotations
@@ -11,10 +18,10 @@ from pathlib import Path
 from common.errors import BadLines, InputError
 from common.files import read_numbered_lines
 from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, read_sentence
-from data.filelist import DEFAULT_SPEAKER, Utterance
+from data.filelist import Utterance
 
 TEXT_SUFFIXES = (".txt", ".lab")
-AUDIO_FOLDERS = ("", "wav", "wavs")  # where metadata.csv's files may lie
+AUDIO_FOLDERS = ("", "wav", "wavs")  # which are no speakers
 
 
 def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
@@ -35,7 +42,7 @@ def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
         except InputError as error:
             on_reject(wav, str(error))
         else:
-            yield Utterance(wav, sentence, _speaker(wav.relative_to(source)))
+            yield Utterance(wav, sentence, _speaker(source, wav.relative_to(source)))
 
 
 def _read_metadata(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
@@ -54,7 +61,7 @@ def _read_metadata(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
         if wav is None:
             on_reject(source / name, "no audio file")
         else:
-            yield Utterance(wav, texts[0], _speaker(Path(name)))
+            yield Utterance(wav, texts[0], _speaker(source, Path(name)))
 
 
 def _find(source: Path, name: str) -> Path | None:
@@ -64,5 +71,6 @@ def _find(source: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _speaker(relative: Path) -> str:
-    return relative.parts[0] if len(relative.parts) > 1 else DEFAULT_SPEAKER
+def _speaker(source: Path, wav: Path) -> str:
+    folders = [name for name in wav.parts[:-1] if name not in AUDIO_FOLDERS]
+    return folders[0] if folders else source.resolve().name or "speaker"

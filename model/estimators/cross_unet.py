@@ -151,11 +151,9 @@ class CrossUNet(nn.Module):
         even = drawn_share is not None or torch.equal(fields["pitch"], share[:, None].expand_as(fields["pitch"]))
         if even and bool((a.contours.pitch_known & b.contours.pitch_known).all()):
             pitch = self.pictures.draw_pitch(blend_pitch(a.contours, b.contours, share)) * a.mask
-        if "bundled" in a.sites["middle"].keys:
-            fields = {"bundled": fields["pitch"]}
-        return replace(a, pictures=replace(b.pictures, pitch=pitch, energy=energy)), AttentionBlend(
-            b, fields, keep_mass
-        )
+        attended = {"bundled": fields["pitch"]} if "bundled" in a.sites["middle"].keys else weight
+        pictures = replace(b.pictures, pitch=pitch, energy=energy)
+        return replace(a, pictures=pictures), AttentionBlend(b, attended, keep_mass)
 
     def forward(
         self, x: Tensor, t: Tensor, condition: CrossUNetCondition, attention: AttentionBlend | None = None

@@ -90,7 +90,7 @@ class LatentTuner:
     A step changes the stage's own cells alone, by `step_size` times the noise's standard deviation in the root mean
     square over them: it depends neither on the utterance's length, nor on the mask's area, nor on how steep the loss
     is. A step that does not lower the loss is halved, and given up if that does not help. x - mu keeps its mean and
-    standard deviation over the valid cells.
+    standard deviation over those cells.
 
     mu (1, n_mels, T); mask (1, 1, T) valid frames; pitch_mask P (1, n_mels, T) in [0, 1]. `direction` "random": steps
     of the same size in random directions. evaluations: forward passes of the network that tuning took so far.
@@ -161,7 +161,7 @@ class LatentTuner:
             return None
         step = self.settings.step_size * self.schedule.sigma(aim.t) * direction / size
         for halving in range(_HALVINGS + 1):
-            latent, loss, _ = self._evaluate(self._restored(x - step / 2**halving, x), aim)
+            latent, loss, _ = self._evaluate(self._restored(x - step / 2**halving, x, aim.chosen), aim)
             if float(loss.detach()) < before - _SMALLEST or self._random is not None:
                 return latent, loss
         return None
@@ -181,17 +181,17 @@ class LatentTuner:
             loss = loss + gamma * weighted_mean((kept - aim.reference).square(), aim.others)
         return loss
 
-    def _restored(self, x: Tensor, start: Tensor) -> Tensor:
-        """x with the mean and the standard deviation of x - mu that the latent had."""
-        (before, mean), (after, _) = (self._centred(latent) for latent in (start, x))
-        scaled = after * (before.norm() / after.norm().clamp(min=torch.finfo(x.dtype).tiny))
-        return self.mu + (scaled + mean) * self.mask
+    def _restored(self, x: Tensor, start: Tensor, cells: Tensor) -> Tensor:
+        """x in these cells, with the mean and the standard deviation of x - mu that `start` had there; else start."""
+        (before, old_mean), (after, new_mean) = (self._centred(latent, cells) for latent in (start, x))
+        sizes = [weighted_mean(centred.square(), cells).sqrt() for centred in (before, after)]
+        restored = (x - self.mu - new_mean) * (sizes[0] / sizes[1].clamp(min=torch.finfo(x.dtype).tiny)) + old_mean
+        return start + cells * (self.mu + restored - start)
 
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x - mu less its mean over the valid cells, and that mean."""
-        residual = (x - self.mu) * self.mask
-        mean = residual.sum() / self._cells
-        return (residual - mean) * self.mask, mean
+    def _centred(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """x - mu less its mean over the cells, and that mean."""
+        mean = weighted_mean(x - self.mu, cells)
+        return x - self.mu - mean, mean
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -75,3 +75,8 @@ class PitchMask:
         heights = np.where(inside, hann_response(offsets), 0.0)
         filters = self._filters.T[np.clip(nearest, 0, self._filters.shape[1] - 1)]  # (N, bins, n_mels)
         return np.einsum("nb,nbm->nm", heights, filters)
+
+
+def union(mask_a: Tensor, mask_b: Tensor) -> Tensor:
+    """The cells that either contour occupies: outside a's own, b's harmonics would stay beside a's."""
+    return torch.maximum(mask_a, mask_b)

@@ -44,5 +44,6 @@ def need_reader(model: TextToMel) -> None:
     """Raises ValueError if the model has no pitch reader."""
     if model.reader is None:
         raise ValueError(
-            "this checkpoint has no pitch reader beside it (CHECKPOINT.reader.pt); train_pitch_reader.py makes one"
+            "this checkpoint has no pitch reader beside it (CHECKPOINT.reader.pt); "
+            "`python -m training.pitch_reader -c CHECKPOINT.pt` makes one"
         )

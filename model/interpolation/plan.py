@@ -16,7 +16,7 @@ from model.denoiser import Denoiser
 from model.interpolation.carry import carry_by_tokens, source_places
 from model.interpolation.kind import Kind
 from model.interpolation.latent_tuner import TuningRecord
-from model.interpolation.pitch_mask import PitchMask
+from model.interpolation.pitch_mask import PitchMask, union
 from model.interpolation.pitch_reading import ReadField
 from model.interpolation.shares import constant_over_rows, hold_past_end, spread_over_frames
 from model.sampling import find_sampler
@@ -204,7 +204,7 @@ def _mix_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
 def _pitch_cells(
     model: TextToMel, a: Measured, b: Measured, frames: Frames, voicing: Tensor, kind: str, carry: str
 ) -> Tensor:
-    """The cells that either pitch occupies, (1, n_mels, T): outside a's own, b's harmonics would stay beside a's.
+    """The cells that either pitch occupies, (1, n_mels, T).
 
     kind: one of `MASKS`; every cell for "none".
     """
@@ -220,7 +220,7 @@ def _pitch_cells(
             parts.append(masks.harmonics(f0))
         else:
             parts.append(masks.f0_and_formants(f0, *measured.carried_formants(frames)))
-    return torch.maximum(*parts)[None].to(frames.mu) * frames.mask
+    return union(*parts)[None].to(frames.mu) * frames.mask
 
 
 @dataclass(frozen=True)

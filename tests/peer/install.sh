@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# Installs the official Grad-TTS code, as packaged on PyPI, into .peer/ at the repository root, for
-# tests/test_official_equality.py. Uses $PYTHON (default: python3), which needs torch, numpy, Cython and setuptools.
-# Does nothing when it is already there for this Python and NumPy.
+# Installs the official Grad-TTS code, as packaged on PyPI, with what its model and its text front end import, into
+# .peer/ at the repository root, for the tests that compare with it. Uses $PYTHON (default: python3), which needs torch,
+# numpy, Cython and setuptools. Does nothing when it is already there for this Python and NumPy.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 PYTHON=${PYTHON:-python3}
 peer=$root/.peer
-packages=(grad-tts==0.0.4 einops==0.8.2)
+packages=(
+    grad-tts==0.0.4 einops==0.8.2
+    Unidecode==1.4.0 inflect==7.6.0 jaraco.functools==4.6.0 more-itertools==10.8.0 typeguard==4.4.4
+    typing_extensions==4.16.0
+)
 
 stamp="${packages[*]} $("$PYTHON" -c 'import sys, numpy; print(sys.version_info[:2], numpy.__version__)')"
 if [[ -f $peer/stamp && $(<"$peer/stamp") == "$stamp" ]]; then

@@ -11,16 +11,20 @@ from pathlib import Path
 
 from text import lexicon
 from text.official import PATCH_PATH
+from text.official_symbols import ARPABET
 
 _ENTRY = re.compile(r"([A-Z'][^ ]*)  (.+)")
 
 
 def official_entries(path: Path) -> dict[str, str]:
-    """Lower-case word -> first pronunciation."""
+    """Lower-case word -> first pronunciation.
+
+    Entries with an unknown phone are left out, as by the official code, which therefore spells "Hawaii" (its AI1).
+    """
     found: dict[str, str] = {}
     for line in path.read_text(encoding="latin-1").splitlines():
         entry = _ENTRY.fullmatch(line)
-        if entry:
+        if entry and set(entry[2].split()) <= set(ARPABET):
             found.setdefault(re.sub(r"\([0-9]+\)", "", entry[1]).lower(), entry[2].strip())
     return found
 

@@ -1,0 +1,253 @@
+"""What the prosody options and markup come out as; the tables of docs/prosody.md.
+
+    python benchmarks/prosody.py [-c CHECKPOINT] [--sentences 10] [--voices 3] [--words 50]
+
+Every sentence is spoken plain and changed, from the same noise, and both are measured on the audio: F0 by Praat, level
+and pauses by the mel of the audio. About 12 minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import InputError, reports_input_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from synthesis.result import Result
+    from synthesis.synthesiser import Synthesiser
+
+TEXTS = Path("resources/texts/held_out.txt")
+ACTIVE_DB = 40.0  # frames this far below the loudest are silence
+VOICED = 8  # frames of a word in which its pitch can be measured
+BREAKS = (0.0, 0.15, 0.3, 1.0)  # seconds
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
+    parser.add_argument("--texts", type=Path, default=TEXTS, help="a sentence a line; default: %(default)s")
+    parser.add_argument("--sentences", type=int, default=10, help="that are spoken whole; default: %(default)s")
+    parser.add_argument("--voices", type=int, default=3, help="that speak each of them; default: %(default)s")
+    parser.add_argument("--words", type=int, default=50, help="that are changed alone; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of noise and choices; default: %(default)s")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/prosody"), help="default: %(default)s")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _measure(args)
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> None:
+    from common.files import read_lines
+    from synthesis import load_model
+
+    texts = [line.strip() for line in read_lines(args.texts) if line.strip()]
+    if len(texts) < args.sentences:
+        raise InputError(f"{args.texts} has {len(texts)} sentences; ask for no more than that")
+    synthesiser = load_model(args.checkpoint)
+    numbers = {
+        "options": _options(synthesiser, texts[: args.sentences], args.voices, args.seed),
+        "markup": _markup(synthesiser, texts, args.words, args.seed),
+    }
+    text = f"{args.checkpoint} at step {synthesiser.step}\n\n{_tables(numbers)}\n"
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "table.md").write_text(text, encoding="utf-8")
+    (args.out / "table.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    print(text)
+
+
+# ------------------------------------------------------------------ measuring
+
+
+class _Heard:
+    """A result as it sounds."""
+
+    def __init__(self, result: Result, synthesiser: Synthesiser) -> None:
+        from data.energy import DB_PER_UNIT, frame_energy
+        from data.mel import mel_spectrogram
+        from data.pitch import extract_f0
+
+        audio = synthesiser.params.audio
+        self.result = result
+        self.frame_seconds = audio.hop_length / audio.sample_rate
+        self.f0 = extract_f0(result.audio, audio)  # (T,) Hz, 0 where unvoiced
+        self.level = frame_energy(mel_spectrogram(result.audio, audio)) * DB_PER_UNIT  # (T,) dB
+
+    @property
+    def active(self) -> np.ndarray:
+        return self.level > self.level.max() - ACTIVE_DB
+
+    def semitones(self, start: float = 0.0, end: float = 1e9) -> np.ndarray:
+        """Of the voiced frames between two times."""
+        import numpy as np
+
+        f0 = self.f0[round(start / self.frame_seconds) : round(end / self.frame_seconds)]
+        return 12 * np.log2(f0[f0 > 0])
+
+
+def _pitch(plain: _Heard, changed: _Heard) -> float:
+    import numpy as np
+
+    return float(np.median(changed.semitones()) - np.median(plain.semitones()))
+
+
+def _range(plain: _Heard, changed: _Heard) -> float:
+    import numpy as np
+
+    spans = [np.subtract(*np.percentile(heard.semitones(), [90, 10])) for heard in (plain, changed)]
+    return float(spans[1] / spans[0])
+
+
+def _speed(plain: _Heard, changed: _Heard) -> float:
+    import numpy as np
+
+    spans = [np.ptp(np.flatnonzero(heard.active)) + 1 for heard in (plain, changed)]
+    return float(spans[0] / spans[1])
+
+
+def _level(plain: _Heard, changed: _Heard) -> float:
+    return float((changed.level - plain.level)[plain.active].mean())
+
+
+# By option: its value, that of no change, and what measures it.
+_OPTIONS: dict[str, tuple[str, float, float, Callable[[_Heard, _Heard], float]]] = {
+    "--pitch-shift +2": ("pitch", 2.0, 0.0, _pitch),
+    "--pitch-range 1.3": ("range", 1.3, 1.0, _range),
+    "--speed .9": ("rate", 0.9, 1.0, _speed),
+    "--volume -3": ("volume", -3.0, 0.0, _level),
+}
+
+
+def _options(synthesiser: Synthesiser, texts: Sequence[str], voices: int, seed: int) -> dict[str, Any]:
+    """By option: what was asked, what it is without, and what came out in every run."""
+    from tqdm import tqdm
+
+    from synthesis.prosody_edits import ProsodyEdits
+    from text.prosody import Prosody
+
+    found: dict[str, list[float]] = {name: [] for name in _OPTIONS}
+    speakers = synthesiser.speakers
+    for number, text in enumerate(tqdm(texts, "options", unit="sentence")):
+        for turn in range(voices):
+            speaker = speakers[(number * voices + turn) % len(speakers)]
+
+            def speak(edits: ProsodyEdits, text: str = text, speaker: str = speaker) -> _Heard:
+                (result,) = synthesiser.synthesise([text], speaker=speaker, seed=seed, edits=edits)
+                return _Heard(result, synthesiser)
+
+            plain = speak(ProsodyEdits())
+            for name, (field, asked, _, measure) in _OPTIONS.items():
+                found[name].append(measure(plain, speak(ProsodyEdits(Prosody(**{field: asked})))))
+    return {
+        name: {"asked": asked, "neutral": neutral, "found": found[name]}
+        for name, (_, asked, neutral, _) in _OPTIONS.items()
+    }
+
+
+def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: int) -> dict[str, list[float]]:
+    """Of single words raised by 2 st: their move and their neighbours'; and how breaks err, in frames."""
+    import numpy as np
+    from tqdm import tqdm
+
+    found: dict[str, list[float]] = {"word": [], "neighbour": [], "break": [], "in the break": []}
+    with tqdm(total=words, desc="markup", unit="word") as bar:
+        for number, (speaker, text, tokens, at) in enumerate(_chosen_words(synthesiser.speakers, texts, seed)):
+            if len(found["word"]) >= words:
+                break
+
+            def speak(text: str, speaker: str = speaker) -> _Heard:
+                (result,) = synthesiser.synthesise([text], speaker=speaker, seed=seed)
+                return _Heard(result, synthesiser)
+
+            raised = [*tokens[:at], f'<prosody pitch="+2st">{tokens[at]}</prosody>', *tokens[at + 1 :]]
+            plain = speak(text)
+            moves = _moves(plain, speak(f"<speak>{' '.join(raised)}</speak>"), at)
+            if np.isnan(moves[0]):
+                continue
+            found["word"].append(moves[0])
+            found["neighbour"] += [move for move in moves[1:] if not np.isnan(move)]
+            bar.update()
+            seconds = BREAKS[number % len(BREAKS)]
+            paused = f"{' '.join(tokens[: at + 1])} <break time='{seconds}s'/> {' '.join(tokens[at + 1 :])}"
+            heard = speak(f"<speak>{paused}</speak>")
+            before, after = heard.result.word_times[at : at + 2]
+            has_mark = seconds > 0 or tokens[at][-1] in ",;:"
+            if has_mark:
+                found["break"].append((after.start - before.end - seconds) / heard.frame_seconds)
+                inside = heard.level[
+                    round(before.end / heard.frame_seconds) + 2 : round(after.start / heard.frame_seconds) - 2
+                ]
+                if len(inside):
+                    found["in the break"].append(float(inside.max() - heard.level.max()))
+    return found
+
+
+def _chosen_words(
+    speakers: Sequence[str], texts: Sequence[str], seed: int
+) -> Iterator[tuple[str, str, list[str], int]]:
+    """A random inner word of each sentence, again and again: speaker, text, its words as written, and which."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    for number in range(20 * len(texts)):
+        text = texts[number % len(texts)]
+        tokens = text.split()
+        if all(token.strip(",.;:!?\"'").isalpha() for token in tokens) and len(tokens) > 3:
+            yield speakers[number % len(speakers)], text, tokens, int(random.integers(1, len(tokens) - 1))
+
+
+def _moves(plain: _Heard, changed: _Heard, at: int) -> list[float]:
+    """How the medians of a word and of its two neighbours moved, in semitones; NaN where too little is voiced."""
+    import numpy as np
+
+    moves = []
+    for word in (at, at - 1, at + 1):
+        medians = []
+        for heard in (plain, changed):
+            time = heard.result.word_times[word]
+            values = heard.semitones(time.start, time.end)
+            medians.append(np.median(values) if len(values) >= VOICED else np.nan)
+        moves.append(float(medians[1] - medians[0]))
+    return moves
+
+
+# -------------------------------------------------------------------- tables
+
+
+def _tables(numbers: dict[str, Any]) -> str:
+    import numpy as np
+
+    lines = ["| option | comes out as | of the change | 90% of the runs |", "|---|---|---|---|"]
+    for name, one in numbers["options"].items():
+        found, change = np.array(one["found"]), one["asked"] - one["neutral"]
+        low, high = np.percentile(found, [5, 95])
+        middle = np.median(found)
+        share = 100 * (middle - one["neutral"]) / change
+        lines.append(f"| `{name}` | {middle:.2f} | {share:.0f}% | {low:.2f} to {high:.2f} |")
+    markup = {name: np.array(values) for name, values in numbers["markup"].items()}
+    word, neighbour = markup["word"], np.abs(markup["neighbour"])
+    lines += [
+        "",
+        "| markup | |",
+        "|---|---|",
+        f"| +2 st on a word ({len(word)} words): median | {np.median(word):+.2f} st |",
+        f"| within .5 st of it | {100 * np.mean(np.abs(word - 2) < 0.5):.0f}% |",
+        f"| its neighbours ({len(neighbour)}): median, and share below .3 st | {np.median(neighbour):.2f} st, "
+        f"{100 * np.mean(neighbour < 0.3):.0f}% |",
+        f"| breaks ({len(markup['break'])}): largest error by the report's times | "
+        f"{np.abs(markup['break']).max():.2f} frames |",
+        f"| loudest frame inside a break, but for two at each end | {markup['in the break'].max():.0f} dB |",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

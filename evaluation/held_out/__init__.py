@@ -1,1 +1,0 @@
-"""How good a model is on sentences that it has never seen."""

@@ -1,0 +1,109 @@
+"""How somebody speaks in general: a few numbers, too few to carry words.
+
+Of an utterance: how high and how lively its F0 is, how fast it goes, how loud and how dynamic it is, and with how much
+effort it is spoken (loud voices have more of their energy above 1 kHz). An emotion's name stands for such numbers, a
+recording has its own, and a user may give them. F0's level is what a recording has beyond what its voice predicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.lengths import sequence_mask
+from model.voice import without_gain
+
+_SPEECH = 3.0  # natural log of amplitude below an utterance's loud frames: what is quieter is a pause
+_EFFORT_HZ = 1000.0
+
+
+@dataclass(frozen=True)
+class Manner:
+    """Each (B,): f0_level, natural log of Hz (of the median, or beyond what the voice predicts); f0_range, natural log,
+    half of what lies between the 10th and the 90th percentile; rate, natural log of phones a second of speech; level
+    and dynamics, natural log of amplitude: of the loud frames, and from the median of the voiced ones up to them;
+    effort, natural log: the energy above 1 kHz beside that below.
+    """
+
+    f0_level: Tensor
+    f0_range: Tensor
+    rate: Tensor
+    level: Tensor
+    dynamics: Tensor
+    effort: Tensor
+
+    def vector(self) -> Tensor:
+        """(B, 6), in the order of `MANNER`."""
+        return torch.stack([getattr(self, name) for name in MANNER], 1)
+
+
+MANNER = tuple(field.name for field in fields(Manner))
+
+
+@torch.no_grad()
+def measure_manner(
+    mel: Tensor, log_f0: Tensor, voicing: Tensor, energy: Tensor, lengths: Tensor, rate: Tensor, row_hz: Tensor
+) -> Manner:
+    """The manner of utterances.
+
+    mel (B, n_mels, T), natural log; log_f0 (B, T), any value where voicing (B, T) is 0; energy (B, T), natural log of
+    amplitude (`data.energy`); lengths (B,); rate (B,), phones a second; row_hz (n_mels,), centres of the mel's rows.
+    An utterance without a voiced frame has the F0 of none: 0 in level and range.
+    """
+    inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0  # (B, T)
+    voiced = inside & (voicing > 0.5)
+    low, middle, high = _quantiles(log_f0, voiced, (0.1, 0.5, 0.9))
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    speech = voiced & (energy > loud[:, None] - _SPEECH)
+    (usual,) = _quantiles(energy, speech, (0.5,))
+    above = row_hz > _EFFORT_HZ
+    tilt = mel[:, above].logsumexp(1) - mel[:, ~above].logsumexp(1)  # (B, T)
+    (effort,) = _quantiles(tilt, speech, (0.5,))
+    return Manner(
+        f0_level=middle,
+        f0_range=0.5 * (high - low),
+        rate=rate.clamp(min=0.1).log(),
+        level=loud,
+        dynamics=loud - usual,
+        effort=effort,
+    )
+
+
+def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
+    """(B,): how many frames from the first to the last that is no pause, by energy (B, T)."""
+    inside = sequence_mask(lengths, energy.shape[1]).squeeze(1) > 0
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    heard = inside & (energy > loud[:, None] - _SPEECH)
+    frame = torch.arange(energy.shape[1], device=energy.device)
+    last = torch.where(heard, frame, -1).amax(1)
+    first = torch.where(heard, frame, energy.shape[1]).amin(1)
+    return (last - first + 1).clamp(min=1)
+
+
+def _quantiles(values: Tensor, chosen: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """(B, T), (B, T) bool -> (shares, B); 0 for an item with nothing chosen."""
+    found = values.masked_fill(~chosen, torch.nan).nanquantile(values.new_tensor(shares), dim=1)
+    return found.nan_to_num(0.0)
+
+
+class RateEstimator(nn.Module):
+    """How many phones a second a recording has, without its words: their density in every frame, added up."""
+
+    def __init__(self, n_mels: int, width: int = 64) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(channels, width, 5, padding=2) for channels in (n_mels, width, width))
+        self.density = nn.Conv1d(width, 1, 1)
+
+    def forward(self, mel: Tensor, lengths: Tensor) -> Tensor:
+        """mel (B, n_mels, T), natural log; lengths (B,) -> (B, T): phones a frame, 0 past the end.
+
+        Its sum is the number of phones; learned from that number alone, by Poisson deviance.
+        """
+        mask = sequence_mask(lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
+        hidden = 0.5 * without_gain(mel, mask)
+        for conv in self.convs:
+            hidden = F.silu(conv(hidden)) * mask
+        return (F.softplus(self.density(hidden)) * mask).squeeze(1)

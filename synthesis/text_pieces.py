@@ -1,0 +1,86 @@
+"""A text that was given, plain, as phones or as markup, as the pieces in which it is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from common.errors import InputError
+from synthesis.pieces import PAUSE_SECONDS, split_text
+from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
+from text.front_end import EncodedText, FrontEnd, read_arpabet
+from text.marked_text import MarkedText, marked_texts, phones_text, read_marked
+from text.markup import is_markup, parse_markup
+from text.pronunciation import Lexicon
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """What is spoken at once.
+
+    text: as a person reads it. edits: what is asked of it. marks: names, and the word after which each stands, -1 for
+    the beginning. voice: the speaker's name, or None for the one that was chosen. silence: seconds before the piece.
+    """
+
+    text: str
+    encoded: EncodedText
+    edits: ProsodyEdits = NO_EDITS
+    marks: tuple[tuple[str, int], ...] = ()
+    voice: str | None = None
+    silence: float = 0.0
+
+
+def text_pieces(
+    text: str,
+    front_end: FrontEnd,
+    *,
+    by_sentence: bool = False,
+    phones: bool = False,
+    lexicon: Lexicon | None = None,
+    edits: ProsodyEdits = NO_EDITS,
+) -> tuple[TextPiece, ...]:
+    """Pieces of one text; markup is markup, however the others are to be read.
+
+    by_sentence: cut a short text too. phones: the text is ARPAbet (`text.marked_text.phones_text`). lexicon:
+    pronunciations that win over the dictionary. edits: what is asked of the text from outside.
+
+    Raises:
+        InputError: it is no usable markup or phones, there is nothing to speak, or the edits do not fit its words.
+    """
+    if front_end.read is not read_arpabet:
+        if phones or lexicon or is_markup(text):
+            raise InputError("official checkpoints read plain texts; leave out markup, phones and the lexicon")
+        pieces = [TextPiece(piece, front_end.encode(piece)) for piece in split_text(text, by_sentence)]
+    else:
+        pieces = [_encode(piece, front_end, lexicon) for piece in _cut(text, by_sentence, phones)]
+    if not pieces:
+        raise InputError("nothing to speak in an empty text")
+    if not edits.neutral:
+        outer = edits.cut([len(piece.encoded.words) for piece in pieces])
+        pieces = [replace(one, edits=asked.merge(one.edits)) for one, asked in zip(pieces, outer, strict=True)]
+    return tuple(replace(one, silence=_silence(pieces, number)) for number, one in enumerate(pieces))
+
+
+def _cut(text: str, by_sentence: bool, phones: bool) -> list[MarkedText]:
+    if is_markup(text):
+        whole = marked_texts(parse_markup(text))
+    elif phones:
+        whole = [phones_text(text)]
+    else:
+        return [MarkedText(piece) for piece in split_text(text, by_sentence)]
+    return [piece for one in whole for piece in one.cut(split_text(one.text, by_sentence))]
+
+
+def _encode(marked: MarkedText, front_end: FrontEnd, lexicon: Lexicon | None) -> TextPiece:
+    reading, asked = read_marked(marked, lexicon)
+    encoded = front_end.encode_reading(reading, marked.shown)
+    edits = ProsodyEdits(words=asked.prosody, pauses=asked.pauses)
+    return TextPiece(marked.shown, encoded, edits, asked.marks, marked.voice)
+
+
+def _silence(pieces: Sequence[TextPiece], number: int) -> float:
+    """Seconds before a piece. A break at the end of the one before it is all of the pause there."""
+    if number == 0:
+        return pieces[0].edits.pauses.get(-1, 0.0)
+    last = pieces[number - 1]
+    return 0.0 if len(last.encoded.words) - 1 in last.edits.pauses else PAUSE_SECONDS

@@ -1,0 +1,201 @@
+"""Train what listens to recordings, the voice encoder and the rate estimator, before the model that uses them.
+
+    python -m training.recordings --config configs/kokoro.yaml --steps 4000 -o logs/recordings
+
+The voice encoder learns to tell the voices of the training list apart, each through random microphones, by additive
+angular margins (Deng et al., arXiv 1801.07698); the rate estimator learns how many phones an utterance has. A tenth of
+the voices is held out; how often a stretch of one of them is nearest to its own voice is printed. A run whose folder
+has a state is resumed. OUT/recordings.pt has both networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from common.errors import InputError, reports_input_errors
+from common.processes import stopping_on_signals
+from data.cache import FeatureCache
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.filelist import Utterance, read_filelist
+from model.manner import RateEstimator
+from model.voice import VoiceEncoder
+from params import Params
+from text.front_end import front_end
+from text.symbols import BLANK
+from training.microphone import through_microphones
+from training.overrides import resolve_params
+
+VOICE_CHANNELS = 128
+_SHORTEST, _LONGEST = 100, 300  # frames of a stretch
+_BATCH, _RATE_BATCH = 64, 16
+_SCALE, _MARGIN = 20.0, 0.2
+_HELD_OUT_EVERY = 10  # voices
+_WARMUP = 100
+_SAVE_EVERY = 200
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """mels (n_mels, T) float16, natural log; voices and phones by utterance."""
+
+    mels: list[Tensor]
+    voices: np.ndarray
+    phones: np.ndarray
+    names: list[str]
+
+
+def load_recordings(utterances: Sequence[Utterance], cache: FeatureCache, params: Params) -> Recordings:
+    """Everything in memory: 58 MB an hour."""
+    names = sorted({utterance.speaker for utterance in utterances})
+    reader = front_end(params.text.front_end, add_blank=params.text.add_blank)
+    mels, phones = [], []
+    for utterance in tqdm(utterances, desc="features", unit="file", disable=None):
+        mels.append(torch.from_numpy(cache.get(utterance.wav).mel).half())
+        symbols = reader.encode(utterance.text).symbols
+        phones.append(sum(symbol != BLANK and symbol[0].isalpha() for symbol in symbols))
+    voices = np.array([names.index(utterance.speaker) for utterance in utterances])
+    return Recordings(mels, voices, np.array(phones), names)
+
+
+class Listener(nn.Module):
+    """Both networks, and the directions of the voices they are taught to tell apart."""
+
+    def __init__(self, n_mels: int, voices: int) -> None:
+        super().__init__()
+        self.voice = VoiceEncoder(n_mels, VOICE_CHANNELS)
+        self.rate = RateEstimator(n_mels)
+        self.directions = nn.Parameter(torch.randn(voices, VOICE_CHANNELS))
+
+    def losses(self, mel: Tensor, lengths: Tensor, voices: Tensor) -> Tensor:
+        """Cross-entropy of the voices (B,) by scaled cosines; the right one's angle is made wider by the margin."""
+        cosine = self.voice(mel, lengths) @ F.normalize(self.directions, dim=1).T  # (B, voices)
+        right = F.one_hot(voices, len(self.directions)).bool()
+        angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
+        return F.cross_entropy(_SCALE * torch.where(right, (angle + _MARGIN).cos(), cosine), voices)
+
+    def rate_loss(self, mel: Tensor, lengths: Tensor, phones: Tensor) -> Tensor:
+        """Poisson deviance of the number of phones (B,), per phone."""
+        expected = self.rate(mel, lengths).sum(1).clamp(min=1e-3)
+        return (expected - phones * expected.log() - phones + torch.xlogy(phones, phones)).sum() / phones.sum()
+
+
+def _stretches(recordings: Recordings, chosen: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A random stretch of each: mels (B, n_mels, R) and lengths (B,)."""
+    parts = []
+    for index in chosen:
+        mel = recordings.mels[index]
+        length = min(int(rng.integers(_SHORTEST, _LONGEST + 1)), mel.shape[1])
+        start = int(rng.integers(mel.shape[1] - length + 1))
+        parts.append(mel[:, start : start + length].float())
+    return _padded(parts)
+
+
+def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([part.shape[1] for part in parts])
+    mel = parts[0].new_full((len(parts), parts[0].shape[0], int(lengths.max())), -11.5)
+    for row, part in zip(mel, parts, strict=True):
+        row[:, : part.shape[1]] = part
+    return mel, lengths
+
+
+@torch.no_grad()
+def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.ndarray, frame_seconds: float) -> float:
+    """Share of the utterances of some voices whose vector is nearest to the mean of their own voice's others."""
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    chosen = np.flatnonzero(np.isin(recordings.voices, voices))
+    vectors = []
+    for start in range(0, len(chosen), _BATCH):
+        mel, lengths = _stretches(recordings, chosen[start : start + _BATCH], rng)
+        vectors.append(listener.voice(through_microphones(mel, generator, frame_seconds), lengths))
+    found, owner = torch.cat(vectors), recordings.voices[chosen]
+    right = []
+    for i, vector in enumerate(found):
+        others = [(owner == voice) & (np.arange(len(owner)) != i) for voice in voices]
+        means = torch.stack([found[torch.from_numpy(mask)].mean(0) if mask.any() else -vector for mask in others])
+        right.append(voices[int(F.cosine_similarity(means, vector[None]).argmax())] == owner[i])
+    return float(np.mean(right)) if right else float("nan")
+
+
+def train(listener: Listener, recordings: Recordings, out: Path, steps: int, params: Params) -> None:
+    """Train to `steps`; resumed from `out`/state.pt where that is."""
+    state_path = out / "state.pt"
+    optimizer = torch.optim.AdamW(listener.parameters(), lr=1e-3, weight_decay=0.02)
+    step = 0
+    if state_path.exists():
+        state = read_checkpoint(state_path)
+        listener.load_state_dict(state["listener"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    frame_seconds = params.audio.hop_length / params.audio.sample_rate
+    everyone = np.arange(len(recordings.names))
+    held_out = everyone[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY]
+    by_voice = {voice: np.flatnonzero(recordings.voices == voice) for voice in everyone}
+    learned = np.setdiff1d(everyone, held_out)
+    usable = np.concatenate([by_voice[voice] for voice in learned])
+    shown = time.monotonic()
+    with stopping_on_signals() as asked_to_stop, tqdm(total=steps, initial=step, unit="step", disable=None) as bar:
+        while step < steps and not asked_to_stop():
+            rng, generator = np.random.default_rng((params.train.seed, step)), torch.Generator().manual_seed(step)
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * min(1, (step + 1) / _WARMUP) * (1 - 0.98 * step / steps)
+            # As many of every voice, however much of it there is.
+            voices = rng.choice(learned, _BATCH)
+            mel, lengths = _stretches(recordings, np.array([rng.choice(by_voice[v]) for v in voices]), rng)
+            loss = listener.losses(
+                through_microphones(mel, generator, frame_seconds), lengths, torch.from_numpy(voices)
+            )
+            whole = rng.choice(usable, _RATE_BATCH)
+            mel, lengths = _padded([recordings.mels[i].float() for i in whole])
+            phones = torch.from_numpy(recordings.phones[whole]).float()
+            rate = listener.rate_loss(through_microphones(mel, generator, frame_seconds), lengths, phones)
+            optimizer.zero_grad()
+            (loss + rate).backward()
+            optimizer.step()
+            step += 1
+            bar.update()
+            if step % _SAVE_EVERY == 0 or step == steps or asked_to_stop():
+                nearest = nearest_own_voice(listener, recordings, held_out, frame_seconds)
+                bar.write(
+                    f"step {step}  voices {loss.item():.3f}  rate {rate.item():.4f}  "
+                    f"held-out voices nearest {nearest:.1%} of {len(held_out)}  {time.monotonic() - shown:.0f} s"
+                )
+                state = {"listener": listener.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+                write_checkpoint(state_path, state)
+                networks = {"voice": listener.voice.state_dict(), "rate": listener.rate.state_dict()}
+                write_checkpoint(out / "recordings.pt", networks)
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, help="for its training list and its cache")
+    parser.add_argument("--steps", type=int, default=4000, help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=Path, default=Path("logs/recordings"), help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=0, help="default: as torch chooses")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    params = resolve_params(args.config, args.overrides)
+    utterances = read_filelist(params.train.train_filelist)
+    recordings = load_recordings(utterances, FeatureCache(params.train.cache_dir, params.audio), params)
+    if len(recordings.names) < 2:
+        raise InputError(f"{params.train.train_filelist} has one voice only; voices are learned from their differences")
+    torch.manual_seed(params.train.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    train(Listener(params.audio.n_mels, len(recordings.names)), recordings, args.out, args.steps, params)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
