@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
-from model.official import TIME_SCALES, load_official, official_state, tell_time_scale
+from model.official_checkpoint import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from model.skip_init import SkipInit
@@ -19,6 +19,9 @@ from params import Inference, Interpolation, Params, Text
 from text.official_symbols import OFFICIAL_SYMBOLS
 
 FORMAT = "cond-grad-tts 1"
+MOST_NUMBERS = 100_000_000  # of a model's parameters and tables together; the default model has 5.4 million
+LARGEST_WEIGHT = 1e6  # what is beyond is damaged: no layer's numbers come near it
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -76,43 +79,51 @@ def pack(
     return payload
 
 
+def is_official(payload: Mapping[str, Any]) -> bool:
+    """Whether a loaded file is an official state dict, bare or wrapped, and not a checkpoint of this project."""
+    return payload.get("format") != FORMAT and official_state(payload) is not None
+
+
 def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float | None = None) -> Loaded:
-    """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, which its keys and shapes betray.
+    """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, recognised by its keys.
 
     weights: "ema" or "weights"; if only one of the two is there, that one.
-    time_scale: of an official state dict, 1000 or 1 (`model.official.TIME_SCALES`); None: it is told from the weights.
+    time_scale: of an official state dict (`model.official_checkpoint.TIME_SCALES`); None: it is told from the weights.
     Raises ValueError, in one line, for anything else.
     """
+    if is_official(payload):
+        return _official(official_state(payload), time_scale)
     if payload.get("format") != FORMAT:
-        state = official_state(payload)
-        if state is not None:
-            return _official(state, time_scale)
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
     params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
     check_params(params)
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
     step = _entry(payload, "step", int)
     state = _entry(payload, next((key for key in (weights, "ema") if key in payload), "weights"), Mapping)
-    try:
-        with torch.device("meta"), SkipInit():  # sizes first: a wrong file should not cost memory
-            expected = _build(params, symbols, speakers, emotions).state_dict()
-    except (RuntimeError, TypeError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"the checkpoint's parameters make no model ({reason})") from error
-    _check_shapes(expected, state)
+    _check_shapes(_expected(params, symbols, speakers, emotions), state)
+    _check_values(state)
     with SkipInit():
         model = _build(params, symbols, speakers, emotions)
     model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)
     return Loaded(model.eval(), params, speakers, emotions, symbols, step)
 
 
+def new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
+    """An untrained model. Raises ValueError, in one line, for parameters that make none, or one that is too large."""
+    _expected(params, symbols, speakers, emotions)
+    return _build(params, symbols, speakers, emotions)
+
+
 def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], symbols: Sequence[str]) -> Loaded:
     """The model with further speakers, emotions and symbols appended, all old weights kept (for fine-tuning).
 
-    A new row of a table starts as the mean of the old ones; a new speaker has no default reference.
+    A new row of a table starts as the mean of the old ones; a new speaker has no default reference. An official model
+    gets further speakers alone, if it has several; one of a single speaker becomes the one that is given.
+
+    Raises ValueError for several speakers to an official model of one.
     """
     if isinstance(loaded.model, GradTTS):
-        raise ValueError("fine-tuning starts from this project's own checkpoints, not from official ones")
+        return _extend_official(loaded, speakers)
     new_speakers, new_emotions, new_symbols = (
         (*old, *(name for name in dict.fromkeys(wanted) if name not in old))
         for old, wanted in (
@@ -121,7 +132,7 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
             (loaded.symbols, symbols),
         )
     )
-    model = _build(loaded.params, new_symbols, new_speakers, new_emotions)
+    model = new_model(loaded.params, new_symbols, new_speakers, new_emotions)
     state = model.state_dict()
     for key, value in loaded.model.state_dict().items():
         target = state[key]
@@ -134,9 +145,26 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
     return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
 
 
+def _extend_official(loaded: Loaded, speakers: Sequence[str]) -> Loaded:
+    config, state = loaded.model.config, loaded.model.state_dict()
+    if config.n_speakers == 1:
+        if len(set(speakers)) > 1:
+            raise ValueError(
+                f"an official model of one speaker cannot learn {len(set(speakers))}; train it on one of them"
+            )
+        return replace(loaded, speakers=tuple(speakers) or loaded.speakers)
+    names = (*loaded.speakers, *(name for name in dict.fromkeys(speakers) if name not in loaded.speakers))
+    table = state["spk_emb.weight"]
+    new = table.mean(0).expand(len(names) - len(table), -1)
+    with SkipInit():
+        model = GradTTS(replace(config, n_speakers=len(names)))
+    model.load_state_dict({**state, "spk_emb.weight": torch.cat([table, new])})
+    return replace(loaded, model=model.eval(), speakers=names)
+
+
 def rebuilt(loaded: Loaded, params: Params) -> Loaded:
     """The model by other parameters; every weight that fits is kept, the rest begins anew."""
-    model = _build(params, loaded.symbols, loaded.speakers, loaded.emotions)
+    model = new_model(params, loaded.symbols, loaded.speakers, loaded.emotions)
     state = model.state_dict()
     for key, value in loaded.model.state_dict().items():
         if key in state and state[key].shape == value.shape:
@@ -145,9 +173,44 @@ def rebuilt(loaded: Loaded, params: Params) -> Loaded:
 
 
 def _build(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
-    if params.estimator.name != "cross_unet":
-        raise ValueError(f"estimator {params.estimator.name!r} reads no styles; the conditional model needs cross_unet")
     return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+
+
+def _expected(
+    params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]
+) -> dict[str, Tensor]:
+    """The model's tensors without their numbers, so that a wrong file or parameter costs no memory."""
+    try:
+        with torch.device("meta"), SkipInit():
+            expected = _build(params, symbols, speakers, emotions).state_dict()
+    except (RuntimeError, TypeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the parameters make no model ({reason})") from error
+    _check_size(expected.values())
+    return expected
+
+
+def _check_size(tensors: Iterable[Tensor]) -> None:
+    numbers = sum(tensor.numel() for tensor in tensors)
+    if numbers > MOST_NUMBERS:
+        raise ValueError(
+            f"a model of {numbers:.3g} numbers, more than {MOST_NUMBERS:.3g}; use fewer channels or layers"
+        )
+
+
+def _check_values(state: Mapping[str, Any]) -> None:
+    """Whether the tensors of a file hold numbers that a model can have."""
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            continue  # what has no place is named with the shapes
+        if value.is_meta:
+            raise ValueError(f"the checkpoint's tensor {key} holds no numbers (it is a 'meta' tensor)")
+        if value.dtype not in _DTYPES:
+            raise ValueError(f"the checkpoint's tensor {key} is {value.dtype}; a model has plain real numbers")
+        low, high = (number.item() for number in value.aminmax()) if value.numel() else (0, 0)
+        if not (low >= -LARGEST_WEIGHT and high <= LARGEST_WEIGHT):  # nor is NaN
+            found = f"holds numbers from {low:g} to {high:g}"
+            raise ValueError(f"the checkpoint's tensor {key} {found}: damaged, or its training diverged")
 
 
 def _with_known_interpolations(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,9 +249,16 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Any]) -> N
             raise ValueError(
                 f"the checkpoint's weights do not fit its own parameters: {key} is {shown}, not {tuple(wanted.shape)}"
             )
+        if wanted.is_floating_point() != (found.is_floating_point() or found.is_complex()):
+            raise ValueError(f"the checkpoint's weights do not fit its own parameters: {key} is {found.dtype}")
 
 
 def _official(state: Mapping[str, Any], time_scale: float | None) -> Loaded:
+    _check_size(value for value in state.values() if isinstance(value, Tensor))
+    _check_values(state)
+    for key, value in state.items():
+        if isinstance(value, Tensor) and not value.is_floating_point():
+            raise ValueError(f"not an official Grad-TTS state dict: {key} is {value.dtype}")
     model = load_official(state, TIME_SCALES[0] if time_scale is None else time_scale)
     config = model.config
     if config.n_symbols != len(OFFICIAL_SYMBOLS):

@@ -96,6 +96,7 @@ class TextToMel(nn.Module, ABC):
     decoder: Diffusion
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether a blend may differ from cell to cell
+    guides: bool  # whether it can predict without a style, as guidance needs
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
     reader: PitchReader | None  # which of two pitches a latent has; in a file of its own, beside the checkpoint
 
@@ -111,7 +112,8 @@ class TextToMel(nn.Module, ABC):
     def spread(self, text: Any, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
         """An encoded text over its predicted durations, or over others of the same shape.
 
-        length_scale: above 1 is slower. Raises ValueError if it is not positive.
+        length_scale: above 1 is slower. Raises ValueError if it is not positive, and for a text too long to be
+        decoded in one piece.
         """
 
     @abstractmethod
@@ -175,8 +177,3 @@ class TextToMel(nn.Module, ABC):
         """From symbols to mels."""
         frames = self.spread(self.encode(ids, id_lengths, style), length_scale)
         return self.decode(frames, style, sampling, guidance_scale)
-
-
-def mix(a: Tensor, b: Tensor, share: Tensor | float) -> Tensor:
-    """share a + (1 - share) b; where the two are equal, exactly that."""
-    return torch.where(a == b, a, share * a + (1 - share) * b)

@@ -48,11 +48,13 @@ def check_options(**given: Any) -> None:
 
 
 def check_solver(solver: str | None) -> None:
-    """Raises InputError for what is neither a solver's name nor the file of a tuned one."""
+    """Raises InputError for what is neither a solver's name nor the file of a fitted one."""
     if solver is None or solver in SOLVERS:
         return
     if not isinstance(solver, str) or not solver.endswith(".json"):
-        raise InputError(f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a tuned one's .json file")
+        raise InputError(
+            f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a fitted one's .json file"
+        )
     if not os.path.isfile(solver):
         raise InputError(f"{solver}: no such solver file; check the path")
 
@@ -67,7 +69,7 @@ class Options:
 
     steps: network evaluations (twice as many with guidance). temperature: divides the start noise. length_scale: above
     1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`, or the path
-    of a tuned solver. named_steps: whether somebody asked for that number of steps; where nobody did, an interpolation
+    of a fitted solver. named_steps: whether somebody asked for that number of steps; where nobody did, an interpolation
     may have a usual number of its own.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from torch import nn
 from model.mel_filters import mel_filters
 from model.skip_init import SkipInit
 from params import Audio
-from tests.tiny_synthesiser import write_tiny_files
+from tests.tiny_synthesiser import SPEAKERS, write_tiny_files
 
 ROOT = Path(__file__).resolve().parents[1]
 # Each takes 0.1 to 1 s to import and is of no use to a plain text in a plain voice.
@@ -34,6 +35,7 @@ def test_mel_filters_are_librosas_to_the_bit(audio):
     )
     ours = mel_filters(audio)
     assert ours.dtype == np.float32 and np.array_equal(ours, theirs)
+    assert mel_filters(replace(audio)) is ours
 
 
 def test_a_module_is_built_without_drawing_weights():
@@ -46,7 +48,10 @@ def test_a_module_is_built_without_drawing_weights():
     assert not torch.equal(torch.get_rng_state(), before)
 
 
-def test_speaking_a_text_imports_nothing_heavy(tmp_path):
+@pytest.mark.parametrize(
+    ("more", "needed"), [([], set()), (["-s2", SPEAKERS[1]], {"parselmouth"})], ids=["one style", "two styles"]
+)
+def test_speaking_a_text_imports_nothing_heavy(tmp_path, more, needed):
     files = write_tiny_files(tmp_path, "Hello there.\n")
     program = (
         "import json, sys; from inference import main; code = main(sys.argv[1:]); "
@@ -54,7 +59,7 @@ def test_speaking_a_text_imports_nothing_heavy(tmp_path):
     )
     arguments = ["-f", files.texts, "-c", files.checkpoint, "--vocoder", files.vocoder, "-o", tmp_path / "out"]
     ran = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments), "--device", "cpu", "-t", "2"],
+        [sys.executable, "-c", program, *map(str, arguments), "--device", "cpu", "-t", "2", *more],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -62,4 +67,18 @@ def test_speaking_a_text_imports_nothing_heavy(tmp_path):
     )
     code, modules = json.loads(ran.stdout.splitlines()[-1])
     assert code == 0
-    assert [name for name in HEAVY if name in modules] == []
+    assert {name for name in HEAVY if name in modules} <= needed
+
+
+def test_no_program_of_a_user_imports_what_measures_the_project():
+    apart = {path.stem for path in (ROOT / "benchmarks").iterdir() if path.suffix in ("", ".py")}
+    apart |= {"benchmarks", "tests"}
+    assert {"held_out", "speed", "style_pairs"} <= apart
+    folders = ("common", "data", "evaluation", "hifi-gan", "model", "monotonic_align", "synthesis", "text", "training")
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    assert len(files) > 100
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not apart & {module.split(".")[0] for module in modules}, path

@@ -67,17 +67,17 @@ def build_cache(
     params: Params,
     utterances: Sequence[Utterance],
     processes: Processes | None = None,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] | None = print,
 ) -> FeatureCache:
     """The feature cache with an entry for every utterance that can be used; several processes share the work.
 
-    report: is told which recordings are converted.
+    report: is told which recordings are converted; None: nobody is.
     """
     cache = FeatureCache(params.train.cache_dir, params.audio, remember=True)
     missing = [utterance.wav for utterance in utterances if not _is_cached(utterance, cache)]
     shard = (0, 1) if processes is None else (processes.rank, processes.world_size)
     if missing:
-        for line in _conversions(missing, params.audio.sample_rate):
+        for line in _conversions(missing, params.audio.sample_rate) if report is not None else ():
             report(line)
         cache.build(missing, max(params.train.workers, 1), shard=shard)
     if processes is not None:

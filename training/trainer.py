@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,17 @@ from tqdm import tqdm
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.dataset import UtteranceDataset
-from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
 from training.run_log import RunLog
-from training.saving import TrainingState, save
+from training.saving import TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import style_of_batch
 
@@ -80,14 +80,17 @@ class Trainer:
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model. Raises ValueError if it is another's."""
+        """Go on from a saved state of the same model. Raises InputError if it is another's."""
         try:
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
             decays = [group["weight_decay"] for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(state.optimizer)
-        except (RuntimeError, KeyError) as error:
-            raise ValueError(f"the state is another model's ({' '.join(str(error).split())[:120]})") from error
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(
+                f"{state_path(self.log_dir)}: the state is another model's ({reason}); use another train.log_dir"
+            ) from error
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
             group["weight_decay"] = decay  # the run's, not the state's
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
@@ -133,7 +136,9 @@ class Trainer:
                         self.board.scalars("optimisation", extra, self.step)
                 if processes.leads and self.step % train.valid_every == 0:
                     trained = time.perf_counter() - began
-                    line = self._validate(asked_to_stop)
+                    line = f"step {self.step}  not validated"
+                    with self._going_on("validation"):
+                        line = self._validate(asked_to_stop)
                     seconds = time.perf_counter() - began - trained
                     self.log.line(f"{line}  seconds {trained:.0f} + {seconds:.0f}")
                 if processes.leads and self.step % train.save_every == 0:
@@ -221,6 +226,15 @@ class Trainer:
     def _decoder_learns(self) -> bool:
         return self.step >= self.params.train.encoder_steps
 
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """What only shows how a run does never ends it: inside, whatever goes wrong is a line."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self.log.line(f"step {self.step}  {what} failed and training goes on ({reason})")
+
     @torch.no_grad()
     def _validate(self, asked_to_stop: Callable[[], bool]) -> str:
         """Losses, gates and sensitivity of the averaged weights; a line to print."""
@@ -235,9 +249,11 @@ class Trainer:
             means = {name: sum(float(getattr(losses, name)) for losses in found) / len(found) for name in names}
             self.board.scalars("validation", means, self.step)
             if self._decoder_learns and not asked_to_stop():
-                self._inspect_style()
+                with self._going_on("the look at the style"):
+                    self._inspect_style()
             if self.listen is not None and not asked_to_stop():
-                self.listen(self.model, self.board, self.step)
+                with self._going_on("the sample"):
+                    self.listen(self.model, self.board, self.step)
         finally:
             self._set_parameters(raw)
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())

@@ -6,32 +6,154 @@ weights were trained so; for them, run items one by one or batch those of equal 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from model.estimators.unet_blocks import (
-    Block,
-    Downsample,
-    ResnetBlock,
-    TimeEmbedding,
-    Upsample,
-    gated_attention,
-    masked,
-)
+from model.style import Style, mix
+from params import Params
+
+GROUPS = 8  # of every group normalisation
+
+
+def masked(x: Tensor, mask: Tensor) -> Tensor:
+    """x * mask in the precision of x: under autocast a float32 mask would turn everything after it to float32."""
+    return x * mask.to(x.dtype)
+
+
+class TimeEmbedding(nn.Module):
+    """[sin | cos] of a time at geometrically spaced frequencies from 1 down to 1/10000, (B,) to (B, channels)."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.channels = channels
+        self.scale = scale
+
+    def forward(self, t: Tensor) -> Tensor:
+        half = self.channels // 2
+        exponent = torch.arange(half, device=t.device, dtype=t.dtype) * -(math.log(10000) / (half - 1))
+        angle = self.scale * t[:, None] * exponent.exp()  # (B, channels / 2)
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class Block(nn.Module):
+    """Convolution, group norm, Mish; masked before and after. The norm's statistics include padded frames."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.GroupNorm(GROUPS, channels_out), nn.Mish()
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return masked(self.block(masked(x, mask)), mask)
+
+
+class ResnetBlock(nn.Module):
+    """Two blocks with the time added between them, and a residual. x (B, C, F, T), mask (B, 1, 1, T), time (B, E)."""
+
+    def __init__(self, channels_in: int, channels_out: int, time_channels: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Mish(), nn.Linear(time_channels, channels_out))
+        self.block1 = Block(channels_in, channels_out)
+        self.block2 = Block(channels_out, channels_out)
+        same = channels_in == channels_out
+        self.res_conv = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor, mask: Tensor, time: Tensor) -> Tensor:
+        hidden = self.block1(x, mask) + self.mlp(time)[:, :, None, None]
+        return self.block2(hidden, mask) + self.res_conv(masked(x, mask))
+
+
+class LinearAttention(nn.Module):
+    """Attention with cost linear in the number of cells (Shen et al., arXiv 1812.01243).
+
+    Keys are normalised over all cells, padded ones included; queries are neither normalised nor scaled.
+    """
+
+    def __init__(self, channels: int, heads: int = 4, head_channels: int = 32) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Conv2d(channels, 3 * heads * head_channels, 1, bias=False)
+        self.to_out = nn.Conv2d(heads * head_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        qkv = self.to_qkv(x).view(batch, 3, self.heads, -1, height * width)
+        query, key, value = qkv.unbind(1)  # (B, heads, C, F * T) each
+        context = key.softmax(-1) @ value.transpose(-1, -2)  # (B, heads, C_key, C_value)
+        out = context.transpose(-1, -2) @ query  # (B, heads, C_value, F * T)
+        return self.to_out(out.reshape(batch, -1, height, width))
+
+
+class Rezero(nn.Module):
+    """A function times a learned gate that starts at 0 (Bachlechner et al., arXiv 2003.04887)."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+        self.g = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fn(x) * self.g
+
+
+class Residual(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fn(x) + x
+
+
+def gated_attention(channels: int) -> nn.Module:
+    """The attention that closes every level."""
+    return Residual(Rezero(LinearAttention(channels)))
+
+
+class Downsample(nn.Module):
+    """Halves both axes."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Doubles both axes."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
 
 LEVELS = (1, 2, 4)  # multiples of `channels`
 
 
 @dataclass(frozen=True)
 class UNetCondition:
-    """mu (B, 80, T), mask (B, 1, T), and the speaker as an image row (B, 80), or None for one speaker."""
+    """mu (B, 80, T), mask (B, 1, T), the speaker as an image row (B, 80), and its embedding (B, speaker_channels).
+
+    The last two are None for one speaker.
+    """
 
     mu: Tensor
     mask: Tensor
     speaker: Tensor | None
+    embedding: Tensor | None = None
 
 
 class UNet(nn.Module):
@@ -45,6 +167,8 @@ class UNet(nn.Module):
     """
 
     length_multiple = 2 ** (len(LEVELS) - 1)
+    types = ("speaker", "emotion")
+    attends = False
 
     def __init__(self, channels: int, n_mels: int = 80, speaker_channels: int = 0, time_scale: float = 1000.0) -> None:
         super().__init__()
@@ -88,25 +212,47 @@ class UNet(nn.Module):
         self.final_block = Block(channels, channels)
         self.final_conv = nn.Conv2d(channels, 1, 1)
 
+    @classmethod
+    def of(cls, params: Params) -> UNet:
+        estimator = params.estimator
+        return cls(estimator.channels, params.audio.n_mels, params.style.token_channels, estimator.pe_scale)
+
     def prepare(
-        self, mu: Tensor, mask: Tensor, style: Tensor | None, frame_position: Tensor | None = None
+        self,
+        mu: Tensor,
+        mask: Tensor,
+        style: Style,
+        frame_position: Tensor | None = None,
+        content: Tensor | None = None,
     ) -> UNetCondition:
-        """What stays the same for all times.
+        """mu (B, 80, T), mask (B, 1, T); of the style, the sum of the one token of each type it reads.
 
-        Args:
-            mu: (B, 80, T). mask: (B, 1, T).
-            style: the speaker embedding (B, speaker_channels); None for a model of one speaker.
-            frame_position: unused here; this network has no positions.
-
-        Raises:
-            ValueError: if T is not a multiple of 4, or if a speaker is missing or not wanted.
+        Positions and content are unused: this network has neither.
+        Raises ValueError if T is not a multiple of 4, or if a speaker is missing or not wanted.
         """
         if mu.shape[-1] % self.length_multiple:
             raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
-        if (style is None) != (self.speaker_channels == 0):
+        tokens = [style.types[name].tokens[:, 0] for name in self.types if name in style.types]  # (B, channels) each
+        if bool(tokens) != bool(self.speaker_channels):
             wanted = f"a speaker embedding (B, {self.speaker_channels})" if self.speaker_channels else "no speaker"
-            raise ValueError(f"this U-Net takes {wanted}, but was given {'none' if style is None else 'one'}")
-        return UNetCondition(mu, mask, None if style is None else self.spk_mlp(style))
+            raise ValueError(f"this U-Net takes {wanted}, but was given {'one' if tokens else 'none'}")
+        if not tokens:
+            return UNetCondition(mu, mask, None)
+        embedding = torch.stack(tokens).sum(0)
+        return UNetCondition(mu, mask, self.spk_mlp(embedding), embedding)
+
+    def blend(
+        self, a: UNetCondition, b: UNetCondition, weight: dict[str, Tensor], keep_mass: bool = False
+    ) -> tuple[UNetCondition, None]:
+        """The embeddings blended by the share of "speaker"; raises ValueError unless it is the same in all cells."""
+        share = weight.get("speaker", torch.zeros_like(a.mu))
+        if share.min() != share.max():
+            raise ValueError("this checkpoint has no cross-attention, so it interpolates only linearly")
+        embedding = mix(a.embedding, b.embedding, share.flatten()[0])
+        return replace(a, speaker=self.spk_mlp(embedding), embedding=embedding), None
+
+    def attention_sites(self) -> dict[str, Any]:
+        return {}
 
     def forward(self, x: Tensor, t: Tensor, condition: UNetCondition, attention: None = None) -> Tensor:
         """Score of the noisy mel x at the times t; (B, 80, T), (B,) to (B, 80, T), zero outside the mask.

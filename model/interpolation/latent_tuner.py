@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from model.diffusion import ConditionedDenoiser
 from model.interpolation.pitch_reading import ReadingDenoiser
 from model.interpolation.staged import Staged
-from model.noise import standard_normal
+from model.randomness import standard_normal
 from model.schedule import Schedule
 
 _SMALLEST = 1e-6  # of a mass, before its logarithm; and of a fall of the loss that is more than rounding

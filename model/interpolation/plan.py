@@ -13,15 +13,20 @@ from torch import Tensor
 
 from model.contour import carry_by_position
 from model.denoiser import Denoiser
-from model.interpolation.carry import carry_by_tokens, source_places
+from model.interpolation.carry import (
+    carry_by_tokens,
+    constant_over_rows,
+    hold_past_end,
+    source_places,
+    spread_over_frames,
+)
 from model.interpolation.kind import Kind
 from model.interpolation.latent_tuner import TuningRecord
 from model.interpolation.pitch_mask import PitchMask, union
 from model.interpolation.pitch_reading import ReadField
-from model.interpolation.shares import constant_over_rows, hold_past_end, spread_over_frames
 from model.sampling import find_sampler
-from model.style import StyleSource
-from model.text_to_mel import Blend, Frames, Sampling, Synthesis, TextToMel, mix
+from model.style import StyleSource, mix
+from model.text_to_mel import Blend, Frames, Sampling, Synthesis, TextToMel
 
 _SHARE_OF_A = {"a": 1.0, "b": 0.0, "mean": 0.5}
 
@@ -31,7 +36,7 @@ class Measured:
     """What a reading sounds like alone, at its own frames.
 
     durations (S,) in frames. Each (T,): log_f0, natural log of Hz, filled across unvoiced frames; voicing, 0 or 1;
-    energy as `data.energy` has it. formants: frequency and bandwidth (4, T) in Hz, 0 where unknown, measured when
+    energy as `data.mel` has it. formants: frequency and bandwidth (4, T) in Hz, 0 where unknown, measured when
     they are asked for.
     """
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hifigan import Generator
+from hifigan import Vocoder
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding
 from model.text_encoder import TextEncoder, TextEncoding
 from synthesis.backends.condition_tensors import Condition, Form, form_of, tensors_of
-from synthesis.backends.export import ENCODER_INPUTS, export_encoder, export_estimator, export_vocoder
-from synthesis.backends.graph_files import graph_file
+from synthesis.backends.export import ENCODER_INPUTS, export_encoder, export_estimator, export_vocoder, graph_file
 from synthesis.backends.sessions import OnnxRuntimeSession, OpenVinoSession, Session
 
 OpenSession = Callable[[Path, str], Session]  # of a graph file and a precision
@@ -88,10 +87,11 @@ class GraphEstimator(nn.Module):
 class GraphVocoder(nn.Module):
     """A vocoder, as `hifigan.vocode` takes it."""
 
-    def __init__(self, generator: Generator, folder: Path, open_session: OpenSession, precision: str) -> None:
+    def __init__(self, generator: Vocoder, folder: Path, open_session: OpenSession, precision: str) -> None:
         super().__init__()
         self.generator = generator
         self.config = generator.config
+        self.context = generator.context
         self._folder = folder
         self._open = open_session
         self._precision = precision

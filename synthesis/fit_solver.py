@@ -1,4 +1,4 @@
-"""Tune solvers to a checkpoint: `python -m synthesis.tune_solver -c checkpts/default.pt -t 3 4 -o solver_{steps}.json`.
+"""Fit solvers to a checkpoint: `python -m synthesis.fit_solver -c checkpts/default.pt -t 3 4 -o solver_{steps}.json`.
 
 Texts are spoken with many steps first (the reference), then times and weights are searched that come nearest to it
 with few, for each number of steps that is given. `inference.py --solver solver_4.json` uses a result; `--held-out` says
@@ -19,7 +19,7 @@ from data.filelist import read_texts
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m synthesis.tune_solver",
+        prog="python -m synthesis.fit_solver",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tqdm import tqdm
 
     from model.sampling import SAMPLERS
-    from synthesis.reference_paths import reference_paths
     from synthesis.solver_file import write_solver
+    from synthesis.solver_search import mean_error, reference_paths, search_times
     from synthesis.synthesiser import load_model
-    from synthesis.tuning import mean_error, search_times
 
     synthesiser = load_model(args.checkpoint)
     reference = args.reference_steps or (100 if synthesiser.model.attends else 1000)
