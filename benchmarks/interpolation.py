@@ -71,6 +71,7 @@ def _run(args: argparse.Namespace) -> None:
     from held_out.reference import read_reference
     from style_pairs.pairs import SEED, draw_pairs
     from synthesis import load_model
+    from synthesis.reader_file import reader_path
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -82,7 +83,9 @@ def _run(args: argparse.Namespace) -> None:
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
     analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}
-    digest = hashlib.blake2b(args.checkpoint.read_bytes() + repr(asdict(options)).encode(), digest_size=4).hexdigest()
+    reader = reader_path(args.checkpoint)
+    weights = args.checkpoint.read_bytes() + (reader.read_bytes() if reader.exists() else b"")
+    digest = hashlib.blake2b(weights + repr(asdict(options)).encode(), digest_size=4).hexdigest()
     kept = _Kept(args.out / f"measurements-{digest}.jsonl")
     if args.only in (None, "frequency"):
         _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept)

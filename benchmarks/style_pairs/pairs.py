@@ -83,6 +83,7 @@ def comparison_rows(bundled: bool) -> list[TableRow]:
         TableRow("two-noise, no mask, raw join", TwoNoise(mask="none", join="raw")),
         TableRow("same-time, no mask, the reader's share", SameTime(mask="none", share="reader")),
         TableRow("staged, not tuned", Staged(mask="none", epoch=0)),
+        TableRow("staged, half of each", Staged(mask="none", epoch=0, decided_by="attention")),
     ]
     for change, settings in STAGED_CHANGES.items():
         rows += [TableRow(f"staged, {_mask(mask)}, {change}", Staged(mask=mask, **settings)) for mask in MASKS]
