@@ -15,6 +15,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from common.errors import reports_input_errors
@@ -141,10 +142,9 @@ def _tasks(args, reference, synthesiser) -> list:
 
     drawn = args.pairs if args.apart == 0 else _TRIED * args.pairs
     tasks = tasks_of(draw_pairs(reference, list(STYLES), drawn, SEED))
-    of_pairs = [tasks[start : start + TEXTS_PER_PAIR] for start in range(0, len(tasks), TEXTS_PER_PAIR)]
-    if args.apart:
-        of_pairs = [texts for texts in of_pairs if predicted_distance(synthesiser, texts) >= args.apart]
-    return [task for texts in of_pairs[: args.pairs] for task in texts]
+    of_pairs = (tasks[start : start + TEXTS_PER_PAIR] for start in range(0, len(tasks), TEXTS_PER_PAIR))
+    far = (texts for texts in of_pairs if not args.apart or predicted_distance(synthesiser, texts) >= args.apart)
+    return [task for texts in islice(far, args.pairs) for task in texts]
 
 
 def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
