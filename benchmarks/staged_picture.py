@@ -1,6 +1,6 @@
 """Make docs/images/staged.png: what the pitch reader sees before every evaluation, not tuned, at random, and tuned.
 
-    python benchmarks/staged_picture.py [-c CHECKPOINT] [-o PICTURE]
+python benchmarks/staged_picture.py [-c CHECKPOINT] [-o PICTURE]
 """
 
 from __future__ import annotations

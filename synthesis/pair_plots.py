@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,6 +24,7 @@ from synthesis.two_styles import Pair
 
 _DPI = 100
 _F0_COLOUR = "#ff5ec8"
+_MASS_COLOURS = colormaps["PuOr_r"].resampled(11)  # few, for a small file
 _TICKS = (50, 100, 200, 400, 800)  # Hz
 
 
@@ -81,11 +83,11 @@ def plot_readings(
     cells = above.subplots(len(runs), len(shown), sharex=True, sharey=True, squeeze=False)
     for row, (name, done) in zip(cells, runs.items(), strict=True):
         length = done.synthesis.mel.shape[2]
+        cells_shown = {"origin": "lower", "aspect": "auto", "extent": (0, length * seconds, 0, done.field.shape[1])}
         for axes, number in zip(row, shown, strict=True):
             read = done.read[number]
             mass = read.mass[0, :, :length].float().cpu().numpy()
-            extent = (0, length * seconds, 0, len(mass))
-            drawn = axes.imshow(mass, origin="lower", aspect="auto", vmin=0, vmax=1, extent=extent, cmap="PuOr_r")
+            drawn = axes.imshow(mass, _MASS_COLOURS, vmin=0, vmax=1, interpolation="nearest", **cells_shown)
             axes.set_title(f"{number + 1}: t {read.t:.3f}, mean {_mean_voiced(done, read):.2f}", fontsize=8)
         row[0].set_ylabel(f"{name}\nmel bin", fontsize=8)
     above.colorbar(drawn, ax=cells, label="m_a")
