@@ -15,8 +15,11 @@ from model.pitch_reader import PitchReader, PitchReading, pack_reader, unpack_re
 from model.source_picture import SourcePicture
 from params import Audio
 from synthesis.reader_file import read_reader, reader_path
+from tests.documentation import ROOT
+from tests.official_weights import random_state
 from tests.tiny_model import seeded
-from training.pitch_reader import CROP_FRAMES, Distractors, Examiner, Recording
+from tests.tiny_synthesiser import write_tiny_checkpoint
+from training.pitch_reader import CROP_FRAMES, Distractors, Examiner, Recording, main
 
 ROWS, FRAMES = 80, 24
 
@@ -134,3 +137,26 @@ def test_distractors_teach_it_to_read_and_noise_makes_it_harder() -> None:
     assert clear > 0.85 > before
     assert clear > noisy
     assert not examiner.reader.training
+
+
+def test_it_is_trained_beside_a_checkpoint_which_stays_as_it_is(tmp_path, capsys, monkeypatch) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path / "tiny.pt")
+    before = checkpoint.read_bytes()
+    lines = (ROOT / "resources/filelists/tiny_valid.txt").read_text().splitlines()
+    filelist = tmp_path / "some.txt"
+    filelist.write_text("".join(line.replace("..", str(ROOT / "resources"), 1) + "\n" for line in lines))
+    monkeypatch.setattr("training.pitch_reader.SHOWN_LEVELS", (1.0,))
+    given = ["-c", checkpoint, "-f", filelist, "--valid", filelist, "--cache", tmp_path / "cache"]
+    assert main([*map(str, given), "--spoken", "1", "--steps", "2"]) == 0
+    assert checkpoint.read_bytes() == before
+    assert read_reader(checkpoint, ROWS).n_mels == ROWS
+    assert "2 held-out recordings: 1:" in capsys.readouterr().out
+
+
+def test_what_has_no_contours_is_refused(tmp_path, capsys) -> None:
+    official = tmp_path / "official.pt"
+    torch.save(random_state(247, 0), official)
+    assert main(["-c", str(official)]) == 2
+    assert "reads no contours" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--steps", "0"])

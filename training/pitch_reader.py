@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
 from data.cache import FeatureCache
 from data.checkpoint_file import read_checkpoint, write_checkpoint
@@ -225,7 +226,7 @@ def speak_recording(loaded: Loaded, text: str, speaker: int, rng: np.random.Gene
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.pitch_reader",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -237,16 +238,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--valid", nargs="+", default=["resources/filelists/tiny_valid.txt"], help="recordings to measure on"
     )
-    parser.add_argument("--spoken", type=int, default=150, help="utterances of the model itself; default: %(default)s")
-    parser.add_argument("--steps", type=int, default=1500, help="default: %(default)s")
+    parser.add_argument(
+        "--spoken", type=whole(0, 100_000), default=150, help="utterances of the model itself; default: %(default)s"
+    )
+    parser.add_argument("--steps", type=whole(1, 10_000_000), default=1500, help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="feature cache")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(argv)
-    for name, least in (("spoken", 0), ("steps", 1), ("threads", 1)):
-        if getattr(args, name) < least:
-            raise InputError(f"--{name} must be at least {least}")
-    _train(args)
+    parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=0)
+    parser.add_argument("--threads", type=whole(1, 1024), default=1)
+    _train(parser.parse_args(argv))
     return 0
 
 
