@@ -104,8 +104,8 @@ def _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, 
 
     from data.audio import write_wav
     from style_pairs.measuring import hear, measure
-    from style_pairs.pairs import comparison_rows
-    from style_pairs.speaking import A, B, speak_rows
+    from style_pairs.pairs import A, B, comparison_rows
+    from style_pairs.speaking import speak_rows
 
     rows = [row for row in comparison_rows(bundled is not None) if _asked(row.name, args.rows)]
     for task in tqdm(tasks, "frequency", unit="text"):
@@ -197,15 +197,19 @@ def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
 
 def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[str]:
     from evaluation.statistics import bootstrap_mean
+    from model.interpolation.pitch_transfer import MASKS
     from style_pairs.measuring import APART
-    from style_pairs.pairs import comparison_rows, default_row
-    from style_pairs.speaking import A, B
-    from style_pairs.table import ORACLE, markdown, read_oracle
+    from style_pairs.pairs import MASK_NAMES, A, B, comparison_rows, default_row
+    from style_pairs.table import ORACLE, markdown, read_oracle, tuned_markdown
 
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
     oracle = read_oracle(args.oracle)
     names = [A, B, *(row.name for row in rows), ORACLE]
+    clips = defaultdict(dict)  # by text and row
+    for (part, number, name), values in kept.values.items():
+        if part == "frequency":
+            clips[number][name] = values
     for title, chosen in (
         ("All pairs", tasks),
         ("Same register", [task for task in tasks if task.pair.same_register]),
@@ -213,13 +217,15 @@ def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[
     ):
         measured = defaultdict(list)
         for task in chosen:
-            for name in names:
-                if ("frequency", task.number, name) in kept.values:
-                    measured[name].append(kept.values["frequency", task.number, name])
-            if task.number in oracle and ("frequency", task.number, A) in kept.values:
+            for name, values in clips[task.number].items():
+                measured[name].append(values)
+            if task.number in oracle and A in clips[task.number]:
                 measured[ORACLE].append(oracle[task.number][ORACLE])
         if measured:
             yield f"{title} ({len(measured[A])} texts)\n\n{markdown({name: measured[name] for name in names}, default)}"
+    tuned = tuned_markdown([clips[task.number] for task in tasks], [MASK_NAMES[mask] for mask in MASKS])
+    if tuned:
+        yield tuned
     temporal = [v for (part, _, _), v in kept.values.items() if part == "temporal" and v]
     if temporal:
         means = {name: bootstrap_mean([v[name] for v in temporal]).value for name in temporal[0]}

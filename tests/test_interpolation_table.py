@@ -15,9 +15,9 @@ from model.interpolation import SameTime, name_of
 from model.interpolation.pitch_transfer import PitchTransfer
 from model.pitch_reader import PitchReader
 from style_pairs.measuring import SWEEP, Heard, halves, judge_sweep, measure, rightly_heard
-from style_pairs.pairs import TEXTS_PER_PAIR, StylePair, comparison_rows, default_row, draw_pairs
-from style_pairs.speaking import A, B, Task, speak_rows, tasks_of
-from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, write_oracle
+from style_pairs.pairs import TEXTS_PER_PAIR, A, B, StylePair, comparison_rows, default_row, draw_pairs
+from style_pairs.speaking import Task, speak_rows, tasks_of
+from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, tuned_markdown, write_oracle
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder
@@ -182,3 +182,22 @@ def test_a_sweep_goes_one_way_or_not():
     assert straight.apart == pytest.approx(12, abs=1e-3) and straight.f0_monotone and straight.voice_monotone
     bent = judge_sweep(sweep([0, 0.5, 0.4, 0.75, 1]), CENTROIDS["anna"], CENTROIDS["bert"], Voices())
     assert not bent.f0_monotone and not bent.voice_monotone
+
+
+def test_what_tuning_gains_is_counted_over_the_texts_that_have_every_row():
+    def clip(movement: float, wer: float, leak: float) -> dict[str, float]:
+        values = {"movement": movement, "wer": wer, "words": 10.0, "leak": leak}
+        return values | {"f0_a": 0.9, "nearest_b": 1.0, "dearer": 1.75}
+
+    whole = {
+        B: clip(0.0, 0.1, 0.0),
+        "staged, f0": clip(0.9, 0.12, 1.0),
+        "staged, f0, random steps": clip(0.5, 0.1, 1.0),
+        "staged, no mask": clip(1.0, 0.2, 4.0),
+    }
+    cut = {name: clip(0.3, 0.9, 9.0) for name in whole if "random" not in name}
+    assert tuned_markdown([cut], ["f0"]) == ""
+    heading, _, *rows = tuned_markdown([whole, cut, whole], ["f0", "no mask"]).splitlines()
+    assert heading == "| staged | f0 (2 texts) | floor | goal |"
+    found = [row.split(" | ")[1] for row in rows]
+    assert found == ["90%", "40%", "0.90", "100%", "2.0%", "75%", "1.8x"]

@@ -15,13 +15,11 @@ from model.interpolation import SameTime
 from model.interpolation.joined import envelope, smoothing_matrix
 from model.interpolation.plan import Interpolated, Reading, carry_out
 from model.mel_filters import mel_corners
-from style_pairs.pairs import BUNDLED, SHIFTED, StylePair, TableRow
+from style_pairs.pairs import BUNDLED, SHIFTED, A, B, StylePair, TableRow
 from synthesis.options import Options
 from synthesis.result import Result
 from synthesis.synthesiser import Request, Synthesiser, piece_generator
 from synthesis.two_styles import speak_pairs, steps_of
-
-A, B = "a alone", "b alone"
 
 
 @dataclass(frozen=True)
