@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.arguments import Parser
 from common.errors import reports_input_errors
 from model.interpolation import Staged
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from synthesis.pair_plots import plot_readings
     from synthesis.two_styles import speak_pairs
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", type=Path, default=Path("checkpts/default.pt"))
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/images/staged.png"))
     args = parser.parse_args(argv)

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
+from common.processes import MOST_THREADS
 from data.cache import FeatureCache
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.filelist import Utterance, read_filelist
@@ -244,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=whole(1, 10_000_000), default=1500, help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="feature cache")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=0)
-    parser.add_argument("--threads", type=whole(1, 1024), default=1)
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=1)
     _train(parser.parse_args(argv))
     return 0
 
