@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from common.errors import InputError
-from data.checkpoint_file import write_checkpoint
+from data.cache import FeatureCache
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.filelist import read_filelist
+from model.checkpoint import unpack
 from model.pitch_reader import PitchReader, PitchReading, pack_reader, unpack_reader
 from model.source_picture import SourcePicture
 from params import Audio
@@ -19,7 +22,7 @@ from tests.documentation import ROOT
 from tests.official_weights import random_state
 from tests.tiny_model import seeded
 from tests.tiny_synthesiser import write_tiny_checkpoint
-from training.pitch_reader import CROP_FRAMES, Distractors, Examiner, Recording, main
+from training.pitch_reader import CROP_FRAMES, Distractors, Examiner, Recording, main, read_recording
 
 ROWS, FRAMES = 80, 24
 
@@ -160,3 +163,14 @@ def test_what_has_no_contours_is_refused(tmp_path, capsys) -> None:
     assert "reads no contours" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--steps", "0"])
+
+
+def test_the_shipped_reader_tells_in_the_clear_and_hardly_in_noise(tmp_path) -> None:
+    loaded = unpack(read_checkpoint(ROOT / "checkpts/default.pt"))
+    shipped = read_reader(ROOT / "checkpts/default.pt", ROWS)
+    cache = FeatureCache(tmp_path, loaded.params.audio)
+    utterances = read_filelist(ROOT / "resources/filelists/tiny_valid.txt")
+    asked = Distractors([read_recording(loaded, utterance, cache) for utterance in utterances])
+    examiner = Examiner(shipped, SourcePicture(loaded.params.audio), loaded.params.diffusion.residual_std)
+    clear, noisy = (examiner.accuracy(asked, s, 0, size=32) for s in (0.2, 12.0))
+    assert clear > 0.95 and 0.5 < noisy < 0.85
