@@ -17,8 +17,8 @@ TEXT = "The ferry leaves at noon."
 A, B = {"speaker": "bf_lily", "emotion": "happy"}, {"speaker": "am_liam", "emotion": "calm"}
 KINDS = {
     "not tuned": Staged(epoch=0),
-    "f0, random steps": Staged(mask="f0", direction="random"),
-    "f0": Staged(mask="f0"),
+    "harmonics, random steps": Staged(mask="harmonics", direction="random"),
+    "harmonics": Staged(mask="harmonics"),
     "no mask": Staged(mask="none"),
 }
 
