@@ -305,10 +305,14 @@ def _pairs(
             (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)
             a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
             if args.plots:
-                from synthesis.pair_plots import plot_pair
+                from synthesis.pair_plots import plot_pair, plot_readings
 
-                for number, ending in enumerate(between):
-                    plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, number, synthesiser.params.audio)
+                for number, (ending, kind) in enumerate(between.items()):
+                    path = args.out / f"{a.index:04d}_{ending}.png"
+                    plot_pair(path, pair, number, synthesiser.params.audio)
+                    if pair.steps[number][0].read:
+                        named = {name_of(kind): number}
+                        plot_readings(path.with_stem(f"{path.stem}_reader"), pair, named, synthesiser.params.audio)
             if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
                 write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
             yield {

@@ -28,6 +28,7 @@ from synthesis.device import bound_kernels, choose_device, has_bfloat16, return_
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
+from synthesis.reader_file import read_reader
 from synthesis.reference import Recording, Reference, read_reference, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
@@ -136,6 +137,8 @@ def load_model(
         loaded = unpack(payload, time_scale=time_scale)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
+    if loaded.model.attends:
+        loaded.model.reader = read_reader(path, loaded.params.audio.n_mels)
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
         official = isinstance(loaded.model, GradTTS)
@@ -222,6 +225,7 @@ class Synthesiser:
             guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
             seed=seed,
             sampler=sampler,
+            named_steps=steps is not None,
         )
         if options.guidance_scale != 1 and not self.model.guides:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")

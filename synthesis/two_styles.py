@@ -73,7 +73,7 @@ def speak_pairs(
             readings.append(tuple(reading(run, synthesiser) for run in runs))
             for kind, done, pieces in zip(interpolations, steps, between, strict=True):
                 start = synthesiser.now()
-                sampling = synthesiser.sampling(options, piece_generator(*seed))
+                sampling = synthesiser.sampling(steps_of(kind, options), piece_generator(*seed))
                 try:
                     length_scale = synthesiser.length_scale(a.spoken[number], options)
                     step = interpolate(synthesiser.model, kind, *readings[-1], sampling, length_scale)
@@ -90,6 +90,11 @@ def speak_pairs(
             steps=steps,
             readings=readings,
         )
+
+
+def steps_of(kind: Kind, options: Options) -> Options:
+    """The options with the kind's usual number of evaluations where nobody named one."""
+    return options if options.named_steps or kind.evaluations is None else replace(options, steps=kind.evaluations)
 
 
 def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:

@@ -113,7 +113,6 @@ OTHER = {
     "train.ema_decay": 0.1,
     "train.threads": 1,
     "train.workers": 1,
-    "interpolation.tal2": 0.4,
 }
 # What a parameter only counts with.
 WITH = {

@@ -12,10 +12,13 @@ import soundfile
 import torch
 
 import data.pitch
+from data.checkpoint_file import write_checkpoint
 from evaluation.run import read_run
 from inference import main
 from model.interpolation import KINDS, Linear
+from model.pitch_reader import PitchReader, pack_reader
 from params import Audio
+from synthesis.reader_file import reader_path
 from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import speak_pairs
 from tests.official_weights import random_state
@@ -26,7 +29,9 @@ F0 = 140.0  # what the random vocoder's noise is said to have
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> SimpleNamespace:
-    return write_tiny_files(tmp_path_factory.mktemp("models"), "Hello there, my friend.\nGood night.\n")
+    written = write_tiny_files(tmp_path_factory.mktemp("models"), "Hello there, my friend.\nGood night.\n")
+    write_checkpoint(reader_path(written.checkpoint), pack_reader(PitchReader(80, 4)))
+    return written
 
 
 @pytest.fixture
@@ -105,6 +110,7 @@ INTERPOLATIONS = [Linear(blend="score"), *(kind() for kind in KINDS.values())]
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_run_of_a_pair_has_the_same_precision(monkeypatch, precision):
     synthesiser = Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"), precision)
+    synthesiser.model.reader = PitchReader(80, 4).eval().requires_grad_(False)
     monkeypatch.setattr(data.pitch, "extract_f0", lambda audio, _: np.full(len(audio) // 256, F0, np.float32))
     seen = []
     forward = synthesiser.model.decoder.estimator.forward
@@ -155,7 +161,16 @@ def test_a_crossing_by_word(run, tmp_path, capsys):
 
 def test_pictures_of_a_pair(run, tmp_path):
     assert run("-s2", "bert", "--interp", "frequency", "--method", "staged", "--mask", "f0", "--plots") == 0
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["0000_ab.png", "0001_ab.png"]
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert names == [f"000{i}_ab{of}.png" for i in range(2) for of in ("", "_reader")]
+
+
+def test_staged_without_a_reader_says_how_to_train_one(run, files, tmp_path, capsys):
+    alone = tmp_path / "alone.pt"
+    alone.write_bytes(files.checkpoint.read_bytes())
+    assert run("-s2", "bert", "--interp", "staged", checkpoint=alone) == 2
+    error = capsys.readouterr().err.strip()
+    assert "no pitch reader" in error and "python -m training.pitch_reader" in error and "\n" not in error
 
 
 @pytest.mark.parametrize(
