@@ -14,7 +14,7 @@ from common.files import replacing
 from data.pitch import extract_f0
 from params import Audio
 from synthesis.result import Result
-from text.symbols import BLANK, SPACE
+from text.symbols import BLANK, PAUSE, SPACE
 
 _INCHES_PER_SECOND = 2.6  # so that a phone of 50 ms has room for its name
 _MIN_INCHES, _MAX_INCHES = 9.0, 240.0
@@ -115,7 +115,7 @@ def _draw_labels(axes: Axes, result: Result, frame_seconds: float, inches_per_se
             axes.text(
                 edges.mean(),
                 bottom + 0.5,
-                "" if name == SPACE else name,
+                "" if name in (SPACE, PAUSE) else name,
                 ha="center",
                 va="center",
                 fontsize=min(size, 24 / max(len(name), 1)) if narrow else size,
