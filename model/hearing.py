@@ -63,6 +63,13 @@ class Hearing(nn.Module):
         """(B, 6), kept within what speech has."""
         return ((manner - self.manner_mean) / self.manner_std).clamp(-_MOST, _MOST)
 
+    def usual_log_f0(self, style: StyleSource) -> Tensor:
+        """(B,), natural log of Hz: the median that a style's voice has in its manner."""
+        style = self.named(style)
+        index = MANNER.index("f0_level")
+        beyond = style.emotion[:, index] * self.manner_std[index] + self.manner_mean[index]
+        return self.expected_log_f0(style.speaker) + beyond
+
     def named(self, style: StyleSource) -> StyleSource:
         """The style with vectors in the place of ids (B,); vectors stay.
 
