@@ -91,6 +91,7 @@ class Diffusion:
 
 @dataclass(frozen=True)
 class Train:
+    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     train_filelist: str = "resources/filelists/tiny_train.txt"
     valid_filelist: str = "resources/filelists/tiny_valid.txt"
     cache_dir: str = "cache"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -37,6 +38,15 @@ class Hearing(nn.Module):
         self.register_buffer("voices", torch.zeros(speakers, channels))
         self.register_buffer("manners", torch.zeros(speakers, emotions, len(MANNER)))
         self.register_buffer("usual_manners", torch.zeros(emotions, len(MANNER)))  # of any voice
+
+    def load_networks(self, networks: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take over the trained networks "voice" and "rate". Raises ValueError if they do not fit."""
+        try:
+            self.voice.load_state_dict(networks["voice"])
+            self.rate.load_state_dict(networks["rate"])
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ValueError(f"these are not the networks of a model that hears like this one ({reason})") from error
 
     def expected_log_f0(self, voice: Tensor) -> Tensor:
         """(B, channels) -> (B,), natural log of Hz: the median that such a voice has as a rule."""

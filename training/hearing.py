@@ -36,14 +36,13 @@ def with_hearing(loaded: Loaded, networks: dict[str, dict[str, Tensor]]) -> Load
     """
     if loaded.params.style.voice_channels:
         raise ValueError("the checkpoint hears already")
-    channels = len(networks["voice"]["outlet.bias"])
+    try:
+        channels = len(networks["voice"]["outlet.bias"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("the networks are not those of training.recordings") from error
     params = replace(loaded.params, style=replace(loaded.params.style, voice_channels=channels))
     heard = rebuilt(loaded, params)
-    try:
-        heard.model.hearing.voice.load_state_dict(networks["voice"])
-        heard.model.hearing.rate.load_state_dict(networks["rate"])
-    except RuntimeError as error:
-        raise ValueError(f"the networks do not fit ({' '.join(str(error).split())[:120]})") from error
+    heard.model.hearing.load_networks(networks)
     return heard
 
 
