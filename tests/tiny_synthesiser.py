@@ -61,6 +61,7 @@ def tiny_model(**style: object) -> CondGradTTS:
     model.default_reference_lengths.fill_(REFERENCE_FRAMES)
     if model.hearing is not None:
         hearing = model.hearing
+        model.encoder.voicing.bias.data.fill_(2.0)  # melodies are heard where something is voiced
         hearing.voices.copy_(torch.nn.functional.normalize(torch.randn(hearing.voices.shape, generator=generator)))
         hearing.manners.copy_(torch.randn(hearing.manners.shape, generator=generator))
         hearing.usual_manners.copy_(hearing.manners.mean(0))
