@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
 
 PARTS = ("clone", "manner", "melody", "pairs")
@@ -21,7 +22,7 @@ PARTS = ("clone", "manner", "melody", "pairs")
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("--voice-packs", type=Path, help="to make the recordings, once")
     parser.add_argument("--recordings", type=Path, help="where they are kept; default: cache/unseen[_development]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.backends.choose import choose_backend
-from synthesis.device import choose_device, has_bfloat16
+from synthesis.device import bound_kernels, choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
@@ -139,6 +140,7 @@ def load_model(
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
     """
+    bound_kernels()
     chosen = choose_device(device)
     payload = read_checkpoint(path)
     try:
@@ -438,9 +440,9 @@ class Synthesiser:
         tokens = len(piece.encoded.ids)
         if tokens > MOST_TOKENS:
             raise InputError(f"{tokens} tokens without a place to cut, more than {MOST_TOKENS}; write it in words")
-        if piece.edits.neutral:
+        if piece.edits.neutral and piece.lead == math.inf:
             return None
-        return piece.edits.of_tokens(piece.encoded, self.frame_seconds).to(self.device)
+        return piece.edits.of_tokens(piece.encoded, self.frame_seconds, piece.lead).to(self.device)
 
     @property
     def frame_seconds(self) -> float:

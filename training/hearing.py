@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from model.checkpoint import Loaded, extend, pack, rebuilt, unpack
@@ -70,7 +71,7 @@ def _fit(linear: nn.Linear, inputs: Tensor, outputs: Tensor) -> None:
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.hearing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("checkpoint", type=Path, help="one that knows speakers and emotions by name")
