@@ -18,6 +18,7 @@ from model.hearing import Hearing
 from model.manner import MANNER
 from model.style import StyleSource
 from model.text_to_mel import Sampling
+from synthesis import add_voice
 from synthesis.reference import PARTS, manner_of, parts_taken, read_reference, voice_of
 from synthesis.synthesiser import Synthesiser
 from text.symbols import SYMBOLS
@@ -120,6 +121,25 @@ def test_the_exported_file_has_the_names_that_are_asked_for(loaded, tmp_path):
     assert export([str(tmp_path / "all.pt"), str(out), "--speakers", few, "--emotions", EMOTIONS[0]]) == 0
     assert unpack(read_checkpoint(out)).speakers == (few,)
     assert export([str(tmp_path / "all.pt"), str(out), "--speakers", "nobody"]) == 2
+
+
+def test_a_voice_is_added_from_recordings(loaded, recording, tmp_path):
+    names = {"speakers": loaded.speakers, "emotions": loaded.emotions, "symbols": loaded.symbols}
+    write_checkpoint(tmp_path / "all.pt", pack(loaded.model, step=1, **names))
+    given = [str(tmp_path / "all.pt"), str(tmp_path / "more.pt"), str(recording), "--name"]
+    assert add_voice.main([*given, "carla"]) == 0
+    more = unpack(read_checkpoint(tmp_path / "more.pt"))
+    assert more.speakers == (*SPEAKERS, "carla")
+    reference = read_reference(recording, loaded.params.audio)
+    voice = voice_of([reference], loaded.model.hearing)
+    style = more.model.hearing.named(by_id(3, EMOTIONS.index("neutral")))
+    assert torch.equal(style.speaker, voice)
+    torch.testing.assert_close(style.emotion, manner_of([reference], loaded.model.hearing, voice))
+    assert int(more.model.default_reference_lengths[3]) == reference.mel.shape[1]
+    for name in (SPEAKERS[0], "a|b", " "):
+        assert add_voice.main([*given, name]) == 2
+    write_checkpoint(tmp_path / "table.pt", pack(tiny_model(), step=1, **names))
+    assert add_voice.main([str(tmp_path / "table.pt"), *given[1:], "carla"]) == 2
 
 
 # -------------------------------------------------------------------- measuring
