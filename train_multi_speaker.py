@@ -5,7 +5,8 @@ or SIGTERM saves and ends; a second one kills. `torchrun --nproc_per_node=N trai
 batch among N processes, with the same result.
 
 Exit code: 0; 2 and one line if something given cannot be used, or the training cannot go on; 3 if it was trained
-without the lines of filelists that cannot be used, which are listed at the end.
+without the lines of filelists that cannot be used, which are listed at the end; 130 if it was stopped before its first
+step.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from common.arguments import Parser
-from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
+from common.errors import INTERRUPTED, SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores, stopping_on_signals, terminated_as_interrupted
 from params import Params
@@ -63,10 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                         arguments.strict,
                     )
             return _train(arguments, params)
-            return _train(arguments, params)
     except KeyboardInterrupt:
-        print(shown(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done"))
-        return 0
+        kept = f"{params.train.cache_dir} keeps the features that are done"
+        print(shown(f"stopped before the first step; {kept}"), file=sys.stderr)
+        return INTERRUPTED
 
 
 def _train(arguments: argparse.Namespace, params: Params) -> int:
@@ -92,7 +93,6 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     model, params, log_dir = run.model, run.params, Path(params.train.log_dir)
     if processes.leads:
         saving.write_params(log_dir, params)  # before the long work, so that a place that cannot be written to is found
-        saving.remove_leftovers(log_dir)
     log = RunLog(log_dir / "train.log" if processes.leads else None)
 
     cache = corpus.build_cache(params, training + validation, processes, log.line if processes.leads else None)
@@ -112,6 +112,8 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         statistics.set_statistics(model, dataset, params.train.seed)
     if run.state is None:
         statistics.set_default_references(model, dataset, params.train.seed)
+        if model.hearing is not None:
+            statistics.set_voices(model, dataset, params.train.seed, anew=run.is_new)
 
     board = listen = None
     if processes.leads:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
+from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
@@ -28,7 +29,7 @@ from training.processes import Processes
 from training.run_log import RunLog
 from training.saving import TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
-from training.style_batch import style_of_batch
+from training.style_batch import at_other_levels, style_of_batch
 
 MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
@@ -81,18 +82,10 @@ class Trainer:
 
     def resume(self, state: TrainingState) -> None:
         """Go on from a saved state of the same model. Raises InputError if it is another's."""
-        try:
+        with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
-            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state.optimizer)
-        except (RuntimeError, KeyError, ValueError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise InputError(
-                f"{state_path(self.log_dir)}: the state is another model's ({reason}); use another train.log_dir"
-            ) from error
-        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # the run's, not the state's
+            load_optimizer(self.optimizer, state.optimizer)
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
 
     def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -168,6 +161,8 @@ class Trainer:
         with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
             known = draw_known_types(self.params.style, len(batch.ids), generator)
             known = {name: kept.to(self.device) for name, kept in known.items()}
+            if self.model.hearing is not None:
+                batch = at_other_levels(batch, generator)
             losses, counts = self._forward(**self._arguments(batch, known, generator))
         if self.processes.world_size > 1:
             losses = self._weighted(losses, counts, has_share(share.total, self.processes.rank))
@@ -214,7 +209,7 @@ class Trainer:
             "id_lengths": batch.id_lengths,
             "mel": batch.mel,
             "mel_lengths": batch.mel_lengths,
-            "style": style_of_batch(self.model, batch, known),
+            "style": style_of_batch(self.model, batch, known, None if known is None else generator),
             "token_spans": batch.token_spans,
             "crop_frames": train.crop_frames,
             "train_decoder": self._decoder_learns,
