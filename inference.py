@@ -27,7 +27,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.arguments import Parser
+from common.arguments import Parser, folder
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PARTS",
         help=f"what of --ref: {','.join(PARTS)}; default: what no name gives",
     )
-    parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="output folder; default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")
