@@ -17,8 +17,8 @@ OTHERS = 5  # further ones, whose mean is the voice
 MANNERS = 2  # of each voice, beside neutral
 SEED = 31
 _SECONDS = (4.0, 8.0)  # of a reference
-_LONG_WORDS = 11  # of a sentence that lasts so long
-_TRIED = 8  # sentences, until one does
+_LONG_WORDS = 9  # of a sentence that lasts so long
+_TRIED = 24  # sentences, until one does
 
 
 @dataclass(frozen=True)
