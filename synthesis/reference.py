@@ -20,11 +20,10 @@ from model.style import StyleSource
 from model.text_to_mel import Frames
 from model.voice import mean_voice
 from params import Audio
+from synthesis.parts import MANNER, MELODY, VOICE
 
 MIN_SECONDS = 0.2
 MAX_SECONDS = 60.0
-
-VOICE, MANNER, MELODY = PARTS = ("voice", "manner", "melody")  # what can be taken of a recording
 
 Recording = str | os.PathLike | tuple[np.ndarray, int]
 
@@ -41,29 +40,6 @@ class Reference:
     log_f0: Tensor
     voicing: Tensor
     whole: Tensor
-
-
-def parts_taken(take: Collection[str] | None, speaker_named: bool, emotion_named: bool, hears: bool) -> frozenset[str]:
-    """Which of `PARTS` come from a recording; what is given by name wins, unless both are asked for.
-
-    take: None for everything that is not given by name. hears: whether the model reads voices and manners; one that
-    does not takes the melody, and of the voice the timbre alone.
-
-    Raises InputError for a part that there is not, that the model cannot take, or that is given twice.
-    """
-    if take is None:
-        if not hears:
-            return frozenset((MELODY,))
-        return frozenset(PARTS) - ({VOICE} if speaker_named else set()) - ({MANNER} if emotion_named else set())
-    for part in take:
-        if part not in PARTS:
-            raise InputError(f"a recording has no {part!r} to take; it has {', '.join(PARTS)}")
-    for part, named, option in ((VOICE, speaker_named, "speaker"), (MANNER, emotion_named, "emotion")):
-        if part in take and not hears:
-            raise InputError(f"this checkpoint hears no {part} in a recording; take the melody alone, or use another")
-        if part in take and named:
-            raise InputError(f"the {part} is to be taken from the recording, and the {option} is given too; drop one")
-    return frozenset(take)
 
 
 def read_reference(recording: Recording, audio_params: Audio) -> Reference:

@@ -26,19 +26,10 @@ from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.backends.choose import choose_backend
 from synthesis.device import bound_kernels, choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
+from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
-from synthesis.reference import (
-    MANNER,
-    VOICE,
-    Recording,
-    Reference,
-    manner_of,
-    parts_taken,
-    read_reference,
-    voice_of,
-    with_reference,
-)
+from synthesis.reference import Recording, Reference, manner_of, read_reference, voice_of, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
 from synthesis.text_pieces import TextPiece, text_pieces
@@ -64,7 +55,7 @@ class Request:
     speaker: Choice
     emotion: Choice
     reference: Reference | None
-    taken: frozenset[str] = frozenset()  # what comes from the reference (`synthesis.reference.PARTS`)
+    taken: frozenset[str] = frozenset()  # what comes from the reference (`synthesis.parts.PARTS`)
     voices: Mapping[str, Choice] = field(default_factory=dict)  # those that the text itself names
 
     @property
@@ -285,7 +276,7 @@ class Synthesiser:
                 `.npy` file where the model was trained on embeddings. None: the first speaker; "neutral", or the first
                 emotion if there is no such.
             ref: a recording, file or (samples, Hz), whose voice, manner and melody are taken; or several of one person.
-            take: some of these (`synthesis.reference.PARTS`); None: what speaker and emotion leave open. A checkpoint
+            take: some of these (`synthesis.parts.PARTS`); None: what speaker and emotion leave open. A checkpoint
                 that does not hear takes the melody and the timbre.
             seed: of the noise, together with the text's index (and the piece's, in a long text): the same seed gives
                 the same samples, and a text keeps its own when other texts change. Numbers from elsewhere in the
@@ -385,10 +376,11 @@ class Synthesiser:
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         if not self.reads("pitch") and not edits.plain:
             raise InputError("official checkpoints have speed and volume alone to change; leave the others out")
-        texts = [texts] if isinstance(texts, str) else texts
+        texts = [texts] if isinstance(texts, str) else list(texts)
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
-        if take is not None and ref is None:
+        if take is not None and ref is None and not any(isinstance(line, TextLine) and line.ref for line in texts):
             raise InputError(f"take={','.join(take)} without a recording to take it from; give ref")
+        common_taken = parts_taken(take, speaker is not None, emotion is not None, self.hears)
         common_references = [] if ref is None else self._references(ref)
         references: dict[Path, list[Reference]] = {}
         requests = []
@@ -401,9 +393,8 @@ class Synthesiser:
                 if line.ref is not None and line.ref not in references:
                     references[line.ref] = self._references(line.ref)
                 given = common_references if line.ref is None else references[line.ref]
-                named = {"speaker_named": (speaker, line.speaker) != (None, None)}
-                named["emotion_named"] = (emotion, line.emotion) != (None, None)
-                taken = parts_taken(take, **named, hears=self.hears) if given else frozenset()
+                taken = common_taken if given else frozenset()
+                taken -= {part for part, name in ((VOICE, line.speaker), (MANNER, line.emotion)) if name is not None}
                 chosen = (
                     common_speaker if line.speaker is None else self._speaker(line.speaker),
                     common_emotion if line.emotion is None else self._emotion(line.emotion),
@@ -566,7 +557,8 @@ class Synthesiser:
         except ValueError as error:
             raise TextError(str(error)) from error
         if request.reference is not None:
-            style = with_reference(style, request.reference, frames, self.model, request.taken)
+            taken = request.taken if piece.voice is None else request.taken - {VOICE}
+            style = with_reference(style, request.reference, frames, self.model, taken)
         if asked is not None and self.reads("pitch"):
             style = self._with_melody(style, piece, frames, asked, start)
         if restyle is not None:

@@ -19,7 +19,8 @@ from model.manner import MANNER
 from model.style import StyleSource
 from model.text_to_mel import Sampling
 from synthesis import add_voice
-from synthesis.reference import PARTS, manner_of, parts_taken, read_reference, voice_of
+from synthesis.parts import PARTS, parts_taken
+from synthesis.reference import manner_of, read_reference, voice_of
 from synthesis.synthesiser import Synthesiser
 from text.symbols import SYMBOLS
 from training import hearing as ears

@@ -81,8 +81,8 @@ def tiny_vocoder() -> Generator:
     return vocoder.eval()
 
 
-def write_tiny_checkpoint(path: Path) -> Path:
-    write_checkpoint(path, pack(tiny_model(), speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=5))
+def write_tiny_checkpoint(path: Path, **style: object) -> Path:
+    write_checkpoint(path, pack(tiny_model(**style), speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=5))
     return path
 
 
