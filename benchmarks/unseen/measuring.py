@@ -104,8 +104,10 @@ class Judge:
         rows = []
         for name in ATTRIBUTES:
             x, y = np.array(asked[name]), np.array(got[name])
-            slope = float(x @ y / (x @ x))
-            rows.append((name, f"{slope:.2f}", f"{np.corrcoef(x, y)[0, 1]:.2f}"))
+            slope, correlation = "", ""
+            if x.any() and x.std() > 0 and y.std() > 0:
+                slope, correlation = f"{float(x @ y / (x @ x)):.2f}", f"{np.corrcoef(x, y)[0, 1]:.2f}"
+            rows.append((name, slope, correlation))
         return _table(("the reference's change", "slope", "correlation"), rows)
 
     def melodies(self) -> str:
@@ -124,7 +126,7 @@ class Judge:
         """Frequency interpolation between recordings of two voices: whose F0, whose voice."""
         rng = np.random.default_rng(PAIRS)
         drawn = [rng.choice(len(self.voices), 2, replace=False) for _ in range(PAIRS)]
-        kind = make_kind("frequency", self.synthesiser.params.interpolation)
+        kind = make_kind("same-time", self.synthesiser.params.interpolation)
         options = self.synthesiser.options()
         nearer, voice_of_b, moved = [], [], []
         for number, (a, b) in enumerate(tqdm(drawn, "pairs")):

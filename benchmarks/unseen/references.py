@@ -17,8 +17,7 @@ OTHERS = 5  # further ones, whose mean is the voice
 MANNERS = 2  # of each voice, beside neutral
 SEED = 31
 _SECONDS = (4.0, 8.0)  # of a reference
-_LONG_WORDS = 11  # of a sentence that lasts so long
-_TRIED = 8  # sentences, until one does
+_LONG_WORDS = 9  # of a sentence that lasts so long
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,14 @@ def make_recordings(
     maker = _Maker(folder, voice_packs)
     for number, voice in enumerate(unseen_voices(development)):
         others = [rest[(13 * number + 17 * i) % len(rest)] for i in range(OTHERS)]
-        for tried in range(_TRIED):
+        for tried in range(len(long)):
             text = long[(7 * number + tried) % len(long)]
             reference = maker.made(voice, "reference", text)
             if _SECONDS[0] <= read_header(reference).seconds <= _SECONDS[1]:
                 break
             reference.unlink()
         else:
-            raise InputError(f"none of {_TRIED} sentences lasts {_SECONDS[0]:g} to {_SECONDS[1]:g} s by {voice.name}")
+            raise InputError(f"no sentence lasts {_SECONDS[0]:g} to {_SECONDS[1]:g} s by {voice.name}")
         manners = (
             maker.made(voice, f"manner_{i}", text, draw_manner(SEED, number, i, development)) for i in range(MANNERS)
         )
