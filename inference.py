@@ -31,11 +31,12 @@ from common.arguments import Parser, folder
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
-from data.filelist import TextLine, read_texts
+from data.filelist import DEFAULT_EMOTION, TextLine, read_texts
 from model.interpolation import name_of
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
+from synthesis.parts import MANNER, PARTS, VOICE, Given, parse_parts, shared_with
 
 if TYPE_CHECKING:
     from model.interpolation import Kind
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from synthesis.synthesiser import Synthesiser
 
 _BEGAN = time.perf_counter()
+_STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
 
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
@@ -58,7 +60,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
     parser.add_argument("-s", "--speaker", help="name or id; default: the first")
     parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
-    parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
+    parser.add_argument(
+        "--ref",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="a recording whose style is taken, or several of one person",
+    )
+    parser.add_argument(
+        "--take",
+        type=parse_parts,
+        metavar="PARTS",
+        help=f"what of --ref: {','.join(PARTS)}; default: what no name gives",
+    )
     parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
@@ -120,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
-    for name in (args.checkpoint, args.ref, args.ref2):
-        if name is not None and not os.path.isfile(name):
+    for name in (args.checkpoint, *(args.ref or ()), *(args.ref2 or ())):
+        if not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     with in_use(args.out):
         _speak(args, texts, given, asked, two_styles, bad_lines)
@@ -145,7 +159,7 @@ def _speak(
 
     from data.audio import write_wav
     from synthesis import load_model
-    from synthesis.notes import chosen_speaker, notes
+    from synthesis.notes import chosen_speaker, notes, recording_warnings
     from synthesis.report import Report
 
     if args.threads is not None:
@@ -159,7 +173,7 @@ def _speak(
         time_scale=args.time_scale,
     )
     options = synthesiser.options(**given, sampler=args.solver)
-    style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
+    style = vars(_given(args)[0])
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
     how = {**style, **asked.arguments(), "bad_lines": bad_lines}
     if between:
@@ -177,13 +191,20 @@ def _speak(
         "backend": synthesiser.backend,
         "threads": torch.get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
-        **{name: None if value is None else str(value) for name, value in style.items()},
-        **{name: getattr(args, name) for name in ("speaker2", "emotion2", "ref2", "interp", "lead")},
+        **{name: _listed(getattr(args, name)) for name in _STYLE},
+        **{name: getattr(args, name) for name in ("interp", "lead")},
         "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
         **prosody_options.settings(args),
         **asdict(options),
     }
-    report = Report(args.out / "report.json", settings)
+    recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
+    warnings = recording_warnings(recordings)
+    for line in (
+        *(f"note: {one}" for one in _sources(args, synthesiser, two_styles)),
+        *(f"warning: {one}" for one in warnings),
+    ):
+        print(shown(line), file=sys.stderr)
+    report = Report(args.out / "report.json", settings, warnings)
     seconds, read = 0.0, {}
     try:
         with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
@@ -211,10 +232,37 @@ def _speak(
     for note in (
         *synthesiser.notes,
         *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
-        *notes(spoken, args.ref, synthesiser.params),
+        *notes(spoken, recordings, synthesiser.params),
     ):
         print(shown(f"note: {note}"), file=sys.stderr)
     print(shown(f"{len(read)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
+
+
+def _given(args: argparse.Namespace) -> tuple[Given, Given]:
+    """What the options say of a (or of the one style) and of b."""
+    return (
+        Given(args.speaker, args.emotion, args.ref, args.take),
+        Given(args.speaker2, args.emotion2, args.ref2, args.take2),
+    )
+
+
+def _sources(args: argparse.Namespace, synthesiser: Synthesiser, two_styles: bool) -> list[str]:
+    """A line for each style that has a recording: what comes from where."""
+    hears = synthesiser.hears
+    emotions = synthesiser.emotions
+    usual = DEFAULT_EMOTION if DEFAULT_EMOTION in emotions or not emotions else emotions[0]
+    names = synthesiser.speakers[0] if synthesiser.speakers else "", usual, hears
+    a, b = _given(args)
+    if not two_styles:
+        return [f"style: {a.sources(*names)}"] if a.ref else []
+    if not a.ref and not b.ref:
+        return []
+    return [f"{side}: {one.sources(*names)}" for side, one in (("a", a), ("b", shared_with(a, b, hears)))]
+
+
+def _listed(value: Any) -> Any:
+    """An option's value as the report has it."""
+    return [str(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _streamed(
@@ -279,25 +327,26 @@ def _pairs(
     """Each text as a alone, b alone and in between, by the endings of the file names."""
     from synthesis.two_styles import speak_pairs, write_mask
 
-    # What b is not given, it shares with a; but a line's own columns do not undo what the options say of b.
-    other = {
-        "speaker": args.speaker if args.speaker2 is None else args.speaker2,
-        "emotion": args.emotion if args.emotion2 is None else args.emotion2,
-        "ref": args.ref2,
-    }
+    # A line's own columns do not undo what the options say of b; a recording there is a's, but for the voice.
+    a, b = _given(args)
+    of_b = shared_with(a, b, synthesiser.hears)
+    own = b.taken(synthesiser.hears) if b.ref else ()
+    lends_voice = of_b.take == (VOICE,) and not b.ref
     texts_b = [
         replace(
             line,
-            speaker=line.speaker if args.speaker2 is None else None,
-            emotion=line.emotion if args.emotion2 is None else None,
-            ref=None,
+            speaker=line.speaker if b.speaker is None and VOICE not in own else None,
+            emotion=line.emotion if b.emotion is None and MANNER not in own else None,
+            ref=line.ref if lends_voice else None,
         )
         for line in texts
     ]
+    if lends_voice and not of_b.ref and not any(line.ref for line in texts):
+        of_b = replace(of_b, take=None)
     requests_a = synthesiser.requests(texts, **how)
     spoken = {request.index for request in requests_a}
     requests_b = synthesiser.requests(
-        [line for line in texts_b if line.index in spoken], **{**how, **other, "bad_lines": None}
+        [line for line in texts_b if line.index in spoken], **{**how, **vars(of_b), "bad_lines": None}
     )
     for request_a, request_b in zip(requests_a, requests_b, strict=True):
         lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)

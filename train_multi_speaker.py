@@ -109,6 +109,8 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         statistics.set_statistics(model, dataset, params.train.seed)
     if run.state is None:
         statistics.set_default_references(model, dataset, params.train.seed)
+        if model.hearing is not None:
+            statistics.set_voices(model, dataset, params.train.seed, anew=run.is_new)
 
     board = listen = None
     if processes.leads:

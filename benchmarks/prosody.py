@@ -1,6 +1,6 @@
 """What the prosody options and markup come out as; the tables of docs/prosody.md.
 
-    python benchmarks/prosody.py [-c CHECKPOINT] [--sentences 10] [--voices 3] [--words 50]
+    python benchmarks/prosody.py [-c CHECKPOINT] [--sentences 10] [--voices 3] [--words 50] [--only options]
 
 Every sentence is spoken plain and changed, from the same noise, and both are measured on the audio: F0 by Praat, level
 and pauses by the mel of the audio. About 12 minutes on one core.
@@ -65,14 +65,19 @@ def _measure(args: argparse.Namespace) -> None:
     if len(texts) < args.sentences:
         raise InputError(f"{args.texts} has {len(texts)} sentences; ask for no more than that")
     synthesiser = load_model(args.checkpoint)
-    numbers = {
-        "options": _options(synthesiser, texts[: args.sentences], args.voices, args.seed),
-        "markup": _markup(synthesiser, texts, args.words, args.seed),
+    measure = {
+        "options": lambda: _options(synthesiser, texts[: args.sentences], args.voices, args.seed),
+        "markup": lambda: _markup(synthesiser, texts, args.words, args.seed),
     }
-    text = f"{args.checkpoint} at step {synthesiser.step}\n\n{_tables(numbers)}\n"
-    (args.out / "table.md").write_text(text, encoding="utf-8")
-    (args.out / "table.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
-    print(text)
+    args.out.mkdir(parents=True, exist_ok=True)
+    text, numbers = f"{args.checkpoint} at step {synthesiser.step}\n", {}
+    for part in _PARTS:
+        if args.only in (None, part):
+            numbers[part] = measure[part]()
+            text += f"\n{_PARTS[part](numbers[part])}\n"
+            (args.out / "table.md").write_text(text, encoding="utf-8")
+            (args.out / "table.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    print(text, end="")
 
 
 # ------------------------------------------------------------------ measuring
@@ -243,34 +248,42 @@ def _moves(plain: _Heard, changed: _Heard, word: int) -> tuple[float, float]:
 # -------------------------------------------------------------------- tables
 
 
-def _tables(numbers: dict[str, Any]) -> str:
+def _table_of_options(numbers: dict[str, Any]) -> str:
     import numpy as np
 
     lines = ["| option | comes out as | of the change | 90% of the runs |", "|---|---|---|---|"]
-    for name, one in numbers["options"].items():
+    for name, one in numbers.items():
         found, change = np.array(one["found"]), one["asked"] - one["neutral"]
         low, high = np.percentile(found, [5, 95])
         middle = np.median(found)
         share = 100 * (middle - one["neutral"]) / change
         lines.append(f"| `{name}` | {middle:.2f} | {share:.0f}% | {low:.2f} to {high:.2f} |")
-    markup = {name: np.array(values) for name, values in numbers["markup"].items() if name != "words"}
-    word, by_frame, neighbour = markup["word"], markup["word, frame by frame"], np.abs(markup["neighbour"])
-    lines += [
-        "",
-        "| markup | |",
-        "|---|---|",
-        f"| +2 st on a word ({len(word)} words): median | {np.median(word):+.2f} st |",
-        f"| within .5 st of it | {100 * np.mean(np.abs(word - 2) < 0.5):.0f}% |",
-        f"| the same, frames that are voiced in both | {np.median(by_frame):+.2f} st, "
-        f"{100 * np.mean(np.abs(by_frame - 2) < 0.5):.0f}% |",
-        f"| its neighbours ({len(neighbour)}): median, and share below .3 st | {np.median(neighbour):.2f} st, "
-        f"{100 * np.mean(neighbour < 0.3):.0f}% |",
-        f"| breaks ({len(markup['break'])}): largest error by the report's times | "
-        f"{np.abs(markup['break']).max():.2f} frames |",
-        f"| loudest frame inside a break, but for two at each end | {markup['in the break'].max():.0f} dB |",
-    ]
     return "\n".join(lines)
 
+
+def _table_of_markup(numbers: dict[str, list]) -> str:
+    import numpy as np
+
+    found = {name: np.array(values) for name, values in numbers.items() if name != "words"}
+    word, by_frame, neighbour = found["word"], found["word, frame by frame"], np.abs(found["neighbour"])
+    return "\n".join(
+        [
+            "| markup | |",
+            "|---|---|",
+            f"| +2 st on a word ({len(word)} words): median | {np.median(word):+.2f} st |",
+            f"| within .5 st of it | {100 * np.mean(np.abs(word - 2) < 0.5):.0f}% |",
+            f"| the same, frames that are voiced in both | {np.median(by_frame):+.2f} st, "
+            f"{100 * np.mean(np.abs(by_frame - 2) < 0.5):.0f}% |",
+            f"| its neighbours ({len(neighbour)}): median, and share below .3 st | {np.median(neighbour):.2f} st, "
+            f"{100 * np.mean(neighbour < 0.3):.0f}% |",
+            f"| breaks ({len(found['break'])}): largest error by the report's times | "
+            f"{np.abs(found['break']).max():.2f} frames |",
+            f"| loudest frame inside a break, but for two at each end | {found['in the break'].max():.0f} dB |",
+        ]
+    )
+
+
+_PARTS: dict[str, Callable[[Any], str]] = {"options": _table_of_options, "markup": _table_of_markup}
 
 if __name__ == "__main__":
     raise SystemExit(main())

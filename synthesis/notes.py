@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from data.audio import read_header
+from common.errors import InputError
+from data.audio import read_audio, read_header
 from data.filelist import TextLine
 from params import Params
 from text.fold import left_out
 from text.official import not_transliterated
 
 
-def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[str]:
-    """A line for every text with characters that cannot be spoken, and every reference that is converted."""
+def notes(texts: Iterable[TextLine], recordings: Iterable[Path], params: Params) -> list[str]:
+    """A line for every text with characters that cannot be spoken, and every recording that is converted."""
     found = []
-    references = [] if ref is None else [ref]
     for line in texts:
         official = params.text.front_end == "official"
         lost = not_transliterated(line.text) if official else left_out(line.text)
@@ -24,14 +25,27 @@ def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[s
             which = "that the official code reads by Unidecode" if official else "that cannot be spoken"
             advice = "; pip install Unidecode" if official else ""
             found.append(f"{line.place}: {len(lost)} characters {which} are left out: {shown}{advice}")
-        if line.ref is not None:
-            references.append(line.ref)
-    for path in dict.fromkeys(references):
+    for path in recordings:
         header = read_header(path)
         if header.channels > 1:
             found.append(f"{path}: its {header.channels} channels are mixed down to one")
         if header.sample_rate != params.audio.sample_rate:
             found.append(f"{path}: resampled from {header.sample_rate} to {params.audio.sample_rate} Hz")
+    return found
+
+
+def recording_warnings(recordings: Iterable[Path]) -> list[str]:
+    """A line for every defect of a recording that is used all the same; what cannot be read is left to its reader."""
+    from data.recording_quality import measure_quality
+    from synthesis.reference import MAX_SECONDS
+
+    found = []
+    for path in recordings:
+        with suppress(InputError):
+            header = read_header(path)
+            if header.seconds <= MAX_SECONDS:
+                audio = read_audio(path, header.sample_rate)
+                found += [f"{path}: {one}" for one in measure_quality(audio, header.sample_rate).warnings()]
     return found
 
 
