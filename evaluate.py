@@ -15,19 +15,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from common.errors import InputError, reports_input_errors
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, as for every other mistake."""
-        self.exit(2, f"error: {message} (--help lists the options)\n")
+from common.arguments import Parser, whole
+from common.errors import InputError, reports_input_errors, shown
+from common.files import in_use
+from common.processes import MOST_THREADS, cores
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders that inference.py wrote")
     parser.add_argument("--checkpoint", help="speak --texts with it first, into --out, and measure that")
     parser.add_argument("--texts", help="a file of texts, for --checkpoint")
@@ -40,9 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", type=Path, help="default: the first run's folder")
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
     parser.add_argument(
-        "--sentences", type=int, default=100, help="most with players in the page; default: %(default)s"
+        "--sentences", type=whole(0, 10**6), default=100, help="most with players in the page; default: %(default)s"
     )
-    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="of the CPU; default: as torch chooses")
     return parser
 
 
@@ -54,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         raise InputError("--checkpoint and --texts go together; give both, or run folders")
     if not args.runs and args.checkpoint is None:
         raise InputError("nothing to measure; give a folder that inference.py wrote, or --checkpoint and --texts")
-    if args.sentences < 0 or (args.threads is not None and args.threads < 1):
-        raise InputError("--sentences must be at least 0 and --threads at least 1")
     runs = list(args.runs)
     if args.checkpoint is not None:
         from inference import main as speak
@@ -66,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         if code:
             return code
         runs.insert(0, made)
-    _measure(args, runs, shlex.join(["python", "evaluate.py", *argv]))
+    if not runs[0].is_dir():
+        raise InputError(f"{runs[0]} is no folder; give one that inference.py wrote")
+    with in_use(args.out or runs[0]):
+        _measure(args, runs, shlex.join(["python", "evaluate.py", *argv]))
     return 0
 
 
@@ -80,7 +77,7 @@ def _measure(args: argparse.Namespace, runs: list[Path], command: str) -> None:
     from params import Audio
 
     if args.threads is not None:
-        torch.set_num_threads(args.threads)
+        torch.set_num_threads(min(args.threads, cores()))
     analyser = Analyser(args.cache, Audio(), args.asr, args.threads or 0)
     evaluation = evaluate(
         runs,
@@ -93,8 +90,8 @@ def _measure(args: argparse.Namespace, runs: list[Path], command: str) -> None:
         progress=True,
     )
     written = write_evaluation(evaluation, args.out or runs[0], analyser.audio_params, args.sentences, progress=True)
-    print(evaluation.markdown())
-    print("\n" + "\n".join(str(path) for path in written))
+    for line in (*evaluation.markdown().splitlines(), "", *written):
+        print(shown(line))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ With --stream a text is spoken sentence by sentence, and its file grows as they 
 With a second style (-s2, --emotion2 or --ref2) each text gives three files from the same noise: 0000_a.wav, 0000_b.wav
 and the interpolation, 0000_ab.wav. docs/interpolation.md says what the kinds and their options do.
 
-Exit code: 0; 2 and one line if something given cannot be used, with nothing spoken; 3 if lines of the file had to be
-skipped, which are listed at the end.
+Exit code: 0; 2 and one line if something given cannot be used; 3 if lines of the file had to be skipped, which are
+listed at the end; 130 if it was interrupted, with report.json of what is finished.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors
+from common.arguments import Parser
+from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
+from common.files import in_use
+from common.processes import cores
 from data.filelist import TextLine, read_texts
 from model.interpolation import name_of
 from params import Interpolation
@@ -43,14 +47,8 @@ _BEGAN = time.perf_counter()
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, as for every other mistake."""
-        self.exit(2, f"error: {message} (--help lists the options)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-f", "--file", required=True, help="texts, one a line; - for standard input")
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
@@ -74,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=(1.0, 1000.0),
         help="of an official checkpoint's time embedding: 1 for grad-tts-old.pt; default: told from the weights",
     )
-    parser.add_argument("--vocoder", type=Path, help="a HiFi-GAN file; default: the installed universal one")
+    parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
@@ -87,13 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     interpolation_options.add_arguments(parser)
     return parser
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output folder {path} cannot be made ({error.strerror}); choose another") from error
 
 
 @reports_input_errors
@@ -115,11 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
-    for name in (args.checkpoint, args.ref, args.ref2, args.vocoder):
+    for name in (args.checkpoint, args.ref, args.ref2):
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
-    _make_folder(args.out)
-    _speak(args, texts, given, two_styles, bad_lines)
+    with in_use(args.out):
+        _speak(args, texts, given, two_styles, bad_lines)
     for line in bad_lines.summary():
         print(line, file=sys.stderr)
     return SOME_SKIPPED if bad_lines.messages else 0
@@ -140,10 +131,10 @@ def _speak(
     from data.audio import write_wav
     from synthesis import load_model
     from synthesis.notes import chosen_speaker, notes
-    from synthesis.report import write_report
+    from synthesis.report import Report
 
     if args.threads is not None:
-        torch.set_num_threads(args.threads)
+        torch.set_num_threads(min(args.threads, cores()))
     synthesiser = load_model(
         args.checkpoint,
         args.vocoder,
@@ -161,22 +152,6 @@ def _speak(
         each = _streamed(args, synthesiser, texts, options, style, bad_lines)
     else:
         each = _singles(args, synthesiser, texts, options, style, bad_lines)
-    results, wavs = [], []
-    with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
-        for spoken in each:
-            for ending, result in spoken.items():
-                wav = args.out / f"{result.index:04d}{ending}.wav"
-                if not args.stream:  # else it is there already
-                    write_wav(wav, result.audio, result.sample_rate)
-                results.append(result)
-                wavs.append(wav)
-                beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
-                pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
-                line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
-                bar.write(line, file=sys.stdout)
-            bar.update()
-    if not results:
-        raise bad_lines.none_left(args.file)
     settings = {
         "checkpoint": args.checkpoint,
         "step": synthesiser.step,
@@ -191,18 +166,38 @@ def _speak(
         "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
         **asdict(options),
     }
-    report = args.out / "report.json"
-    write_report(report, results, wavs, settings)
-    seconds = sum(result.seconds for result in results)
-    indices = {result.index for result in results}
+    report = Report(args.out / "report.json", settings)
+    seconds, indices = 0.0, set()
+    try:
+        with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
+            for spoken in each:
+                for ending, result in spoken.items():
+                    wav = args.out / f"{result.index:04d}{ending}.wav"
+                    if not args.stream:  # else it is there already
+                        write_wav(wav, result.audio, result.sample_rate)
+                    report.add(result, wav)
+                    seconds += result.seconds
+                    beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
+                    pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
+                    line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
+                    bar.write(shown(line), file=sys.stdout)
+                indices.add(result.index)
+                bar.update()
+    except BaseException:  # Ctrl-C too: the report tells what is finished
+        with suppress(InputError):
+            report.write()
+        raise
+    if not indices:
+        raise bad_lines.none_left(args.file)
+    report.write()
     spoken = [line for line in texts if line.index in indices]
     for note in (
         *synthesiser.notes,
         *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
         *notes(spoken, args.ref, synthesiser.params),
     ):
-        print(f"note: {note}", file=sys.stderr)
-    print(f"{len(indices)} texts, {seconds:.1f} s of audio in {args.out}; details in {report}")
+        print(shown(f"note: {note}"), file=sys.stderr)
+    print(shown(f"{len(indices)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
 
 
 def _streamed(
@@ -218,22 +213,23 @@ def _streamed(
 
     from data.wav_stream import WavStream
 
-    stream = synthesiser.stream(texts, options, **style, bad_lines=bad_lines)
     first = True
-    for sentence in stream:
-        pieces, request = [sentence.piece], sentence.request
-        with WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav:
-            wav.append(sentence.audio)
-            if first:
-                tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
-                first = False
-            while not sentence.last:
-                sentence = next(stream)
+    for request in synthesiser.requests(texts, **style, by_sentence=True, bad_lines=bad_lines):
+        pieces = []
+        with (
+            bad_lines.skipping(request.place, TextError),
+            WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav,
+        ):
+            for sentence in synthesiser.stream_one(request, options):
                 pieces.append(sentence.piece)
                 wav.append(sentence.audio)
-        result = synthesiser.result(request, pieces)
-        _plot(args, result, synthesiser)
-        yield {"": result}
+                if first:
+                    tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
+                    first = False
+        if len(pieces) == len(request.pieces):
+            result = synthesiser.result(request, pieces)
+            _plot(args, result, synthesiser)
+            yield {"": result}
 
 
 def _singles(

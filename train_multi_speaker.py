@@ -11,14 +11,18 @@ without the lines of filelists that cannot be used, which are listed at the end.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
-from common.processes import stopping_on_signals
+from common.arguments import Parser
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
+from common.files import in_use
+from common.processes import cores, stopping_on_signals
 from params import Params
 from training.overrides import STYLE_KIND, resolve_params
 
@@ -31,14 +35,8 @@ if TYPE_CHECKING:
 # What needs torch is imported where it is used: wrong arguments are then answered at once.
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, as for every other mistake."""
-        self.exit(2, f"error: {message} (--help lists the options)\n")
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file over params.py, such as configs/kokoro.yaml")
     parser.add_argument("--init", help="checkpoint to fine-tune; new speakers, emotions and symbols are added")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -51,15 +49,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     params = resolve_params(arguments.config, arguments.overrides)
-    if params.estimator.name != "cross_unet":
-        raise InputError(
-            f"estimator.name={params.estimator.name} cannot be trained here; use cross_unet, or training.official"
-        )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
     try:
-        return _train(arguments, params)
+        # Of several processes the first one writes.
+        with nullcontext() if int(os.environ.get("RANK", 0)) else in_use(params.train.log_dir, "the log folder"):
+            return _train(arguments, params)
     except KeyboardInterrupt:
-        print(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done")
+        print(shown(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done"))
         return 0
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -82,7 +78,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     device = choose_device(arguments.device)
     processes = Processes(device)
     if params.train.threads:
-        torch.set_num_threads(params.train.threads)
+        torch.set_num_threads(min(params.train.threads, cores()))
     torch.manual_seed(params.train.seed)
     log_dir = Path(params.train.log_dir)
     bad_lines = BadLines(arguments.strict)
@@ -128,7 +124,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         except InputError as error:
             vocoder = None
             log.line(f"no audio samples in TensorBoard: {error}")
-        board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length, step)
+        board = Board(log_dir, params.audio.sample_rate, params.audio.hop_length, step, log.line)
         listen = make_listener(reader, params, vocoder, valid_dataset[0])
     names = {"speakers": speakers, "emotions": emotions, "symbols": list(reader.symbols)}
     trainer = Trainer(model, params, dataset, valid_dataset, names, board, log, device, listen, processes)
@@ -140,7 +136,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     if processes.leads:
         if state is not None:
             log.line(f"step {step}  going on in {log_dir}{'; --init is not used' if arguments.init else ''}")
-        print(f"curves, pictures and audio: tensorboard --logdir {log_dir}")
+        print(shown(f"curves, pictures and audio: tensorboard --logdir {log_dir}"))
     with stopping_on_signals(patiently=processes.world_size > 1) as asked_to_stop:
         finished = trainer.run(asked_to_stop)
     if processes.leads:
@@ -158,10 +154,10 @@ def _say_nothing(_: str) -> None:
 
 
 def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
-    from model.cond_grad_tts import CondGradTTS
+    from model.checkpoint import new_model
 
     try:
-        return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+        return new_model(params, symbols, speakers, emotions)
     except ValueError as error:
         raise InputError(f"these parameters make no model: {error}") from error
 

@@ -33,7 +33,9 @@ BREAKS = (0.0, 0.15, 0.3, 1.0)  # seconds
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
-    parser.add_argument("--texts", type=Path, default=TEXTS, help="a sentence a line; default: %(default)s")
+    parser.add_argument(
+        "--texts", type=Path, default=TEXTS, help="lines of a sentence, or id|sentence; default: %(default)s"
+    )
     parser.add_argument("--sentences", type=int, default=10, help="that are spoken whole; default: %(default)s")
     parser.add_argument("--voices", type=int, default=3, help="that speak each of them; default: %(default)s")
     parser.add_argument("--words", type=int, default=50, help="that are changed alone; default: %(default)s")
@@ -49,7 +51,7 @@ def _measure(args: argparse.Namespace) -> None:
     from common.files import read_lines
     from synthesis import load_model
 
-    texts = [line.strip() for line in read_lines(args.texts) if line.strip()]
+    texts = [line.rpartition("|")[2].strip() for line in read_lines(args.texts) if line.strip()]
     if len(texts) < args.sentences:
         raise InputError(f"{args.texts} has {len(texts)} sentences; ask for no more than that")
     synthesiser = load_model(args.checkpoint)
@@ -71,8 +73,7 @@ class _Heard:
     """A result as it sounds."""
 
     def __init__(self, result: Result, synthesiser: Synthesiser) -> None:
-        from data.energy import DB_PER_UNIT, frame_energy
-        from data.mel import mel_spectrogram
+        from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
         from data.pitch import extract_f0
 
         audio = synthesiser.params.audio
@@ -85,24 +86,28 @@ class _Heard:
     def active(self) -> np.ndarray:
         return self.level > self.level.max() - ACTIVE_DB
 
-    def semitones(self, start: float = 0.0, end: float = 1e9) -> np.ndarray:
-        """Of the voiced frames between two times."""
+    @property
+    def semitones(self) -> np.ndarray:
+        """Of the voiced frames."""
         import numpy as np
 
-        f0 = self.f0[round(start / self.frame_seconds) : round(end / self.frame_seconds)]
-        return 12 * np.log2(f0[f0 > 0])
+        return 12 * np.log2(self.f0[self.f0 > 0])
+
+    def frames(self, start: float, end: float) -> slice:
+        """Those between two times."""
+        return slice(round(start / self.frame_seconds), round(end / self.frame_seconds))
 
 
 def _pitch(plain: _Heard, changed: _Heard) -> float:
     import numpy as np
 
-    return float(np.median(changed.semitones()) - np.median(plain.semitones()))
+    return float(np.median(changed.semitones) - np.median(plain.semitones))
 
 
 def _range(plain: _Heard, changed: _Heard) -> float:
     import numpy as np
 
-    spans = [np.subtract(*np.percentile(heard.semitones(), [90, 10])) for heard in (plain, changed)]
+    spans = [np.subtract(*np.percentile(heard.semitones, [90, 10])) for heard in (plain, changed)]
     return float(spans[1] / spans[0])
 
 
@@ -134,6 +139,7 @@ def _options(synthesiser: Synthesiser, texts: Sequence[str], voices: int, seed: 
     from text.prosody import Prosody
 
     found: dict[str, list[float]] = {name: [] for name in _OPTIONS}
+    spoken: list[str] = []
     speakers = synthesiser.speakers
     for number, text in enumerate(tqdm(texts, "options", unit="sentence")):
         for turn in range(voices):
@@ -146,18 +152,20 @@ def _options(synthesiser: Synthesiser, texts: Sequence[str], voices: int, seed: 
             plain = speak(ProsodyEdits())
             for name, (field, asked, _, measure) in _OPTIONS.items():
                 found[name].append(measure(plain, speak(ProsodyEdits(Prosody(**{field: asked})))))
+            spoken.append(speaker)
     return {
-        name: {"asked": asked, "neutral": neutral, "found": found[name]}
+        name: {"asked": asked, "neutral": neutral, "found": found[name], "speakers": spoken}
         for name, (_, asked, neutral, _) in _OPTIONS.items()
     }
 
 
-def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: int) -> dict[str, list[float]]:
+def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: int) -> dict[str, list]:
     """Of single words raised by 2 st: their move and their neighbours'; and how breaks err, in frames."""
     import numpy as np
     from tqdm import tqdm
 
-    found: dict[str, list[float]] = {"word": [], "neighbour": [], "break": [], "in the break": []}
+    names = ("words", "word", "word, frame by frame", "neighbour", "break", "in the break")
+    found: dict[str, list] = {name: [] for name in names}
     with tqdm(total=words, desc="markup", unit="word") as bar:
         for number, (speaker, text, tokens, at) in enumerate(_chosen_words(synthesiser.speakers, texts, seed)):
             if len(found["word"]) >= words:
@@ -169,11 +177,15 @@ def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: in
 
             raised = [*tokens[:at], f'<prosody pitch="+2st">{tokens[at]}</prosody>', *tokens[at + 1 :]]
             plain = speak(text)
-            moves = _moves(plain, speak(f"<speak>{' '.join(raised)}</speak>"), at)
-            if np.isnan(moves[0]):
+            changed = speak(f"<speak>{' '.join(raised)}</speak>")
+            medians, frames = _moves(plain, changed, at)
+            if np.isnan(medians):
                 continue
-            found["word"].append(moves[0])
-            found["neighbour"] += [move for move in moves[1:] if not np.isnan(move)]
+            found["word"].append(medians)
+            found["word, frame by frame"].append(frames)
+            beside = [_moves(plain, changed, word)[0] for word in (at - 1, at + 1)]
+            found["neighbour"] += [move for move in beside if not np.isnan(move)]
+            found["words"].append(f"{speaker}: {tokens[at]}")
             bar.update()
             seconds = BREAKS[number % len(BREAKS)]
             paused = f"{' '.join(tokens[: at + 1])} <break time='{seconds}s'/> {' '.join(tokens[at + 1 :])}"
@@ -182,9 +194,7 @@ def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: in
             has_mark = seconds > 0 or tokens[at][-1] in ",;:"
             if has_mark:
                 found["break"].append((after.start - before.end - seconds) / heard.frame_seconds)
-                inside = heard.level[
-                    round(before.end / heard.frame_seconds) + 2 : round(after.start / heard.frame_seconds) - 2
-                ]
+                inside = heard.level[heard.frames(before.end, after.start)][2:-2]
                 if len(inside):
                     found["in the break"].append(float(inside.max() - heard.level.max()))
     return found
@@ -204,19 +214,21 @@ def _chosen_words(
             yield speakers[number % len(speakers)], text, tokens, int(random.integers(1, len(tokens) - 1))
 
 
-def _moves(plain: _Heard, changed: _Heard, at: int) -> list[float]:
-    """How the medians of a word and of its two neighbours moved, in semitones; NaN where too little is voiced."""
+def _moves(plain: _Heard, changed: _Heard, word: int) -> tuple[float, float]:
+    """How a word's pitch moved, in semitones; NaN where too little is voiced.
+
+    Twice: how far its median moved, each over its own voiced frames; and the median of how far a frame moved, over
+    those that are voiced in both. Where a word falls steeply, the first also moves when frames at its end lose voice.
+    """
     import numpy as np
 
-    moves = []
-    for word in (at, at - 1, at + 1):
-        medians = []
-        for heard in (plain, changed):
-            time = heard.result.word_times[word]
-            values = heard.semitones(time.start, time.end)
-            medians.append(np.median(values) if len(values) >= VOICED else np.nan)
-        moves.append(float(medians[1] - medians[0]))
-    return moves
+    time = plain.result.word_times[word]
+    first, second = (heard.f0[heard.frames(time.start, time.end)] for heard in (plain, changed))
+    both = (first > 0) & (second > 0)
+    if both.sum() < VOICED:
+        return np.nan, np.nan
+    medians = [np.median(f0[f0 > 0]) for f0 in (first, second)]
+    return float(12 * np.log2(medians[1] / medians[0])), float(12 * np.median(np.log2(second[both] / first[both])))
 
 
 # -------------------------------------------------------------------- tables
@@ -232,14 +244,16 @@ def _tables(numbers: dict[str, Any]) -> str:
         middle = np.median(found)
         share = 100 * (middle - one["neutral"]) / change
         lines.append(f"| `{name}` | {middle:.2f} | {share:.0f}% | {low:.2f} to {high:.2f} |")
-    markup = {name: np.array(values) for name, values in numbers["markup"].items()}
-    word, neighbour = markup["word"], np.abs(markup["neighbour"])
+    markup = {name: np.array(values) for name, values in numbers["markup"].items() if name != "words"}
+    word, by_frame, neighbour = markup["word"], markup["word, frame by frame"], np.abs(markup["neighbour"])
     lines += [
         "",
         "| markup | |",
         "|---|---|",
         f"| +2 st on a word ({len(word)} words): median | {np.median(word):+.2f} st |",
         f"| within .5 st of it | {100 * np.mean(np.abs(word - 2) < 0.5):.0f}% |",
+        f"| the same, frames that are voiced in both | {np.median(by_frame):+.2f} st, "
+        f"{100 * np.mean(np.abs(by_frame - 2) < 0.5):.0f}% |",
         f"| its neighbours ({len(neighbour)}): median, and share below .3 st | {np.median(neighbour):.2f} st, "
         f"{100 * np.mean(neighbour < 0.3):.0f}% |",
         f"| breaks ({len(markup['break'])}): largest error by the report's times | "

@@ -14,8 +14,14 @@ from typing import Any, TypeVar
 
 from common.errors import InputError
 
+MOST_THREADS = 1024
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+
+
+def cores() -> int:
+    """Of the processor, that this process may use; more threads or processes than that only wait for each other."""
+    return len(os.sched_getaffinity(0))
 
 
 def map_in_processes(
@@ -26,7 +32,7 @@ def map_in_processes(
     start_arguments: tuple[Any, ...] = (),
     chunksize: int = 1,
 ) -> Iterator[Done]:
-    """function of each item, in order, computed by `workers` processes.
+    """function of each item, in order, computed by `workers` processes, but no more than there are cores.
 
     start: called once in each process, before its first item. chunksize: items sent at a time. Closed early, or on
     Ctrl-C, what is being worked on is finished and nothing more is begun.
@@ -35,7 +41,7 @@ def map_in_processes(
         InputError: a process was killed.
     """
     context = multiprocessing.get_context("spawn")  # neither torch's nor onnxruntime's threads survive a fork
-    pool = ProcessPoolExecutor(workers, context, _start, (start, start_arguments))
+    pool = ProcessPoolExecutor(min(workers, cores()), context, _start, (start, start_arguments))
     try:
         yield from pool.map(function, items, chunksize=chunksize)
     except BrokenProcessPool as error:

@@ -14,6 +14,10 @@ from common.errors import InputError
 from common.files import replacing
 from data.riff import is_cut_short
 
+# Far above every recording of speech; a header may claim anything.
+MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
+RATES = (1000, 1_000_000)  # Hz
+
 
 @dataclass(frozen=True)
 class AudioHeader:
@@ -34,6 +38,7 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
     if cut:
         raise InputError(f"{path} is truncated: its header promises more; copy it again")
+    _check_rate(path, info.samplerate)
     return AudioHeader(info.frames / info.samplerate, info.samplerate, info.channels)
 
 
@@ -50,14 +55,20 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     Returns:
         (samples,) float32; full scale is [-1, 1].
     Raises:
-        InputError: the file is missing, a folder, empty, truncated, not audio, without samples, or not finite.
+        InputError: the file is missing, a folder, empty, truncated, not audio, without samples, too long, not finite.
     """
     path = _existing(path)
     try:
         # (samples, channels)
         with soundfile.SoundFile(path) as file:
-            channels, rate, promised = file.read(dtype="float32", always_2d=True), file.samplerate, file.frames
+            rate, promised = file.samplerate, file.frames
+            _check_rate(path, rate)
+            if promised * max(file.channels, sample_rate / rate) > MOST_SAMPLES:
+                raise InputError(f"{path} lasts {promised / rate:.0f} s in {file.channels} channels: too long; cut it")
+            channels = file.read(dtype="float32", always_2d=True)
         cut = len(channels) < promised or is_cut_short(path)
+    except InputError:
+        raise
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); convert it to WAV or FLAC") from error
     if cut:
@@ -103,6 +114,12 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
             soundfile.write(temporary, pcm, sample_rate, subtype="PCM_16", format="WAV")
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be written ({error}); choose another output folder") from error
+
+
+def _check_rate(path: Path, rate: int) -> None:
+    low, high = RATES
+    if not low <= rate <= high:
+        raise InputError(f"{path} has {rate} samples a second; {low} to {high} can be read: convert it")
 
 
 def _existing(path: str | os.PathLike) -> Path:

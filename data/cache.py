@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,14 +18,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common.errors import InputError
-from common.files import replacing
+from common.errors import InputError, shown
+from common.files import read_bounded, replacing
 from common.processes import map_in_processes
 from data.audio import read_audio
 from data.features import Features, extract
 from data.labels import labels_path, parse_labels, with_labels, with_symbols
 from params import Audio
 
+MOST_AUDIO_BYTES = 2**29  # of a recording's file
 EXTRACTION_VERSION = 2  # raise it when the same audio gives other features
 
 
@@ -38,7 +40,7 @@ class FeatureCache:
     """One .npz an utterance in `folder`, in 256 subfolders: mel in float16 (off by less than 0.004), the rest float32.
 
     Entries appear whole or not at all, so processes may share a folder and may be killed; an entry that cannot be read
-    is made again.
+    is made again, and said on standard error.
 
     remember: look at the content of each file once only, for a process in whose life the corpus does not change
     (training); it keeps which entry is whose, and its copies in other processes know what it knew.
@@ -62,6 +64,8 @@ class FeatureCache:
         entry, labels = self._locate(path)
         features = self._load(entry)
         if features is None:
+            if entry.exists():
+                tqdm.write(shown(f"the cache entry {entry} of {path} is damaged and made again"), file=sys.stderr)
             features = self._make(path, labels)
             try:
                 self._save(entry, features)
@@ -162,11 +166,7 @@ class FeatureCache:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read ({reason}); check the path") from error
+    return read_bounded(path, MOST_AUDIO_BYTES)
 
 
 def _use_one_thread() -> None:

@@ -1,19 +1,29 @@
-"""Files of tensors and plain values: read without running anything in them, written whole or not at all."""
+"""Files of tensors and plain values: read without running anything in them, written whole or not at all.
+
+A name that ends in `.safetensors` is a file of that format: one set of weights under their own names, and in its header
+each of the checkpoint's other entries as JSON. Every other name is a torch file.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 import torch
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import parse_json, replacing
+
+SAFETENSORS = ".safetensors"
 
 
 def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[str, Any]:
-    """The dict that a torch file holds, tensors on the CPU; only tensors and plain values are accepted.
+    """The dict that a file holds, tensors on the CPU; only tensors and plain values are accepted.
 
     kind: what the file should be, for messages.
 
@@ -27,17 +37,43 @@ def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[s
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is an empty file; copy the {kind} again")
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        payload = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_torch(path, kind)
     except InputError:
         raise
     except Exception as error:  # whatever bytes the file holds, the reader may raise anything
+        form = "safetensors" if path.suffix == SAFETENSORS else "torch"
         raise InputError(
-            f"{path} cannot be read as a {kind} (truncated, not a torch file, or with more than tensors in it: "
+            f"{path} cannot be read as a {kind} (truncated, not a {form} file, or with more than tensors in it: "
             f"{type(error).__name__}); use another, or copy it again"
         ) from error
     if not isinstance(payload, dict):
         raise InputError(f"{path} holds a {type(payload).__name__}, not a {kind}; give another file")
     return payload
+
+
+def _read_torch(path: Path, kind: str) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:  # torch packs nothing, so what is larger inside is a trap
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise InputError(f"{path} promises more than it holds; copy the {kind} again")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = file.metadata() or {}
+    if "params" not in header:
+        return tensors
+    return {**{name: parse_json(text) for name, text in header.items()}, "ema": tensors}
+
+
+def _safetensors_bytes(payload: dict[str, Any]) -> bytes:
+    """Of the averaged weights, if there are any, else of the raw ones."""
+    tensors = payload.get("ema", payload.get("weights"))
+    plain = {name: value for name, value in payload.items() if name not in ("ema", "weights")}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(tensors, {name: json.dumps(value) for name, value in plain.items()})
 
 
 def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
@@ -48,7 +84,10 @@ def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
     """
     try:
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            torch.save(payload, file)
+            if Path(path).suffix == SAFETENSORS:
+                file.write(_safetensors_bytes(payload))
+            else:
+                torch.save(payload, file)
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:

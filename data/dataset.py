@@ -14,7 +14,7 @@ from data.audio import audio_seconds
 from data.cache import FeatureCache
 from data.features import Features
 from data.filelist import Utterance
-from data.token_spans import token_spans
+from data.labels import token_spans
 from text.symbols import BLANK
 
 REFERENCE_FRAMES = 256  # at most, about 3 seconds
@@ -42,7 +42,7 @@ class Item:
     speaker: int
     emotion: int
     reference_mel: torch.Tensor  # (n_mels, R)
-    token_spans: torch.Tensor | None  # (S, 2) int64, data.token_spans
+    token_spans: torch.Tensor | None  # (S, 2) int64, data.labels
     speaker_embedding: torch.Tensor | None  # (width,)
     emotion_embedding: torch.Tensor | None  # (width,)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.energy import frame_energy
-from data.mel import mel_spectrogram
+from data.mel import frame_energy, mel_spectrogram
 from data.pitch import extract_f0
 from params import Audio
 
@@ -22,7 +21,7 @@ class Features:
     mel: np.ndarray  # (n_mels, T) float32, natural log
     f0: np.ndarray  # (T,) float32, Hz, 0 where unvoiced
     voicing: np.ndarray  # (T,) float32, 1 where voiced, else 0
-    energy: np.ndarray  # (T,) float32, data.energy
+    energy: np.ndarray  # (T,) float32, data.mel
     symbols: tuple[str, ...] | None = None  # S symbols of the text front end, without blanks
     symbol_seconds: np.ndarray | None = None  # (S,) float32
     durations: np.ndarray | None = None  # (S + 1,) float32, boundaries of the symbols in mel frames, from 0

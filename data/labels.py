@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from data.features import Features
 from params import Audio
 
 LENGTH_TOLERANCE = 0.1  # seconds, between the labels and the audio
+MARGIN = 1  # frames by which a symbol's own interval is widened for its token
 
 
 @dataclass
@@ -111,3 +114,44 @@ def with_labels(features: Features, labels: Labels, audio_params: Audio) -> Feat
     f0 = np.where(features.f0 > 0, np.where(label_f0 > 0, label_f0, features.f0), 0).astype(np.float32)
     labelled = replace(features, f0=f0, voicing=(f0 > 0).astype(np.float32))
     return with_symbols(labelled, labels.symbols, labels.symbol_seconds, audio_params)
+
+
+def token_spans(is_blank: Sequence[bool], durations: np.ndarray, frames: int) -> np.ndarray | None:
+    """Frames [start, end) in which each token of a text may lie in its mel, by the exact durations of its symbols.
+
+    A symbol may lie in its exact interval, widened by one frame; a blank between the middles of the symbols around it.
+
+    is_blank: (N,), of the tokens in order; those that are not blank are the S symbols.
+    durations: (S + 1,) boundaries of the symbols, in frames.
+
+    Returns:
+        (N, 2) int64; None if tokens of at least one frame each cannot be laid out in the spans.
+    Raises:
+        ValueError: the number of symbols differs from that of the durations.
+    """
+    blank = np.asarray(is_blank, dtype=bool)
+    symbols = len(durations) - 1
+    if (~blank).sum() != symbols or symbols == 0:
+        raise ValueError(f"{(~blank).sum()} symbols but durations of {symbols}")
+    begin, end = durations[:-1], durations[1:]
+    middle = (begin + end) / 2
+    before = np.cumsum(~blank)  # (N,) symbols up to and including the token
+    own = before - 1  # the symbol, or for a blank the one before it
+    following = np.minimum(before, symbols - 1)
+    starts = np.where(blank, np.floor(middle[own]), np.floor(begin[own]) - MARGIN)
+    ends = np.where(blank, np.ceil(middle[following]), np.ceil(end[own]) + MARGIN)
+    starts[before == 0] = 0  # blanks in front of the first symbol
+    ends[blank & (before == symbols)] = frames  # blanks behind the last one
+    spans = np.stack([starts, ends], axis=1).clip(0, frames).astype(np.int64)  # (N, 2)
+    spans[0, 0], spans[-1, 1] = 0, frames  # all frames belong to some token
+    return spans if _can_be_laid_out(spans, frames) else None
+
+
+def _can_be_laid_out(spans: np.ndarray, frames: int) -> bool:
+    """Whether consecutive tokens of at least one frame can cover all frames: lay each as early as its span allows."""
+    position = 0
+    for (_, end), (next_start, _) in pairwise(spans):
+        position = max(position + 1, next_start)
+        if position > end:
+            return False
+    return position < frames

@@ -1,4 +1,4 @@
-"""The mel spectrogram that HiFi-GAN was trained on.
+"""The mel spectrogram that HiFi-GAN was trained on, and the energy of its frames.
 
 Source: Kong et al., "HiFi-GAN", 2020, and its published feature extraction.
 """
@@ -6,30 +6,18 @@ Source: Kong et al., "HiFi-GAN", 2020, and its published feature extraction.
 from __future__ import annotations
 
 import functools
+import math
 
-import librosa
 import numpy as np
 import torch
 
 from common.errors import InputError
+from model.mel_filters import mel_filters
 from params import Audio
 
 MAGNITUDE_FLOOR = 1e-9  # added to the power, under the root
 AMPLITUDE_FLOOR = 1e-5  # of a mel band, before the logarithm
-
-
-@functools.lru_cache(maxsize=8)
-def filterbank(audio_params: Audio) -> np.ndarray:
-    """Slaney mel filters, (n_mels, n_fft // 2 + 1) float32, read-only."""
-    filters = librosa.filters.mel(
-        sr=audio_params.sample_rate,
-        n_fft=audio_params.n_fft,
-        n_mels=audio_params.n_mels,
-        fmin=audio_params.fmin,
-        fmax=audio_params.fmax,
-    ).astype(np.float32)
-    filters.setflags(write=False)
-    return filters
+DB_PER_UNIT = 20 / math.log(10)  # 8.686: energy is the natural logarithm of an amplitude
 
 
 def pad_frames(audio: np.ndarray, audio_params: Audio) -> np.ndarray:
@@ -45,7 +33,7 @@ class MelSpectrogram:
 
     def __init__(self, audio_params: Audio) -> None:
         self.audio_params = audio_params
-        self.filters = torch.from_numpy(filterbank(audio_params).copy())  # (n_mels, bins)
+        self.filters = torch.from_numpy(mel_filters(audio_params).copy())  # (n_mels, bins)
         self.window = torch.hann_window(audio_params.win_length)
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
@@ -85,3 +73,13 @@ def _cached(audio_params: Audio) -> MelSpectrogram:
 def mel_spectrogram(audio: np.ndarray, audio_params: Audio) -> np.ndarray:
     """`MelSpectrogram(audio_params)(audio)`, with filters and window made once per set of parameters."""
     return _cached(audio_params)(audio)
+
+
+def frame_energy(mel: np.ndarray) -> np.ndarray:
+    """Log-mel (n_mels, T) -> (T,) float32: natural log of the L2 norm over the mel rows of the mel amplitude.
+
+    Taken from the mel itself, so it is aligned with it and can be measured on generated mels too.
+    Times `DB_PER_UNIT` it is in dB (of an arbitrary reference); silence is log(1e-5 * sqrt(80)) = -9.32.
+    """
+    top = mel.max(axis=0)  # (T,) taken out before exp, so that nothing overflows
+    return (top + 0.5 * np.log(np.exp(2.0 * (mel - top)).sum(axis=0))).astype(np.float32)

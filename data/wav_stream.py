@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import wave
+import struct
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -16,31 +17,45 @@ from data.audio import pcm16
 class WavStream:
     """16-bit PCM, mono. The header is right after every `append`, so a reader finds a whole file of what there is yet.
 
+    A file that does not come to its end (an error, Ctrl-C) is removed.
+
     Raises:
         InputError: the place cannot be written to.
     """
 
     def __init__(self, path: str | os.PathLike, sample_rate: int) -> None:
         self.path = Path(path)
+        self.sample_rate = sample_rate
+        self._bytes = 0  # of samples
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._raw = open(self.path, "wb")  # noqa: SIM115
+            self._file = open(self.path, "wb")  # noqa: SIM115
         except OSError as error:
-            raise InputError(
-                f"{self.path} cannot be written ({error.strerror}); choose another output folder"
-            ) from error
-        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115
-        self._wave.setnchannels(1)
-        self._wave.setsampwidth(2)
-        self._wave.setframerate(sample_rate)
+            raise self._failure(error) from error
 
     def append(self, audio: np.ndarray) -> None:
         """(samples,) in [-1, 1], as `data.audio.write_wav` writes them."""
+        samples = pcm16(audio).astype("<i2").tobytes()
         try:
-            self._wave.writeframes(pcm16(audio).astype("<i2").tobytes())
-            self._raw.flush()
+            self._file.seek(len(self._header()) + self._bytes)
+            self._file.write(samples)
+            self._bytes += len(samples)
+            self._file.seek(0)
+            self._file.write(self._header())
+            self._file.flush()
         except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); free space") from error
+            raise self._failure(error) from error
+
+    def _header(self) -> bytes:
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, self.sample_rate, 2 * self.sample_rate, 2, 16)
+        return (
+            struct.pack("<4sI4s", b"RIFF", 36 + self._bytes, b"WAVE") + form + struct.pack("<4sI", b"data", self._bytes)
+        )
+
+    def _failure(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self.path} cannot be written ({error.strerror}); free space, or choose another output folder"
+        )
 
     def __enter__(self) -> WavStream:
         return self
@@ -48,5 +63,12 @@ class WavStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._wave.close()
-        self._raw.close()
+        try:
+            self._file.close()
+        except OSError as failure:
+            if kind is None:
+                self.path.unlink(missing_ok=True)
+                raise self._failure(failure) from failure
+        if kind is not None:
+            with suppress(OSError):
+                self.path.unlink()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -16,11 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, shown
+from common.files import read_json
 from evaluation.speech import Phones, phones_of_recording, phones_of_tokens
 from params import Audio
 
 ORDER = ("", "a", "b", "ab", "oracle")  # of variants; others follow, sorted
+_KINDS = {
+    "index": int,
+    "text": str,
+    "wav": str,
+    "speaker": str,
+    "emotion": str,
+    "nfe": (int, float),
+    "rtf": (int, float),
+}
+_LARGEST_INDEX = 10**6
 _NAME = re.compile(r"(.+?)(?:_([A-Za-z0-9.+-]+))?\.wav")
 
 
@@ -79,6 +89,7 @@ def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = 
         where = f"{folder / 'report.json'}: result {number}"
         if not isinstance(row, dict) or not all(key in row for key in ("index", "text", "wav")):
             raise InputError(f"{where} lacks index, text or wav; make the run again")
+        _check_row(row, where)
         rows.append((row, where))
     # A wav that has a row of its own is not also taken for a companion of another row's.
     listed = {folder / str(row["wav"]) for row, _ in rows}
@@ -92,15 +103,27 @@ def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = 
 
 
 def _read_report(path: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); give a folder that inference.py wrote") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); make the run again") from error
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a folder that inference.py wrote")
+    report = read_json(path)
     if not isinstance(report, dict) or not isinstance(report.get("results"), list):
         raise InputError(f"{path} has no list of results; give a folder that inference.py wrote")
     return report
+
+
+def _check_row(row: Mapping[str, Any], where: str) -> None:
+    """Facts of a row and of its variants are of the kinds that inference.py writes."""
+    variants = row.get("variants", {})
+    facts = [row, *(variants.values() if isinstance(variants, dict) else [None])]
+    for own in facts:
+        if not isinstance(own, dict):
+            raise InputError(f"{where}: its variants are no table; make the run again")
+        for key, kinds in _KINDS.items():
+            value = own.get(key)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise InputError(f"{where}: {key} is {shown(repr(value))[:40]}; make the run again")
+    if row["index"] is None or row["text"] is None or not 0 <= row["index"] <= _LARGEST_INDEX:
+        raise InputError(f"{where}: its index must be from 0 to {_LARGEST_INDEX}, its text a text; make the run again")
 
 
 def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params: Audio, where: str) -> list[Clip]:

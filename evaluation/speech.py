@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.energy import DB_PER_UNIT, frame_energy
 from data.labels import labels_path, parse_labels, symbol_boundaries
-from data.mel import mel_spectrogram
+from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
 from evaluation.sound import AnalysisCache, Sound
 from params import Audio
 from text.symbols import BLANK

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from hifigan.configuration import PRESETS, V1, V2, V3, VocoderConfig
 from hifigan.generator import Generator
-from hifigan.vocoder import load_vocoder, vocode
+from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, vocode
 
-__all__ = ["PRESETS", "V1", "V2", "V3", "Generator", "VocoderConfig", "load_vocoder", "vocode"]
+__all__ = [
+    "PRESETS",
+    "V1",
+    "V2",
+    "V3",
+    "VOCODERS",
+    "Generator",
+    "Vocoder",
+    "VocoderConfig",
+    "load_vocoder",
+    "vocode",
+]

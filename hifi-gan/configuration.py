@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Real
 from typing import Any
 
+LARGEST = 2**17  # of every size; the largest that is used is a sample rate
+MOST_LAYERS = 32  # in a list
 REQUIRED = (
     "resblock",
     "upsample_rates",
@@ -60,7 +63,8 @@ class VocoderConfig:
         for name in ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes"):
             _check_integers(name, getattr(self, name))
         if not isinstance(self.resblock_dilation_sizes, tuple):
-            raise ValueError(f"resblock_dilation_sizes must be a list of lists, not {self.resblock_dilation_sizes!r}")
+            found = reprlib.repr(self.resblock_dilation_sizes)
+            raise ValueError(f"resblock_dilation_sizes must be a list of lists, not {found}")
         for dilations in self.resblock_dilation_sizes:
             _check_integers("each of resblock_dilation_sizes", dilations)
 
@@ -114,13 +118,17 @@ def _is_positive(value: Any) -> bool:
 
 
 def _check_positive(name: str, value: Any) -> None:
-    if not _is_positive(value):
-        raise ValueError(f"{name} must be a positive integer, not {value!r}")
+    if not _is_positive(value) or value > LARGEST:
+        raise ValueError(f"{name} must be a positive integer, at most {LARGEST}, not {reprlib.repr(value)}")
 
 
 def _check_integers(name: str, values: Any) -> None:
-    if not (isinstance(values, tuple) and values and all(_is_positive(value) for value in values)):
-        raise ValueError(f"{name} must be a list of positive integers, not {values!r}")
+    few = isinstance(values, tuple) and 0 < len(values) <= MOST_LAYERS
+    if not (few and all(_is_positive(value) and value <= LARGEST for value in values)):
+        raise ValueError(
+            f"{name} must be a list of positive integers (at most {MOST_LAYERS}, each at most {LARGEST}), not "
+            f"{reprlib.repr(values)}"
+        )
 
 
 def _tuples(value: Any) -> Any:

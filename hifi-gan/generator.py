@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hifigan.configuration import VocoderConfig
+from hifigan.receptive_field import END_KERNEL, context_frames
 
 SLOPE = 0.1  # of the leaky ReLUs, except the last
 LAST_SLOPE = 0.01  # the published weights were trained with it
-END_KERNEL = 7  # of the first and the last convolution
 
 leaky = partial(functional.leaky_relu, negative_slope=SLOPE)
 
@@ -57,6 +57,15 @@ class ResBlock2(nn.Module):
 RESBLOCKS = {"1": ResBlock1, "2": ResBlock2}
 
 
+def stage(up: nn.Module, blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """(B, C, T) -> (B, C / 2, T * rate): a transposed convolution, then the mean of residual blocks."""
+    x = up(leaky(x))
+    total = blocks[0](x)
+    for block in blocks[1:]:
+        total = total + block(x)
+    return total / len(blocks)
+
+
 class Generator(nn.Module):
     """HiFi-GAN's generator, with plain weights (see `hifigan.weight_norm` for training)."""
 
@@ -75,19 +84,26 @@ class Generator(nn.Module):
             channels //= 2
             for size, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True):
                 self.resblocks.append(resblock(channels, size, dilations))
+        self.context = context_frames(config)
         self.conv_post = nn.Conv1d(channels, 1, END_KERNEL, padding=END_KERNEL // 2)
         nn.init.normal_(self.conv_post.weight, 0.0, 0.01)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1]."""
-        width = len(self.config.resblock_kernel_sizes)
-        x = self.conv_pre(mel)  # (B, C, T)
-        for stage, up in enumerate(self.ups):
-            x = up(leaky(x))  # (B, C / 2, T * rate)
-            blocks = self.resblocks[stage * width : (stage + 1) * width]
-            total = blocks[0](x)
-            for block in blocks[1:]:
-                total = total + block(x)
-            x = total / width
+    def front(self, mel: Tensor) -> Tensor:
+        """The first convolution and stage: (B, num_mels, T) natural-log mel -> (B, C / 2, T * upsample_rates[0])."""
+        return self._stage(0, self.conv_pre(mel))
+
+    def rest(self, features: Tensor) -> Tensor:
+        """What follows: features of the first stage -> (B, 1, T * hop_size) audio in [-1, 1]."""
+        x = features
+        for number in range(1, len(self.ups)):
+            x = self._stage(number, x)
         x = self.conv_post(functional.leaky_relu(x, LAST_SLOPE))  # (B, 1, T * hop)
         return torch.tanh(x)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1]."""
+        return self.rest(self.front(mel))
+
+    def _stage(self, number: int, x: Tensor) -> Tensor:
+        width = len(self.config.resblock_kernel_sizes)
+        return stage(self.ups[number], self.resblocks[number * width : (number + 1) * width], x)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.mel import AMPLITUDE_FLOOR, MAGNITUDE_FLOOR, filterbank
+from data.mel import AMPLITUDE_FLOOR, MAGNITUDE_FLOOR
+from model.mel_filters import mel_filters
 from params import Audio
 
 MEL_WEIGHT = 45.0
@@ -19,7 +20,7 @@ class LogMel(nn.Module):
     def __init__(self, audio: Audio) -> None:
         super().__init__()
         self.audio = audio
-        self.register_buffer("filters", torch.tensor(filterbank(audio)))  # (n_mels, bins)
+        self.register_buffer("filters", torch.tensor(mel_filters(audio)))  # (n_mels, bins)
         self.register_buffer("window", torch.hann_window(audio.win_length))
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from hifigan.configuration import VocoderConfig
-from hifigan.generator import END_KERNEL
+
+END_KERNEL = 7  # of the first and the last convolution
 
 
 def resblock_radius(config: VocoderConfig) -> int:
@@ -15,16 +18,20 @@ def resblock_radius(config: VocoderConfig) -> int:
     )
 
 
-def context_frames(config: VocoderConfig) -> tuple[int, int]:
+def context_frames(config: VocoderConfig, stages: int | None = None, radius: int = END_KERNEL // 2) -> tuple[int, int]:
     """Frames to the left and to the right of a frame on which its `hop_size` samples depend.
 
     Walks the interval of one frame's samples back through the layers. All strides divide the hop, so the answer is
     the same for every frame.
+
+    Args:
+        stages: how many of the first stages there are; None: all.
+        radius: how far what follows them reads to either side, at their rate; by default, the last convolution.
     """
-    end = END_KERNEL // 2
-    first, last = -end, config.hop_size - 1 + end  # what the last convolution reads
-    stages = list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
-    for rate, kernel in reversed(stages):
+    end = END_KERNEL // 2  # of the first convolution
+    pairs = list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))[:stages]
+    first, last = -radius, math.prod(rate for rate, _ in pairs) - 1 + radius  # what follows the stages reads
+    for rate, kernel in reversed(pairs):
         first -= resblock_radius(config)
         last += resblock_radius(config)
         # Output o of a transposed convolution reads the inputs i with 0 <= o + padding - i * rate < kernel.

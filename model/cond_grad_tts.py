@@ -16,7 +16,7 @@ from model.denoiser import Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.guidance import BatchGuidedDenoiser
-from model.lengths import duration_path, padded_length, sequence_mask
+from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
 from model.text_to_mel import Blend, Frames, TextToMel
@@ -48,8 +48,7 @@ class CondLosses:
 class CondGradTTS(TextToMel):
     """The conditional model. Speakers and emotions are ids, or embeddings when `params.style` gives their widths."""
 
-    types = TYPES
-    attends = True
+    guides = True
     usual_sampler = "edm-2m"
 
     def __init__(self, params: Params, n_symbols: int, n_speakers: int, n_emotions: int) -> None:
@@ -58,9 +57,11 @@ class CondGradTTS(TextToMel):
         n_mels = params.audio.n_mels
         self.encoder = CondTextEncoder(n_symbols, n_mels, params.encoder, params.style, n_speakers, n_emotions)
         self.style = StyleEncoder(params.style, n_mels, n_speakers, n_emotions)
-        estimator = ESTIMATORS[params.estimator.name](
-            params.estimator, params.style, params.audio, params.encoder.content_pictures
-        )
+        if params.estimator.name not in ESTIMATORS:
+            raise ValueError(f"there is no estimator {params.estimator.name!r}; there are {', '.join(ESTIMATORS)}")
+        estimator = ESTIMATORS[params.estimator.name].of(params)
+        self.types = tuple(name for name in TYPES if name in ("speaker", "emotion", *estimator.types))
+        self.attends = estimator.attends
         diffusion = params.diffusion
         self.decoder = ResidualDiffusion(
             estimator,
@@ -217,7 +218,9 @@ class CondGradTTS(TextToMel):
         if not length_scale > 0:
             raise ValueError(f"length_scale must be positive, not {length_scale}")
         log_durations = text.log_durations if log_durations is None else log_durations  # (B, S)
-        durations = round_durations(log_durations.exp() * text.mask.squeeze(1) * length_scale)
+        expected = log_durations.exp() * text.mask.squeeze(1) * length_scale
+        check_frames(expected)
+        durations = round_durations(expected)
         lengths = durations.sum(1)
         size = padded_length(int(lengths.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(lengths, size, text.mu.dtype)

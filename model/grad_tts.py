@@ -12,12 +12,12 @@ import params
 from model.batch_share import drawn
 from model.denoiser import Denoiser
 from model.diffusion import NoiseDiffusion
-from model.estimators.unet import UNet
-from model.lengths import duration_path, padded_length, sequence_mask
+from model.estimators.unet import UNet, UNetCondition
+from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.schedule import Schedule
-from model.style import StyleSource
+from model.style import Style, StyleSource
 from model.text_encoder import TextEncoder, TextEncoding
-from model.text_to_mel import Blend, Frames, TextToMel, mix
+from model.text_to_mel import Blend, Frames, TextToMel
 from monotonic_align import maximum_path
 
 
@@ -64,6 +64,7 @@ class GradTTS(TextToMel):
     """
 
     attends = False
+    guides = False
     usual_sampler = "euler"
 
     def __init__(self, config: GradTTSConfig) -> None:
@@ -113,6 +114,7 @@ class GradTTS(TextToMel):
             raise ValueError(f"length_scale must be positive, not {length_scale}")
         log_durations = text.log_durations if log_durations is None else log_durations
         scaled = (log_durations.exp() * text.mask).ceil() * length_scale  # (B, 1, T_text)
+        check_frames(scaled.squeeze(1))
         frames = scaled.sum([1, 2]).clamp_min(1).long()
         size = padded_length(int(frames.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(frames, size, text.mu.dtype)
@@ -122,14 +124,15 @@ class GradTTS(TextToMel):
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource, blend: Blend | None = None) -> Denoiser:
-        """A blend is one of speaker embeddings, so it must be the same in all cells."""
-        embedding = self.speaker_embedding(style.speaker)
-        if blend is not None:
-            share = blend.weight["speaker"]
-            if share.min() != share.max():
-                raise ValueError("official checkpoints have no cross-attention, so they interpolate only linearly")
-            embedding = mix(embedding, self.speaker_embedding(blend.style.speaker), share.flatten()[0])
-        return self.decoder.denoiser(self.decoder.estimator.prepare(frames.mu, frames.mask, embedding))
+        condition = self.condition(frames.mu, frames.mask, self.speaker_embedding(style.speaker))
+        if blend is None:
+            return self.decoder.denoiser(condition)
+        other = self.condition(frames.mu, frames.mask, self.speaker_embedding(blend.style.speaker))
+        return self.decoder.denoiser(*self.decoder.estimator.blend(condition, other, blend.weight, blend.keep_mass))
+
+    def condition(self, mu: Tensor, mask: Tensor, embedding: Tensor | None) -> UNetCondition:
+        """What the U-Net reads; mu (B, n_mels, T), mask (B, 1, T), the speaker's embedding (B, speaker_channels)."""
+        return self.decoder.estimator.prepare(mu, mask, Style.of_speaker(embedding))
 
     def losses(
         self,
@@ -175,7 +178,7 @@ class GradTTS(TextToMel):
         diffusion = mels.new_zeros(())
         if train_decoder:
             with torch.autocast(mels.device.type, autocast, enabled=autocast is not None):
-                condition = self.decoder.estimator.prepare(mu, mask, style)
+                condition = self.condition(mu, mask, style)
                 diffusion = self.decoder.loss(mels, condition, generator)
         return Losses(duration, prior, diffusion, alignment)
 

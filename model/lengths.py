@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MOST_FRAMES = 12_288  # of a piece: more than two minutes, which take 1.5 GB; training utterances last seconds
+
 
 def sequence_mask(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """(B,) lengths to (B, 1, size): 1 before each length, 0 from it on. Lengths may be fractional."""
@@ -16,6 +18,19 @@ def sequence_mask(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32
 def padded_length(length: int, multiple: int) -> int:
     """The next multiple."""
     return -(-length // multiple) * multiple
+
+
+def check_frames(expected: Tensor) -> None:
+    """expected: (B, S) frames of each token, before anything of their sum is made.
+
+    Raises ValueError if a text would be longer than `MOST_FRAMES`, or its length is not finite.
+    """
+    longest = float(expected.sum(1).max())
+    if not longest <= MOST_FRAMES:
+        raise ValueError(
+            f"it would last {longest:.6g} frames in one piece, more than {MOST_FRAMES}; shorten it, lower the length "
+            "scale, or use another checkpoint"
+        )
 
 
 def duration_path(durations: Tensor, text_mask: Tensor, frame_mask: Tensor) -> Tensor:

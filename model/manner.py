@@ -50,7 +50,7 @@ def measure_manner(
     """The manner of utterances.
 
     mel (B, n_mels, T), natural log; log_f0 (B, T), any value where voicing (B, T) is 0; energy (B, T), natural log of
-    amplitude (`data.energy`); lengths (B,); rate (B,), phones a second; row_hz (n_mels,), centres of the mel's rows.
+    amplitude (`data.mel`); lengths (B,); rate (B,), phones a second; row_hz (n_mels,), centres of the mel's rows.
     An utterance without a voiced frame has the F0 of none: 0 in level and range.
     """
     inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0  # (B, T)

@@ -127,7 +127,7 @@ def tell_time_scale(model: GradTTS) -> float | None:
     mu = mu[:, :, : mu.shape[-1] // 4 * 4].expand(len(_TELLING_TIMES), -1, -1)  # (times, n_mels, T)
     mask = mu.new_ones(len(mu), 1, mu.shape[-1])
     speaker = model.spk_emb.weight[:1].expand(len(mu), -1) if model.config.n_speakers > 1 else None
-    condition = diffusion.estimator.prepare(mu, mask, speaker)
+    condition = model.condition(mu, mask, speaker)
     times = torch.tensor(_TELLING_TIMES)
     sigma = schedule.sigma(times)[:, None, None]
     noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))

@@ -18,32 +18,67 @@ def _one_of(*names: str) -> _Rule:
     return (lambda value: value in names), f"one of {', '.join(names)}"
 
 
-_AT_LEAST_1: _Rule = (lambda value: value >= 1), "at least 1"
-_NOT_NEGATIVE: _Rule = (lambda value: value >= 0), "0 or more"
-_POSITIVE: _Rule = (lambda value: value > 0), "above 0"
+def _up_to(most: int, least: int = 1) -> _Rule:
+    at_least = f"at least {least}" if least else "0 or more"
+    return (lambda value: least <= value <= most), f"{at_least}, and at most {most}"
+
+
+# Nothing that is used comes near these bounds. What a value beyond them would make fills a machine, or never ends.
+_LARGEST = 2**31 - 1
+_LARGEST_FLOAT = 1e6
+_LAYERS = _up_to(100)
+_CHANNELS = _up_to(8192)
+_AT_LEAST_1: _Rule = (lambda value: 1 <= value <= _LARGEST), "at least 1, and below 2^31"
+_NOT_NEGATIVE: _Rule = (lambda value: 0 <= value <= _LARGEST), "0 or more, and below 2^31"
+_POSITIVE: _Rule = (lambda value: 0 < value <= _LARGEST_FLOAT), f"above 0, and at most {_LARGEST_FLOAT:g}"
 _SHARE: _Rule = (lambda value: 0 <= value <= 1), "from 0 to 1"
 _BELOW_1: _Rule = (lambda value: 0 <= value < 1), "at least 0 and below 1"
 _ANY: _Rule = (lambda value: True), ""
+_NAME: _Rule = (lambda value: "\0" not in value), "a text without null characters"
 
 # Whole numbers must be at least 1 and other numbers above 0, except for these.
 _RULES: dict[str, _Rule] = {
-    "audio.n_mels": ((lambda value: value >= 4 and value % 4 == 0), "a multiple of 4"),
+    "audio.sample_rate": _up_to(192_000, 8000),
+    "audio.n_fft": _up_to(65536, 16),
+    "audio.win_length": _up_to(65536, 16),
+    "audio.hop_length": _up_to(16384, 16),
+    "audio.n_mels": ((lambda value: 4 <= value <= 512 and value % 4 == 0), "a multiple of 4, up to 512"),
     "audio.fmin": _NOT_NEGATIVE,
+    "audio.f0_min": _up_to(10_000, 10),
     "text.front_end": _one_of("arpabet", "official"),
+    "encoder.channels": _CHANNELS,
+    "encoder.filter_channels": _CHANNELS,
+    "encoder.filter_channels_duration": _CHANNELS,
+    "encoder.layers": _LAYERS,
+    "encoder.prenet_layers": _LAYERS,
+    "encoder.heads": _up_to(64),
+    "encoder.window_size": _up_to(1000),
+    "encoder.content_pictures": _up_to(64),
     "encoder.dropout": _BELOW_1,
     "encoder.prenet_dropout": _BELOW_1,
-    "encoder.kernel_size": ((lambda value: value >= 1 and value % 2 == 1), "odd"),
+    "encoder.kernel_size": ((lambda value: 1 <= value <= 101 and value % 2 == 1), "odd, and at most 101"),
     "style.kind": _one_of("typed", "bundled"),
-    "style.timbre_frames": ((lambda value: value >= 2 and value & (value - 1) == 0), "a power of two, 2 or more"),
+    "style.token_channels": _CHANNELS,
+    "style.contour_frames": _up_to(1000),
+    "style.timbre_frames": (
+        (lambda value: 2 <= value <= 1024 and value & (value - 1) == 0),
+        "a power of two, from 2 to 1024",
+    ),
+    "style.timbre_bottleneck": _CHANNELS,
     "style.drop_probability": _SHARE,
     "style.drop_contours_probability": _SHARE,
     "style.drop_all_probability": _SHARE,
-    "style.speaker_embedding_dim": _NOT_NEGATIVE,
-    "style.emotion_embedding_dim": _NOT_NEGATIVE,
-    "estimator.channels": ((lambda value: value >= 4 and value % 2 == 0), "an even number, 4 or more"),
-    "estimator.heads": ((lambda value: len(value) == 3 and min(value) >= 1), "three whole numbers, each at least 1"),
-    "diffusion.noise_mean": _ANY,
-    "train.crop_frames": ((lambda value: value >= 4 and value % 4 == 0), "a multiple of 4"),
+    "style.speaker_embedding_dim": _up_to(8192, 0),
+    "style.emotion_embedding_dim": _up_to(8192, 0),
+    "estimator.channels": ((lambda value: 4 <= value <= 2048 and value % 2 == 0), "an even number from 4 to 2048"),
+    "estimator.heads": (
+        (lambda value: len(value) == 3 and min(value) >= 1 and max(value) <= 64),
+        "three whole numbers, each from 1 to 64",
+    ),
+    "estimator.head_channels": _up_to(1024),
+    "diffusion.noise_mean": ((lambda value: abs(value) <= _LARGEST_FLOAT), "from -1e+06 to 1e+06"),
+    "train.batch_size": _up_to(4096),
+    "train.crop_frames": ((lambda value: 4 <= value <= 8192 and value % 4 == 0), "a multiple of 4, up to 8192"),
     "train.encoder_steps": _NOT_NEGATIVE,
     "train.warmup_steps": _NOT_NEGATIVE,
     "train.decay_steps": _NOT_NEGATIVE,
@@ -51,12 +86,12 @@ _RULES: dict[str, _Rule] = {
     "train.weight_decay": _NOT_NEGATIVE,
     "train.ema_decay": _BELOW_1,
     "train.precision": _one_of("bf16", "fp32"),
-    "train.seed": _NOT_NEGATIVE,
-    "train.workers": _NOT_NEGATIVE,
-    "train.threads": _NOT_NEGATIVE,
+    "train.seed": ((lambda value: 0 <= value < 2**63), "0 or more, and below 2^63"),
+    "train.workers": _up_to(64, 0),
+    "train.threads": _up_to(1024, 0),
     "inference.guidance_scale": _NOT_NEGATIVE,
 }
-_DEFAULT_RULES = {int: _AT_LEAST_1, float: _POSITIVE}
+_DEFAULT_RULES = {int: _AT_LEAST_1, float: _POSITIVE, str: _NAME}
 
 
 def check_params(params: Params) -> None:

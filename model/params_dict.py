@@ -71,7 +71,7 @@ def _nearest(key: str) -> str:
 
 
 def _checked(value: Any, kind: Any, key: str) -> Any:
-    if kind is float and _is_whole(value):
+    if kind is float and _is_whole(value) and abs(value) < 2**63:
         return float(value)
     if kind == tuple[int, ...]:
         if isinstance(value, list | tuple) and all(map(_is_whole, value)):

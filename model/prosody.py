@@ -34,6 +34,13 @@ class TokenProsody:
     longest: Tensor
     pause: Tensor
 
+    def to(self, device: torch.device) -> TokenProsody:
+        return TokenProsody(**{name: value.to(device) for name, value in vars(self).items()})
+
+    @property
+    def changes_pitch(self) -> bool:
+        return bool((self.pitch != 0).any() or (self.range != 1).any())
+
     def log_durations(self, log_durations: Tensor, length_scale: float = 1.0) -> Tensor:
         """What `TextToMel.spread` takes, (B, S) float64, for what the text encoder expects: the rate divides it, pauses
         last what they say.

@@ -28,7 +28,7 @@ class StyleSource:
 
     speaker, emotion: ids (B,) long, or embeddings (B, width) when the model was built for them.
     log_f0: (B, T) natural log of Hz, any finite value where unvoiced. voicing: (B, T) in [0, 1].
-    energy: (B, T) as `data.energy`, normalised by the model's corpus statistics.
+    energy: (B, T) as `data.mel`, normalised by the model's corpus statistics.
     contour_lengths: (B,) frames of the contours.
     reference_mel: (B, n_mels, R), normalised like the model's mels; reference_lengths: (B,).
     known: for a type, (B,) bool: False drops the type for that item.
@@ -85,6 +85,11 @@ class Style:
     """All types of a batch of utterances."""
 
     types: dict[str, TypedTokens]
+
+    @classmethod
+    def of_speaker(cls, embedding: Tensor | None) -> Style:
+        """A speaker's embedding (B, D) alone, or nothing."""
+        return cls({} if embedding is None else {"speaker": _one_token(embedding)})
 
     def bundled(self) -> TypedTokens:
         """All types as one set of tokens: the one-attention baseline."""

@@ -95,6 +95,7 @@ class TextToMel(nn.Module, ABC):
     decoder: Diffusion
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether a blend may differ from cell to cell
+    guides: bool  # whether it can predict without a style, as guidance needs
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
 
     @abstractmethod
@@ -105,7 +106,8 @@ class TextToMel(nn.Module, ABC):
     def spread(self, text: Any, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
         """An encoded text over its predicted durations, or over others of the same shape.
 
-        length_scale: above 1 is slower. Raises ValueError if it is not positive.
+        length_scale: above 1 is slower. Raises ValueError if it is not positive, and for a text too long to be
+        decoded in one piece.
         """
 
     @abstractmethod

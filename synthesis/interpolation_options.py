@@ -6,12 +6,14 @@ import argparse
 from dataclasses import fields
 from typing import Any, get_type_hints
 
+from common.arguments import shortened
 from common.errors import InputError
 from model.interpolation import KINDS, Kind, make_kind
 from model.interpolation.kind import settings_of
 
 FREQUENCY = "frequency"  # `--interp frequency --method M` is the kind M, one of those that move pitch
 DEFAULT_METHOD = "same-time"
+MOST_WEIGHTS = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +69,12 @@ def interpolations(args: argparse.Namespace, defaults: Any) -> dict[str, Kind]:
         if args.weight is not None:
             raise InputError("--weight and --weights exclude each other; give one of them")
         weights = _numbers(args.weights)
-        return {f"ab_{weight:g}": make_kind(name, defaults, {**chosen, "weight": weight}) for weight in weights}
+        kinds = [make_kind(name, defaults, {**chosen, "weight": weight}) for weight in weights]
+        endings = [f"ab_{weight:g}" for weight in weights]
+        twice = next((ending for ending in endings if endings.count(ending) > 1), None)
+        if twice is not None:
+            raise InputError(f"--weights has two shares for one file, {twice}; six digits tell shares apart")
+        return dict(zip(endings, kinds, strict=True))
     except InputError:
         raise
     except ValueError as error:
@@ -102,10 +109,13 @@ def _members(hint: Any) -> tuple[type, ...]:
 
 
 def _numbers(text: str) -> list[float]:
+    parts = text.split(",")
     try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"--weights {text!r} must be numbers by comma, such as 0,0.5,1") from error
+        if len(parts) <= MOST_WEIGHTS:
+            return [float(part) for part in parts]
+    except ValueError:
+        pass
+    raise InputError(f"--weights {shortened(text)} must be up to {MOST_WEIGHTS} numbers by comma, such as 0,0.5,1")
 
 
 def _given(args: argparse.Namespace, name: str) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.prosody import SILENCE
 from text.sentences import split_sentences
-from text.symbols import SPACE
+from text.symbols import PAUSE
 
 MAX_CHARS = 250  # of a piece: about as long as the longest training utterances
 PAUSE_SECONDS = 0.25
-SILENCE = math.log(1e-5)  # the mel's floor (`data.mel`)
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,12 @@ def split_text(text: str, by_sentence: bool = False) -> list[str]:
     return [text] if len(text) <= MAX_CHARS and not by_sentence else split_sentences(text, MAX_CHARS)
 
 
-def join_pieces(pieces: Sequence[SpokenPiece], pause_frames: int, hop_length: int) -> SpokenPiece:
-    """One piece out of several, with `pause_frames` of silence between any two."""
-    pause = _pause(pieces[0].mel.shape[0], pause_frames, hop_length)
-    parts = [part for piece in pieces for part in (pause, piece)][1:]
+def join_pieces(pieces: Sequence[SpokenPiece], silences: Sequence[int], hop_length: int) -> SpokenPiece:
+    """One piece out of several; silences: frames of silence before each of them."""
+    n_mels = pieces[0].mel.shape[0]
+    parts = []
+    for piece, frames in zip(pieces, silences, strict=True):
+        parts += [_pause(n_mels, frames, hop_length), piece] if frames else [piece]
     words: list[str] = []
     word_of: list[int] = []
     for part in parts:
@@ -66,4 +67,4 @@ def join_pieces(pieces: Sequence[SpokenPiece], pause_frames: int, hop_length: in
 def _pause(n_mels: int, frames: int, hop_length: int) -> SpokenPiece:
     silent = np.full((n_mels, frames), SILENCE, dtype=np.float32)
     audio = np.zeros(frames * hop_length, dtype=np.float32)
-    return SpokenPiece(silent, silent, audio, (SPACE,), np.array([frames]), (), (-1,), 0, 0.0, 0.0)
+    return SpokenPiece(silent, silent, audio, (PAUSE,), np.array([frames]), (), (-1,), 0, 0.0, 0.0)

@@ -36,6 +36,12 @@ class ProsodyEdits:
         """Whether nothing is asked."""
         return replace(self, words=()) == NO_EDITS and set(self.words) <= {NEUTRAL}
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but speed and level of everything is asked, which every model can do."""
+        simple = Prosody(rate=self.overall.rate, volume=self.overall.volume)
+        return self.overall == simple and replace(self, overall=NEUTRAL).neutral
+
     def merge(self, inner: ProsodyEdits) -> ProsodyEdits:
         """This and, besides, what a text asks itself, whose pauses and contour win.
 

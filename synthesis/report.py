@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,37 +13,58 @@ from typing import Any
 from common.errors import InputError
 from common.files import replacing
 from synthesis.result import Result
+from synthesis.times import Timed
+
+SECONDS_BETWEEN = 10.0  # that a run may lose if it is killed
 
 
-def write_report(
-    path: str | os.PathLike, results: Sequence[Result], wavs: Sequence[str | os.PathLike], settings: Mapping[str, Any]
-) -> None:
-    """Write settings, totals and a row for each result; the file appears whole or not at all.
+class Report:
+    """A run's report, which grows with its results.
 
-    wavs: where each result's audio is; written relative to the report's folder.
-
-    Raises:
-        InputError: the place cannot be written to.
+    settings: of the run. Each result becomes a row at once, so that no audio is kept.
     """
-    path = Path(path)
-    rows = [_row(result, os.path.relpath(wav, path.parent)) for result, wav in zip(results, wavs, strict=True)]
-    report = {
-        "results": rows,
-        "totals": _totals(rows),
-        "settings": dict(settings),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
+
+    def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.settings = dict(settings)
+        self._rows: list[dict[str, Any]] = []
+        self._written = time.monotonic()
+
+    def add(self, result: Result, wav: str | os.PathLike) -> None:
+        """wav: where the audio is; written relative to the report's folder. The file follows every some seconds."""
+        self._rows.append(_row(result, os.path.relpath(wav, self.path.parent)))
+        if time.monotonic() - self._written > SECONDS_BETWEEN:
+            self.write()
+
+    def write(self) -> None:
+        """Write settings, totals and a row for each result, if there is one yet; the file appears whole or not at all.
+
+        Raises:
+            InputError: the place cannot be written to.
+        """
+        if not self._rows:
+            return
+        report = {
+            "results": self._rows,
+            "totals": _totals(self._rows),
+            "settings": self.settings,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            with replacing(self.path) as temporary:
+                temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be written ({error.strerror}); choose another output folder"
+            ) from error
+        self._written = time.monotonic()
 
 
 def _row(result: Result, wav: str) -> dict[str, Any]:
     return {
         "index": result.index,
         "text": result.text,
+        **({} if result.given is None else {"given": result.given}),
         "wav": Path(wav).as_posix(),
         "seconds": result.seconds,
         "frames": result.frames,
@@ -55,7 +77,15 @@ def _row(result: Result, wav: str) -> dict[str, Any]:
         "pieces": len(result.pieces),
         "tokens": list(result.tokens),
         "durations": [int(frames) for frames in result.durations],
+        "words": [_timed("word", one) for one in result.word_times],
+        "phones": [{**_timed("phone", one), "word": one.word} for one in result.phone_times],
+        "marks": [{"mark": name, "time": round(seconds, 4)} for name, seconds in result.mark_times],
     }
+
+
+def _timed(kind: str, one: Timed) -> dict[str, Any]:
+    """In seconds."""
+    return {kind: one.name, "start": round(one.start, 4), "end": round(one.end, 4)}
 
 
 def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from synthesis.times import Timed, phone_times, word_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -12,11 +15,11 @@ class Result:
     """One spoken text.
 
     A text longer than `synthesis.pieces.MAX_CHARS` is spoken in `pieces`, with a pause between them; everything here
-    is of the whole: mels have frames of silence in the pauses, tokens a " " with the pause's duration.
+    is of the whole: mels have frames of silence in the pauses, tokens a `text.symbols.PAUSE` with the pause's duration.
     """
 
     index: int  # position among the texts, from 0
-    text: str
+    text: str  # as a person reads it
     speaker: str
     emotion: str
     pieces: tuple[str, ...]
@@ -31,6 +34,8 @@ class Result:
     nfe: int  # network evaluations, of all pieces
     mel_seconds: float  # time that encoder and decoder took
     vocoder_seconds: float  # time that the vocoder took
+    given: str | None = None  # the text as it came, where that is not what it reads like: markup, or blanks apart
+    marks: tuple[tuple[str, int], ...] = ()  # of markup: name, and the word after which it stands or -1
 
     @property
     def frames(self) -> int:
@@ -45,3 +50,21 @@ class Result:
     def rtf(self) -> float:
         """Real-time factor: time taken over length of the audio."""
         return (self.mel_seconds + self.vocoder_seconds) / self.seconds
+
+    @property
+    def frame_seconds(self) -> float:
+        return self.seconds / self.frames
+
+    @cached_property
+    def phone_times(self) -> list[Timed]:
+        """Phones, and the marks and pauses between words."""
+        return phone_times(self.tokens, self.durations, self.word_of, self.frame_seconds)
+
+    @cached_property
+    def word_times(self) -> list[Timed]:
+        return word_times(self.words, self.phone_times)
+
+    @property
+    def mark_times(self) -> list[tuple[str, float]]:
+        """Name and seconds of each mark: where the word before it ends, or 0."""
+        return [(name, self.word_times[word].end if word >= 0 else 0.0) for name, word in self.marks]

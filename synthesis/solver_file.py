@@ -6,27 +6,26 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import read_json, replacing
 from model.tuned_solver import TunedSolver
 
 
 def read_solver(path: str | os.PathLike) -> TunedSolver:
     """Raises InputError if the file is missing or holds no solver."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         return TunedSolver(
             times=tuple(float(time) for time in content["times"]),
             weights=tuple(tuple(float(weight) for weight in row) for row in content["weights"]),
         )
-    except OSError as error:
-        raise InputError(f"{path}: the solver cannot be read ({error.strerror}); check the path") from error
+    except InputError:
+        raise
     except KeyError as error:
         raise InputError(f"{path} is not a tuned solver: it lacks {error}; use synthesis.tune_solver") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a tuned solver ({reason}); tune one with synthesis.tune_solver") from error
 

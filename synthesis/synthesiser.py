@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from common.errors import BadLines, InputError
+from common.errors import BadLines, InputError, TextError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
-from hifigan import Generator, load_vocoder, vocode
+from hifigan import Vocoder, load_vocoder, vocode
 from model.checkpoint import Loaded, unpack
+from model.grad_tts import GradTTS
+from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.backends.choose import choose_backend
 from synthesis.device import choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
-from synthesis.pieces import PAUSE_SECONDS, SpokenPiece, join_pieces, split_text
+from synthesis.pieces import SpokenPiece, join_pieces
+from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
 from synthesis.reference import Recording, Reference, read_reference, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
+from synthesis.text_pieces import TextPiece, text_pieces
 from synthesis.voice import Choice, Label, choose_embedding, choose_name
 from text.front_end import EncodedText, front_end
+from text.pronunciation import Lexicon
 
 DEFAULT_EMOTION = "neutral"
 GRAPHS = "cache/graphs"  # the folder of exported graphs
+MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
+MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
@@ -41,12 +48,31 @@ class Request:
 
     index: int
     place: str
-    text: str
-    pieces: tuple[str, ...]
-    encoded: tuple[EncodedText, ...]  # of the pieces
+    given: str  # the text as it came
+    spoken: tuple[TextPiece, ...]
     speaker: Choice
     emotion: Choice
     reference: Reference | None
+    voices: Mapping[str, Choice] = field(default_factory=dict)  # those that the text itself names
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The pieces as a person reads them."""
+        return tuple(piece.text for piece in self.spoken)
+
+    @property
+    def encoded(self) -> tuple[EncodedText, ...]:
+        return tuple(piece.encoded for piece in self.spoken)
+
+    @property
+    def text(self) -> str:
+        """The text as a person reads it: markup without its elements."""
+        return self.given if self.plain else " ".join(self.pieces)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the text is what it reads like."""
+        return self.given.split() == " ".join(self.pieces).split()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +94,15 @@ class StreamedPiece:
 
 @dataclass(frozen=True)
 class PlainRun:
-    """A piece as one style speaks it; what its text was encoded to, and the style that it was decoded with."""
+    """A piece as one style speaks it; what its text was encoded to, and the style that it was decoded with.
+
+    decoded: the mel (n_mels, T) before its level was changed.
+    """
 
     piece: SpokenPiece
     text: Any
     style: StyleSource
+    decoded: np.ndarray
 
 
 def load_model(
@@ -87,7 +117,7 @@ def load_model(
 ) -> Synthesiser:
     """Load a checkpoint of this project, or an official Grad-TTS state dict, and a vocoder that fits it.
 
-    vocoder: a HiFi-GAN file; None: the universal one that is installed with this project.
+    vocoder: a name in `hifigan.VOCODERS`, or a vocoder's file; None: the universal one that is installed.
     device: "auto", "cpu" or "cuda".
     precision: of decoder and vocoder, "fp32", "bf16", or "auto": bfloat16 where the processor computes in it, but not
         for official checkpoints, whose numbers stay the official ones.
@@ -106,7 +136,7 @@ def load_model(
         raise InputError(f"{path}: {error}; give another checkpoint") from error
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
-        official = not loaded.model.attends
+        official = isinstance(loaded.model, GradTTS)
         precision = "bf16" if has_bfloat16(chosen) and not official and backend != "onnx" else "fp32"
     synthesiser = Synthesiser(loaded, load_vocoder(vocoder, expect=loaded.params.audio), chosen, precision)
     if backend != "torch":
@@ -117,7 +147,7 @@ def load_model(
 class Synthesiser:
     """Speaks texts, one at a time: what a text sounds like does not depend on the texts beside it."""
 
-    def __init__(self, loaded: Loaded, vocoder: Generator, device: torch.device, precision: str = "fp32") -> None:
+    def __init__(self, loaded: Loaded, vocoder: Vocoder, device: torch.device, precision: str = "fp32") -> None:
         """precision: "fp32", or "bf16" for bfloat16 autocast of decoder and vocoder."""
         if precision not in ("fp32", "bf16"):
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -191,7 +221,7 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        if options.guidance_scale != 1 and not self.model.attends:
+        if options.guidance_scale != 1 and not self.model.guides:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")
         return options
 
@@ -223,11 +253,15 @@ class Synthesiser:
         guidance_scale: float | None = None,
         seed: int = 0,
         sampler: str | None = None,
+        edits: ProsodyEdits = NO_EDITS,
+        phones: bool = False,
+        lexicon: Lexicon | None = None,
     ) -> list[Result]:
         """Speak texts.
 
         Args:
-            texts: strings, or lines of `data.filelist.read_texts`, whose own speaker, emotion and reference win.
+            texts: strings, or lines of `data.filelist.read_texts`, whose own speaker, emotion and reference win. One
+                that begins with `<speak>` is markup (docs/prosody.md).
             speaker, emotion: a name or an id (an id may be a string of digits that is no name); an embedding or its
                 `.npy` file where the model was trained on embeddings. None: the first speaker; "neutral", or the first
                 emotion if there is no such.
@@ -236,6 +270,8 @@ class Synthesiser:
                 the same samples, and a text keeps its own when other texts change. Numbers from elsewhere in the
                 process have no part in it.
             steps, temperature, length_scale, guidance_scale, sampler: see `options`.
+            edits: what is asked of pitch, speed, level, pauses and melody; a text's markup comes on top.
+            phones: the texts that are no markup are ARPAbet. lexicon: pronunciations that win over the dictionary.
 
         Raises:
             InputError: something given cannot be used; nothing was spoken then.
@@ -248,7 +284,8 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        return list(self.synthesise_each(texts, options, speaker=speaker, emotion=emotion, ref=ref))
+        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        return list(self.synthesise_each(texts, options, speaker=speaker, emotion=emotion, ref=ref, **asked))
 
     def synthesise_each(
         self,
@@ -258,14 +295,27 @@ class Synthesiser:
         speaker: Label | None = None,
         emotion: Label | None = None,
         ref: Recording | None = None,
+        edits: ProsodyEdits = NO_EDITS,
+        phones: bool = False,
+        lexicon: Lexicon | None = None,
         bad_lines: BadLines | None = None,
     ) -> Iterator[Result]:
         """`synthesise`, result by result. Everything given is checked in the call itself, before the first one.
 
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
-        requests = self.requests(texts, speaker, emotion, ref, bad_lines=bad_lines)
-        return (self._speak(request, options) for request in requests)
+        bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
+        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        requests = self.requests(texts, speaker, emotion, ref, **asked, bad_lines=bad_lines)
+        return self._speak_each(requests, options, bad_lines)
+
+    def _speak_each(self, requests: Iterable[Request], options: Options, bad_lines: BadLines) -> Iterator[Result]:
+        for request in requests:
+            result = None
+            with bad_lines.skipping(request.place, TextError):
+                result = self.result(request, list(self._pieces(request, options)))
+            if result is not None:
+                yield result
 
     def stream(
         self,
@@ -275,6 +325,9 @@ class Synthesiser:
         speaker: Label | None = None,
         emotion: Label | None = None,
         ref: Recording | None = None,
+        edits: ProsodyEdits = NO_EDITS,
+        phones: bool = False,
+        lexicon: Lexicon | None = None,
         bad_lines: BadLines | None = None,
     ) -> Iterator[StreamedPiece]:
         """Speak texts sentence by sentence, each handed over before the next is begun.
@@ -283,8 +336,9 @@ class Synthesiser:
         Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
         """
         chosen = self.options() if options is None else options
-        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, bad_lines=bad_lines)
-        return (streamed for request in requests for streamed in self._stream(request, chosen))
+        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked, bad_lines=bad_lines)
+        return (streamed for request in requests for streamed in self.stream_one(request, chosen))
 
     # ------------------------------------------------------------------ before
 
@@ -295,6 +349,9 @@ class Synthesiser:
         emotion: Label | None,
         ref: Recording | None,
         by_sentence: bool = False,
+        edits: ProsodyEdits = NO_EDITS,
+        phones: bool = False,
+        lexicon: Lexicon | None = None,
         bad_lines: BadLines | None = None,
     ) -> list[Request]:
         """Texts with all that speaking them needs; by_sentence: a piece for every sentence of a short text too.
@@ -302,6 +359,8 @@ class Synthesiser:
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
+        if not self.reads("pitch") and not edits.plain:
+            raise InputError("official checkpoints have speed and volume alone to change; leave the others out")
         texts = [texts] if isinstance(texts, str) else texts
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
         common_reference = None if ref is None else self._reference(ref)
@@ -315,22 +374,43 @@ class Synthesiser:
             with bad_lines.skipping(place):
                 if line.ref is not None and line.ref not in references:
                     references[line.ref] = self._reference(line.ref)
-                pieces = tuple(split_text(line.text, by_sentence))
-                if not pieces:
-                    raise InputError("nothing to speak in an empty text")
+                spoken = text_pieces(
+                    line.text, self._front_end, by_sentence=by_sentence, phones=phones, lexicon=lexicon, edits=edits
+                )
+                for piece in spoken:
+                    self._asked(piece)  # so that what cannot be done is said before anything is spoken
                 requests.append(
                     Request(
                         index=line.index,
                         place=place,
-                        text=line.text,
-                        pieces=pieces,
-                        encoded=tuple(self._front_end.encode(piece) for piece in pieces),
+                        given=line.text,
+                        spoken=spoken,
                         speaker=common_speaker if line.speaker is None else self._speaker(line.speaker),
                         emotion=common_emotion if line.emotion is None else self._emotion(line.emotion),
                         reference=common_reference if line.ref is None else references[line.ref],
+                        voices={piece.voice: self._voice(piece.voice) for piece in spoken if piece.voice is not None},
                     )
                 )
         return requests
+
+    def _voice(self, name: str) -> Choice:
+        """A speaker that markup names; never a file."""
+        if self.params.style.speaker_embedding_dim:
+            raise InputError("this model takes embeddings as speakers, which <voice> cannot name; leave it out")
+        return self._speaker(name)
+
+    def _asked(self, piece: TextPiece) -> TokenProsody | None:
+        """What is asked of a piece's tokens, on the device; None: nothing. Raises InputError if it does not fit."""
+        tokens = len(piece.encoded.ids)
+        if tokens > MOST_TOKENS:
+            raise InputError(f"{tokens} tokens without a place to cut, more than {MOST_TOKENS}; write it in words")
+        if piece.edits.neutral:
+            return None
+        return piece.edits.of_tokens(piece.encoded, self.frame_seconds).to(self.device)
+
+    @property
+    def frame_seconds(self) -> float:
+        return self.params.audio.hop_length / self.params.audio.sample_rate
 
     def _speaker(self, wanted: Label | None) -> Choice:
         width = self.params.style.speaker_embedding_dim
@@ -347,38 +427,51 @@ class Synthesiser:
 
     def _reference(self, recording: Recording) -> Reference:
         if not self.reads("timbre"):
-            raise InputError("official checkpoints take no reference; leave ref out, or use a checkpoint that does")
+            raise InputError("this checkpoint takes no reference; leave ref out, or use a checkpoint that does")
         return read_reference(recording, self.params.audio)
 
     # ---------------------------------------------------------------- speaking
 
-    def _speak(self, request: Request, options: Options) -> Result:
-        return self.result(request, list(self._pieces(request, options)))
-
     def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
-        for number, encoded in enumerate(request.encoded):
-            yield self.speak_piece(
-                request, encoded, options, piece_generator(options.seed, request.index, number)
-            ).piece
+        start = 0.0  # of the piece in the text, in seconds
+        for number, (piece, silence) in enumerate(zip(request.spoken, self.silences(request), strict=True)):
+            start += silence * self.frame_seconds
+            generator = piece_generator(options.seed, request.index, number)
+            spoken = self.speak_piece(request, piece, options, generator, start=start).piece
+            start += len(spoken.audio) / self.params.audio.sample_rate
+            if start > MOST_SECONDS:
+                raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
+            yield spoken
 
-    def _stream(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
-        pause = np.zeros(self._pause_frames * self.params.audio.hop_length, dtype=np.float32)
-        for number, piece in enumerate(self._pieces(request, options)):
-            audio = np.concatenate([pause, piece.audio]) if number else piece.audio
-            yield StreamedPiece(request, number, piece, audio)
+    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
+        """The sentences of one text (`requests`, by_sentence), each as soon as it is spoken."""
+        hop = self.params.audio.hop_length
+        for number, (piece, silence) in enumerate(
+            zip(self._pieces(request, options), self.silences(request), strict=True)
+        ):
+            pause = np.zeros(silence * hop, dtype=np.float32)
+            yield StreamedPiece(
+                request, number, piece, np.concatenate([pause, piece.audio]) if silence else piece.audio
+            )
 
-    @property
-    def _pause_frames(self) -> int:
-        return round(PAUSE_SECONDS * self.params.audio.sample_rate / self.params.audio.hop_length)
+    def silences(self, request: Request) -> list[int]:
+        """Frames of silence before each piece."""
+        return [round(piece.silence / self.frame_seconds) for piece in request.spoken]
 
     def result(self, request: Request, pieces: Sequence[SpokenPiece], **changes: Any) -> Result:
         """The spoken pieces of a text, joined; changes: fields of the result that are not the request's."""
         audio = self.params.audio
-        spoken = join_pieces(pieces, self._pause_frames, audio.hop_length)
+        spoken = join_pieces(pieces, self.silences(request), audio.hop_length)
+        voices = dict.fromkeys(piece.voice or request.speaker.name for piece in request.spoken)
+        marks, before = [], 0
+        for piece in request.spoken:
+            marks += [(name, word + before) for name, word in piece.marks]
+            before += len(piece.encoded.words)
         fields = {
             "index": request.index,
             "text": request.text,
-            "speaker": request.speaker.name,
+            "given": None if request.plain else request.given,
+            "speaker": "+".join(voices),
             "emotion": request.emotion.name,
             "pieces": request.pieces,
             "audio": spoken.audio,
@@ -389,6 +482,7 @@ class Synthesiser:
             "durations": spoken.durations,
             "words": spoken.words,
             "word_of": spoken.word_of,
+            "marks": tuple(marks),
             "nfe": spoken.nfe,
             "mel_seconds": spoken.mel_seconds,
             "vocoder_seconds": spoken.vocoder_seconds,
@@ -399,34 +493,69 @@ class Synthesiser:
     def speak_piece(
         self,
         request: Request,
-        encoded: EncodedText,
+        piece: TextPiece,
         options: Options,
         generator: torch.Generator,
         restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
+        start: float = 0.0,
     ) -> PlainRun:
         """One piece in the request's own style.
 
-        restyle: changes that style once the text's frames are known.
+        restyle: changes that style once the text's frames are known. start: of the piece in its text, in seconds.
         """
-        start = self.now()
-        style = self.style_of(request)
-        text = self.model.encode(*self.tensors(encoded), style)
-        frames = self.model.spread(text, options.length_scale)
+        began = self.now()
+        asked = self._asked(piece)
+        style = self.style_of(request, piece)
+        text = self.model.encode(*self.tensors(piece.encoded), style)
+        if asked is not None and self.reads("pitch"):
+            text = replace(text, log_durations=asked.log_durations(text.log_durations, options.length_scale))
+        try:
+            frames = self.model.spread(text, self.length_scale(piece, options))
+        except ValueError as error:
+            raise TextError(str(error)) from error
         if request.reference is not None:
             style = with_reference(style, request.reference, frames, self.model)
+        if asked is not None and self.reads("pitch"):
+            style = self._with_melody(style, piece, frames, asked, start)
         if restyle is not None:
             style = restyle(style, frames)
         output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
-        return PlainRun(self.vocoded(output, encoded, start, request.index), text, style)
+        decoded = output.mel[0].cpu().numpy()
+        output = self.levelled(output, piece)
+        return PlainRun(self.vocoded(output, piece.encoded, began, request.index), text, style, decoded)
+
+    def length_scale(self, piece: TextPiece, options: Options) -> float:
+        """What the model's durations are multiplied by. Official ones are rounded up before, so the rate is in it."""
+        return options.length_scale if self.reads("pitch") else options.length_scale / piece.edits.overall.rate
+
+    def _with_melody(
+        self, style: StyleSource, piece: TextPiece, frames: Frames, asked: TokenProsody, start: float
+    ) -> StyleSource:
+        """The style with the melody that is asked for; as it is where none is."""
+        contour = piece.edits.contour
+        if contour is not None:
+            log_f0 = contour.log_f0(frames.mask.shape[2], self.frame_seconds, start)
+            style = frames.with_pitch(style, torch.from_numpy(log_f0)[None].to(self.device))
+        if asked.changes_pitch:
+            log_f0 = frames.log_f0 if style.log_f0 is None else style.log_f0
+            log_f0 = asked.log_f0(log_f0, frames.voicing, frames.alignment)
+            style = frames.with_pitch(style, log_f0)
+        return style
+
+    def levelled(self, output: Synthesis, piece: TextPiece) -> Synthesis:
+        """A decoded piece with the level and the silences that are asked for."""
+        asked = self._asked(piece)
+        return output if asked is None else replace(output, mel=asked.mel(output.mel, output.alignment))
 
     def tensors(self, encoded: EncodedText) -> tuple[torch.Tensor, torch.Tensor]:
         """ids (1, S) and lengths (1,) on the device."""
         ids = torch.tensor([encoded.ids], device=self.device)
         return ids, torch.tensor([ids.shape[1]], device=self.device)
 
-    def style_of(self, request: Request) -> StyleSource:
-        """Speaker and emotion of a request, as far as the model reads them; no reference."""
-        labels = {"speaker": request.speaker, "emotion": request.emotion}
+    def style_of(self, request: Request, piece: TextPiece | None = None) -> StyleSource:
+        """Speaker and emotion of a request, or of a piece of it, as far as the model reads them; no reference."""
+        voice = None if piece is None or piece.voice is None else request.voices[piece.voice]
+        labels = {"speaker": voice or request.speaker, "emotion": request.emotion}
         return StyleSource(**{name: label.value.to(self.device) for name, label in labels.items() if self.reads(name)})
 
     def vocoded(self, output: Synthesis, encoded: EncodedText, start: float, index: int) -> SpokenPiece:
@@ -435,7 +564,7 @@ class Synthesiser:
         audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
         vocoder_end = self.now()
         if not np.isfinite(audio).all():
-            raise InputError(
+            raise TextError(
                 f"text {index} came out with samples that are not finite; "
                 "the checkpoint is damaged, or temperature or guidance_scale too extreme"
             )

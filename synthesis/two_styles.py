@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,13 +52,22 @@ def speak_pairs(
         except ValueError as error:
             raise InputError(str(error)) from error
     for a, b in zip(requests_a, requests_b, strict=True):
+        if a.voices:
+            raise TextError("two styles are two voices, and <voice> would be a third; leave it out")
         alone: list[list[SpokenPiece]] = [[], []]
         readings: list[tuple[Reading, Reading]] = []
         between: list[list[SpokenPiece]] = [[] for _ in interpolations]
         steps: list[list[Interpolated]] = [[] for _ in interpolations]
-        for number, encoded in enumerate(a.encoded):
+        starts = [0.0, 0.0]  # of the piece in each of the two, in seconds
+        for number, silence in enumerate(synthesiser.silences(a)):
             seed = options.seed, a.index, number
-            runs = [synthesiser.speak_piece(each, encoded, options, piece_generator(*seed)) for each in (a, b)]
+            runs = []
+            for side, each in enumerate((a, b)):
+                starts[side] += silence * synthesiser.frame_seconds
+                generator = piece_generator(*seed)
+                run = synthesiser.speak_piece(each, each.spoken[number], options, generator, start=starts[side])
+                starts[side] += len(run.piece.audio) / synthesiser.params.audio.sample_rate
+                runs.append(run)
             for pieces, run in zip(alone, runs, strict=True):
                 pieces.append(run.piece)
             readings.append(tuple(reading(run, synthesiser) for run in runs))
@@ -66,11 +75,13 @@ def speak_pairs(
                 start = synthesiser.now()
                 sampling = synthesiser.sampling(options, piece_generator(*seed))
                 try:
-                    step = interpolate(synthesiser.model, kind, *readings[-1], sampling, options.length_scale)
+                    length_scale = synthesiser.length_scale(a.spoken[number], options)
+                    step = interpolate(synthesiser.model, kind, *readings[-1], sampling, length_scale)
                 except ValueError as error:
                     raise TextError(str(error)) from error
                 done.append(step)
-                pieces.append(synthesiser.vocoded(step.synthesis, encoded, start, a.index))
+                output = synthesiser.levelled(step.synthesis, a.spoken[number])
+                pieces.append(synthesiser.vocoded(output, a.spoken[number].encoded, start, a.index))
         names = {"speaker": f"{a.speaker.name}+{b.speaker.name}", "emotion": f"{a.emotion.name}+{b.emotion.name}"}
         yield Pair(
             a=synthesiser.result(a, alone[0]),
@@ -84,15 +95,16 @@ def speak_pairs(
 def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:
     """A plain run as interpolations take it; it is measured where the model reads pitch."""
     audio = synthesiser.params.audio
-    measured = measure(run.piece, audio, synthesiser.device) if synthesiser.reads("pitch") else None
+    # Energy as it was decoded: a level that is asked for comes on top of what lies between two styles too.
+    piece = replace(run.piece, mel=run.decoded)
+    measured = measure(piece, audio, synthesiser.device) if synthesiser.reads("pitch") else None
     return Reading(run.text, run.style, measured, run.piece.word_of)
 
 
 def measure(piece: SpokenPiece, audio: Audio, device: torch.device) -> Measured | None:
     """What a spoken piece sounds like; None if nothing in it is voiced."""
-    from data.energy import frame_energy
-    from data.formants import extract_formants
-    from data.pitch import extract_f0
+    from data.mel import frame_energy
+    from data.pitch import extract_f0, extract_formants
 
     f0 = torch.from_numpy(extract_f0(piece.audio, audio)).to(device)
     voicing = (f0 > 0).to(f0.dtype)

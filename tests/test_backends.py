@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common.errors import InputError
 from data.audio import write_wav
+from hifigan.distilled import Distilled, new_rest
 from inference import main
 from model.checkpoint import Loaded, unpack
 from synthesis.backends import choose
@@ -105,8 +106,18 @@ def test_a_blend_and_a_gradient_run_in_torch(backend, graphs):
     assert x.grad.abs().sum() > 0 and not graph._sessions
 
 
-def test_the_vocoder(backend, graphs):
-    vocoder = tiny_vocoder()
+def tiny_distilled() -> Distilled:
+    teacher = tiny_vocoder()
+    rest = new_rest(teacher, channels=8, blocks=2)
+    with torch.no_grad():
+        for parameter in rest.parameters():
+            parameter.normal_(0, 0.2)
+    return Distilled(teacher, rest)
+
+
+@pytest.mark.parametrize("make", [tiny_vocoder, tiny_distilled])
+def test_the_vocoder(backend, graphs, make):
+    vocoder = make()
     graph = GraphVocoder(vocoder, graphs, session_opener(backend), "fp32")
     for frames in (20, 33):
         mel = torch.randn(1, 80, frames)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -172,9 +175,10 @@ def test_other_dicts_are_refused(model):
         ({"weights": {}}, "is missing"),
         ({"params": {"train": {"stepss": 1}}}, "did you mean 'train.steps'"),
         ({"params": {"encoder": {"heads": 0}}}, "encoder.heads must be at least 1"),
-        ({"params": {"estimator": {"name": "unet"}}}, "needs cross_unet"),
-        ({"params": {"estimator": {"name": "x"}}}, "needs cross_unet"),
-        ({"params": {"encoder": {"channels": 2 * 10**12}}}, "make no model"),
+        ({"params": {"estimator": {"name": "x"}}}, "there is no estimator 'x'"),
+        ({"params": {"encoder": {"channels": 2 * 10**12}}}, "encoder.channels must be at least 1, and at most 8192"),
+        ({"params": {"encoder": {"layers": 10**8}}}, "encoder.layers must be at least 1, and at most 100"),
+        ({"params": {"encoder": {"channels": 8192, "filter_channels": 8192}}}, "more than 1e+08"),
         ({"params": {}}, "do not fit its own parameters"),
         ({"speakers": ["a", "b"]}, "do not fit its own parameters"),
     ],
@@ -401,3 +405,84 @@ def test_the_default_parameters_make_a_model_that_can_be_published(tmp_path):
     names = {"speakers": [str(i) for i in range(9)], "emotions": list("abcde"), "symbols": SYMBOLS, "step": 0}
     write_checkpoint(tmp_path / "c.pt", pack(model, dtype=torch.float16, **names))
     assert (tmp_path / "c.pt").stat().st_size < 60e6
+
+
+# ------------------------------------------------------------------ safetensors
+
+
+def test_safetensors_holds_the_same_model(tmp_path, model, ema, capsys):
+    saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}))
+    half, single = tmp_path / "half.safetensors", tmp_path / "single.safetensors"
+    assert export.main([str(tmp_path / "log"), str(half), "--inference", "steps=4"]) == 0
+    loaded = unpack(read_checkpoint(half))
+    assert loaded.params == replace(model.params, inference=replace(model.params.inference, steps=4))
+    assert (loaded.speakers, loaded.emotions, loaded.symbols, loaded.step) == (SPEAKERS, EMOTIONS, SYMBOLS, 5)
+    assert torch.equal(loaded.model.style.null["pitch"], ema["style.null.pitch"].half().float())
+    write_checkpoint(single, pack(model, **NAMES))
+    assert torch.equal(spoken(unpack(read_checkpoint(single)).model), spoken(model))
+    # and back again
+    assert export.main([str(half), str(tmp_path / "back.pt")]) == 0
+    back = unpack(read_checkpoint(tmp_path / "back.pt"))
+    assert all(torch.equal(a, b) for a, b in zip(back.model.parameters(), loaded.model.parameters(), strict=True))
+
+
+def test_any_program_finds_parameters_and_weights_in_the_header(tmp_path, model):
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, pack(model, **NAMES))
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert json.loads(header["__metadata__"]["params"])["encoder"]["channels"] == model.params.encoder.channels
+    assert set(header) - {"__metadata__"} == set(model.state_dict())
+
+
+def test_an_official_state_dict_as_safetensors(tmp_path):
+    path = tmp_path / "official.safetensors"
+    path.write_bytes(safetensors.torch.save(tiny_official()))
+    loaded = unpack(read_checkpoint(path))
+    assert loaded.params.text.front_end == "official"
+
+
+@pytest.mark.parametrize("size", [1, 8, 100, -9])
+def test_a_truncated_safetensors_file(tmp_path, model, size):
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, pack(model, **NAMES))
+    path.write_bytes(path.read_bytes()[:size])
+    assert "not a safetensors file" in read_error(path)
+
+
+# ------------------------------------------------- numbers that no model can have
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.to("meta"), "holds no numbers"),
+        (lambda x: x.to(torch.complex64), "is torch.complex64"),
+        (lambda x: x.to(torch.float8_e4m3fn), "is torch.float8_e4m3fn"),
+        (lambda x: x * float("inf"), "damaged"),
+        (lambda x: x + float("nan"), "damaged"),
+        (lambda x: x + 1e30, "holds numbers from 1e+30 to 1e+30: damaged"),
+        (lambda x: x.long(), "is torch.int64"),
+        (lambda x: x > 0, "is torch.bool"),
+    ],
+)
+def test_weights_that_are_none(model, change, words):
+    payload = pack(model, **NAMES)
+    payload["weights"]["mel_mean"] = change(payload["weights"]["mel_mean"])
+    assert words in one_line(payload)
+    official = tiny_official()
+    official["encoder.proj_m.weight"] = change(official["encoder.proj_m.weight"])
+    one_line(official)
+
+
+def test_a_tensor_that_claims_more_than_there_is(model):
+    official = tiny_official()
+    official["encoder.emb.weight"] = torch.zeros(1, 1).expand(len(official["encoder.emb.weight"]), 10**9)
+    assert "more than 1e+08" in one_line(official)
+
+
+def test_an_archive_that_unpacks_to_more_than_it_holds(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**7))
+    assert "promises more than it holds" in read_error(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def test_mel_filters_are_librosas_to_the_bit(audio):
     )
     ours = mel_filters(audio)
     assert ours.dtype == np.float32 and np.array_equal(ours, theirs)
+    assert mel_filters(replace(audio)) is ours
 
 
 def test_a_module_is_built_without_drawing_weights():
@@ -63,3 +65,17 @@ def test_speaking_a_text_imports_nothing_heavy(tmp_path):
     code, modules = json.loads(ran.stdout.splitlines()[-1])
     assert code == 0
     assert [name for name in HEAVY if name in modules] == []
+
+
+def test_no_program_of_a_user_imports_what_measures_the_project():
+    apart = {path.stem for path in (ROOT / "benchmarks").iterdir() if path.suffix in ("", ".py")}
+    apart |= {"benchmarks", "tests"}
+    assert {"held_out", "speed", "style_pairs"} <= apart
+    folders = ("common", "data", "evaluation", "hifi-gan", "model", "monotonic_align", "synthesis", "text", "training")
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    assert len(files) > 100
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not apart & {module.split(".")[0] for module in modules}, path

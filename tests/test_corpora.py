@@ -36,7 +36,15 @@ def test_ljspeech(tmp_path):
         ("wavs/LJ001-0001.wav", 'In eighteen ninety-eight, "so"', "LJ", "neutral", None),
         ("wavs/LJ001-0002.wav", "Only two", "LJ", "neutral", None),
     ]
-    assert rejects == {"wavs/LJ001-0003.wav": "no audio file"}
+    assert rejects == {"wavs/LJ001-0003": "no audio file"}
+
+
+@pytest.mark.parametrize("named", ["x.flac", "x"])
+def test_a_likeness_of_ljspeech_with_other_audio(tmp_path, named):
+    touch(tmp_path, "wavs/x.flac")
+    write(tmp_path / "metadata.csv", f"{named}|One|Two\n")
+    rows, rejects = read("ljspeech", tmp_path)
+    assert rows == [("wavs/x.flac", "Two", "LJ", "neutral", None)] and not rejects
 
 
 def test_vctk(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -179,12 +179,13 @@ def test_every_image_and_the_noise_level_move_the_output() -> None:
     x, mu, content, t = images()
     condition = prepare(model, mu, content, LENGTHS, style_of(0))
     plain = model.decoder.estimator(x, t, condition)
-    assert condition.pictures.shape == (4, 4, N_MELS, 28)
-    assert torch.equal(condition.pictures[:, 0], mu * condition.mask)
-    assert torch.equal(condition.pictures[:, 3:], content * condition.mask[:, None])
-    for i in range(4):
-        pictures = condition.pictures.clone()
-        pictures[:, i] += 0.5 * condition.mask
+    assert condition.pictures.stacked().shape == (4, 4, N_MELS, 28)
+    assert torch.equal(condition.pictures.mu, mu * condition.mask)
+    assert torch.equal(condition.pictures.content, content * condition.mask[:, None])
+    for field in fields(condition.pictures):
+        picture = getattr(condition.pictures, field.name)
+        shifted = picture + (0.5 * condition.mask).view(4, *(1,) * (picture.dim() - 2), 28)
+        pictures = replace(condition.pictures, **{field.name: shifted})
         assert (model.decoder.estimator(x, t, replace(condition, pictures=pictures)) - plain).abs().max() > 0.01
     assert (model.decoder.estimator(x, t + 0.1, condition) - plain).abs().amax((1, 2)).min() > 1e-3
     assert (model.decoder.estimator(x + 0.1, t, condition) - plain).abs().amax((1, 2)).min() > 1e-3

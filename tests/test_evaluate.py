@@ -182,7 +182,7 @@ def test_recordings_are_found_by_text_or_stem_and_never_of_another_speaker(tmp_p
 
 BAD = {
     "nothing": ([], "nothing to measure"),
-    "no such folder": (["nowhere"], "nowhere/report.json"),
+    "no such folder": (["nowhere"], "nowhere is no folder"),
     "not JSON": (["NOTJSON"], "is not JSON"),
     "another JSON": (["LIST"], "no list of results"),
     "a row without text": (["NOTEXT"], "lacks index, text or wav"),
@@ -194,7 +194,7 @@ BAD = {
     "no such baseline": (["BLEND", "--baseline", "nowhere"], "nowhere"),
     "an unknown option": (["BLEND", "--nonsense"], "--nonsense"),
     "an unknown recogniser": (["BLEND", "--asr", "huge"], "--asr"),
-    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "at least 0"),
+    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "no whole number from 0"),
 }
 
 

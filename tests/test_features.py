@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from data.audio import read_audio, write_wav
-from data.energy import DB_PER_UNIT, frame_energy
 from data.features import extract
-from data.formants import extract_formants
-from data.mel import filterbank, mel_spectrogram
-from data.pitch import extract_f0
+from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
+from data.pitch import extract_f0, extract_formants
 from params import Audio
 
 AUDIO = Audio()
@@ -186,11 +184,6 @@ def test_mel_refuses_what_has_no_frame():
         mel_spectrogram(np.zeros(255), AUDIO)
     with pytest.raises(ValueError, match="shape"):
         mel_spectrogram(np.zeros((2, 2000)), AUDIO)
-
-
-def test_the_filterbank_is_made_once():
-    assert filterbank(AUDIO) is filterbank(Audio())
-    assert filterbank(AUDIO).shape == (80, 513)
 
 
 # --- F0, energy, formants ----------------------------------------------------------------------------------------

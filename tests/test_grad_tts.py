@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 import params
-from model.estimators import ESTIMATORS
 from model.estimators.unet import UNet
 from model.grad_tts import GradTTS, GradTTSConfig, crop_starts, cut, log_likelihood
-from model.style import StyleSource
+from model.style import Style, StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
 
 SMALL = {
@@ -227,20 +226,17 @@ def test_more_symbols_than_frames_are_refused(single: GradTTS, mels: Tensor) -> 
 # The U-Net by itself
 
 
-def test_registry() -> None:
-    assert ESTIMATORS["unet"] is UNet
-
-
 def test_unet_refuses_what_it_cannot_use() -> None:
     network = UNet(8, speaker_channels=6)
     mu, mask = torch.zeros(1, 80, 6), torch.ones(1, 1, 6)
+    speaker = Style.of_speaker(torch.zeros(1, 6))
     with pytest.raises(ValueError, match="multiple of 4, not 6"):
-        network.prepare(mu, mask, torch.zeros(1, 6))
+        network.prepare(mu, mask, speaker)
     with pytest.raises(ValueError, match="takes a speaker embedding"):
-        network.prepare(mu[:, :, :4], mask[:, :, :4], None)
+        network.prepare(mu[:, :, :4], mask[:, :, :4], Style.of_speaker(None))
     with pytest.raises(ValueError, match="takes no speaker"):
-        UNet(8).prepare(mu[:, :, :4], mask[:, :, :4], torch.zeros(1, 6))
-    condition = network.prepare(mu[:, :, :4], mask[:, :, :4], torch.zeros(1, 6))
+        UNet(8).prepare(mu[:, :, :4], mask[:, :, :4], speaker)
+    condition = network.prepare(mu[:, :, :4], mask[:, :, :4], speaker)
     with pytest.raises(ValueError, match="no style attention"):
         network(mu[:, :, :4], torch.zeros(1), condition, attention=object())
 
@@ -251,7 +247,7 @@ def test_unet_is_zero_outside_the_mask() -> None:
     network = UNet(8)
     mask = (torch.arange(8) < torch.tensor([[8], [5]]))[:, None].float()
     output = network(
-        torch.randn(2, 80, 8), torch.tensor([0.1, 0.9]), network.prepare(torch.randn(2, 80, 8), mask, None)
+        torch.randn(2, 80, 8), torch.tensor([0.1, 0.9]), network.prepare(torch.randn(2, 80, 8), mask, Style({}))
     )
     assert output.shape == (2, 80, 8)
     assert (output[1, :, 5:] == 0).all()

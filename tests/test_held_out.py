@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from common.errors import InputError
-from data.energy import frame_energy
+from data.mel import frame_energy
 from evaluation.analyser import Analyser
 from evaluation.speech import Phones
 from evaluation.statistics import Mean, exactly
@@ -30,6 +31,7 @@ from held_out.speaking import (
     RAISE,
     RAISED,
     REFERENCE,
+    Spoken,
     real_time_factors,
     speak_held_out,
 )
@@ -37,7 +39,7 @@ from held_out.table import ROWS, Findings, between, markdown, verdict
 from params import Audio
 from synthesis import load_model
 from synthesis.synthesiser import Synthesiser
-from tests.tiny_synthesiser import SPEAKERS, tiny_loaded, tiny_vocoder
+from tests.tiny_synthesiser import SPEAKERS, tiny_loaded, tiny_vocoder, write_tiny_checkpoint
 from text.front_end import arpabet_front_end
 from text.symbols import BLANK
 
@@ -71,6 +73,17 @@ def synthesiser() -> Synthesiser:
     loaded = tiny_loaded()
     torch.nn.init.constant_(loaded.model.encoder.voicing.bias, 5.0)  # an F0 is heard where the text is voiced
     return Synthesiser(loaded, tiny_vocoder(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def spoken(synthesiser) -> list[tuple[str, Spoken]]:
+    return list(speak_held_out(synthesiser, reference(), synthesiser.options(steps=1)))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """What is measured there is of exactly the same audio, whoever asks."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def test_a_reference_comes_back_from_its_file(tmp_path):
@@ -126,10 +139,8 @@ def test_sides_are_those_of_clear_differences_within_voices():
     assert corpus_sides([u for u in utterances if u[1] == "neutral"]) == {}
 
 
-def test_every_run_is_spoken_with_what_it_was_asked_for(synthesiser):
+def test_every_run_is_spoken_with_what_it_was_asked_for(spoken):
     given = reference()
-    options = synthesiser.options(steps=1)
-    spoken = list(speak_held_out(synthesiser, given, options))
     runs = [(run, each.number) for run, each in spoken]
     expected = [(PLAIN, 0), ("angry", 0), (CONTOUR, 0), (RAISED, 0), (ENERGY, 0), (REFERENCE, 0)]
     assert runs == [*expected, (PLAIN, 1), (REFERENCE, 1)]
@@ -152,10 +163,10 @@ def test_every_run_is_spoken_with_what_it_was_asked_for(synthesiser):
     assert np.abs(by_run[CONTOUR].result.mel - by_run[RAISED].result.mel).max() > 1e-3
 
 
-def test_measurements_become_a_table(synthesiser, tmp_path):
+def test_measurements_become_a_table(spoken, cache):
     given = reference()
-    measurements = Measurements(given, Analyser(tmp_path, Audio(), asr="none"))
-    for run, each in speak_held_out(synthesiser, given, synthesiser.options(steps=1)):
+    measurements = Measurements(given, Analyser(cache, Audio(), asr="none"))
+    for run, each in spoken:
         measurements.add(run, each)
     findings = measurements.findings
     means = findings.summary()
@@ -178,13 +189,13 @@ class Ears:
         return next(self.transcripts)
 
 
-def test_word_errors_leak_and_the_gap_to_the_corpus(synthesiser, tmp_path):
+def test_word_errors_leak_and_the_gap_to_the_corpus(spoken, cache):
     given = reference()
-    analyser = Analyser(tmp_path, Audio(), asr="none")
+    analyser = Analyser(cache, Audio(), asr="none")
     # plain 0, reference 0, plain 1, reference 1
     analyser._recogniser = Ears(["a ship sails", "a chip sail", "stay here bob", "stay here tom"])
     measurements = Measurements(given, analyser)
-    for run, each in speak_held_out(synthesiser, given, synthesiser.options(steps=1)):
+    for run, each in spoken:
         measurements.add(run, each)
     means = measurements.findings.summary()
     assert means["wer_plain"].value == pytest.approx(1 / 6)
@@ -195,9 +206,9 @@ def test_word_errors_leak_and_the_gap_to_the_corpus(synthesiser, tmp_path):
     assert measurements.findings.by_speaker("wer_plain", given) == {SPEAKERS[0]: 0, SPEAKERS[1]: pytest.approx(1 / 3)}
 
 
-def test_the_speed_is_of_plain_runs(synthesiser):
+def test_the_speed_is_of_plain_runs(synthesiser, spoken):
     given, options = reference(), synthesiser.options(steps=1)
-    plain = {each.number: each.result for run, each in speak_held_out(synthesiser, given, options) if run == PLAIN}
+    plain = {each.number: each.result for run, each in spoken if run == PLAIN}
     timed = list(real_time_factors(synthesiser, given, options, 2))
     assert [(number, seconds) for number, _, seconds in timed] == [(n, plain[n].seconds) for n in (0, 1)]
     assert all(factor > 0 for _, factor, _ in timed)
@@ -211,12 +222,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def test_several_processes_find_what_one_finds(tmp_path, one_thread):
-    synthesiser = load_model("checkpts/default.pt", precision="auto")
-    given = read_reference("resources/held_out_reference.npz").take(2)
+def test_several_processes_find_what_one_finds(tmp_path, cache, one_thread):
+    checkpoint = str(write_tiny_checkpoint(tmp_path / "tiny.pt"))
+    given, synthesiser = reference(), load_model(checkpoint, precision="auto")
     options = synthesiser.options(steps=1)
-    work = Work("checkpts/default.pt", given, options, "none", tmp_path / "cache", tmp_path / "out", 1)
-    shared, backwards, alone = Findings(), Findings(), Measurements(given, Analyser(tmp_path, Audio(), asr="none"))
+    work = Work(checkpoint, given, options, "none", cache, tmp_path / "out", 1)
+    analyser = Analyser(cache, Audio(), asr="none")
+    shared, backwards, alone = Findings(), Findings(), Measurements(given, analyser)
     found = list(measure_held_out(work, 2))
     for each, other in zip(found, reversed(found), strict=True):
         shared.include(each)

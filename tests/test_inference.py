@@ -152,7 +152,7 @@ def test_an_official_checkpoint_speaks_and_takes_no_reference(run, tmp_path, cap
     capsys.readouterr()
     write_wav(tmp_path / "ref.wav", voice_like(1.0, 120), 22050)
     assert run(**given, ref=tmp_path / "ref.wav") == 2
-    assert "take no reference" in capsys.readouterr().err
+    assert "takes no reference" in capsys.readouterr().err
 
 
 def test_a_multi_speaker_official_checkpoint_says_whom_it_took(run, tmp_path, capsys):
@@ -182,7 +182,7 @@ BAD = {
     "an empty checkpoint": ({"checkpoint": "EMPTY"}, "empty"),
     "text as checkpoint": ({"checkpoint": "DOTS"}, "dots.txt"),
     "another's checkpoint": ({"checkpoint": "FOREIGN"}, "neither"),
-    "no such vocoder": ({"vocoder": "nowhere"}, "nowhere: no such file"),
+    "no such vocoder": ({"vocoder": "nowhere"}, "nowhere: no such vocoder file"),
     "text as vocoder": ({"vocoder": "DOTS"}, "vocoder"),
     "unknown speaker": ({"speaker": "carl"}, "this model has anna, bert, 7"),
     "speaker id too large": ({"speaker": "3"}, "this model has anna, bert, 7"),

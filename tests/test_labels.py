@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.labels import parse_labels, resample_f0, symbol_boundaries
-from data.token_spans import _can_be_laid_out, token_spans
+from data.labels import _can_be_laid_out, parse_labels, resample_f0, symbol_boundaries, token_spans
 from params import Audio
 
 AUDIO = Audio()

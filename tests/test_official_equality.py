@@ -116,7 +116,7 @@ def test_text_encoder(peer: Peer) -> None:
 def test_score(peer: Peer) -> None:
     estimator = peer.model.decoder.estimator
     with torch.no_grad():
-        condition = estimator.prepare(MELS, MASK, LATENT[:, :64, 0] if peer.several else None)
+        condition = peer.model.condition(MELS, MASK, LATENT[:, :64, 0] if peer.several else None)
         score = estimator(LATENT, TIMES, condition)
     assert score.std() > 0.1  # a branch that is dead says nothing
     peer.assert_equal("score/score", score)

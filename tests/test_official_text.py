@@ -151,15 +151,15 @@ def test_any_text_is_read_or_refused(text):
     try:
         encoded = front_end("official").encode(text)
     except ValueError as error:
-        assert "nothing to speak" in str(error)
+        assert "nothing to speak" in str(error) or "needs Unidecode" in str(error)
         return
     assert encoded.ids[::2] == [148] * (len(encoded.ids) // 2 + 1)
     assert all(0 < i < 148 for i in encoded.ids[1::2])
 
 
 def test_numbers_that_the_official_code_cannot_name_are_read_by_digits():
-    assert official_front_end().encode("1" * 5000).words == ["one"] * 5000
-    assert official_front_end().encode("$" + "1" * 5000).words == [*["one"] * 5000, "dollars"]
+    assert official_front_end().encode("1" * 200).words == ["one"] * 200
+    assert official_front_end().encode("$" + "1" * 200).words == [*["one"] * 200, "dollars"]
 
 
 def test_speaking_says_which_characters_need_unidecode(without_unidecode):

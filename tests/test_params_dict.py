@@ -191,3 +191,19 @@ def test_the_allowed_extremes():
     check_params(Params(encoder=Encoder(dropout=0.0, kernel_size=1), estimator=Estimator(channels=4)))
     check_params(Params(audio=Audio(fmax=11025.0)))
     check_params(params_from_dict({"diffusion.noise_mean": -3}))
+
+
+@pytest.mark.parametrize(
+    "key", [key for key, kind in TYPES.items() if kind in (int, float) and "interpolation" not in key]
+)
+def test_no_size_is_without_bounds(key):
+    huge = 10**30 if TYPES[key] is int else 1e300
+    with pytest.raises(ValueError, match=f"^{key} must be "):
+        check_params(params_from_dict({key: huge}))
+
+
+def test_a_whole_number_that_no_float_holds_and_a_name_that_no_file_has():
+    with pytest.raises(ValueError, match="clip_norm must be a number"):
+        params_from_dict({"train.clip_norm": 10**400})
+    with pytest.raises(ValueError, match=r"^train.log_dir must be a text without null"):
+        check_params(params_from_dict({"train.log_dir": "a\0b"}))

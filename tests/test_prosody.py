@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.energy import DB_PER_UNIT, frame_energy
+from data.mel import DB_PER_UNIT, frame_energy
 from model.cond_text_encoder import round_durations
 from model.lengths import duration_path
 from model.prosody import SILENCE, TokenProsody
@@ -205,7 +205,7 @@ def test_a_pause_lasts_what_it_says_within_a_frame(seconds: float, word: int, le
     timed = phone_times(ENCODED.symbols, durations.tolist(), ENCODED.word_of, FRAME)
     words = word_times(ENCODED.words, timed)
     end = words[word + 1].start if word + 1 < len(words) else durations.sum() * FRAME
-    assert abs(end - words[word].end - seconds) <= FRAME / 2 + 1e-9
+    assert abs(end - words[word].end - seconds) <= FRAME / 2 + 1e-6  # times are single precision
     silent = (found.pause[0] >= 0).nonzero().squeeze(1)
     assert durations[silent[0] - 1] <= RELEASE_FRAMES + 1  # rounded in running sums
 

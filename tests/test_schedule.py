@@ -32,13 +32,13 @@ def test_identities(t: float) -> None:
 @settings(deadline=None, max_examples=50)
 @given(times)
 def test_tensors_give_what_floats_give(t: float) -> None:
-    tensor = torch.tensor([t], dtype=torch.float64)
+    tensor = torch.tensor([t, t / 2], dtype=torch.float64)
     for name in ("beta", "B", "alpha", "sigma", "lam", "noise_level"):
         function = getattr(SCHEDULE, name)
         assert isinstance(function(t), float)
-        assert function(tensor).item() == pytest.approx(function(t), rel=1e-12)
-    assert SCHEDULE.t_of_lam(SCHEDULE.lam(tensor)).item() == pytest.approx(t, rel=1e-12)
-    assert SCHEDULE.t_of_noise_level(SCHEDULE.noise_level(tensor)).item() == pytest.approx(t, rel=1e-12)
+        assert function(tensor).tolist() == pytest.approx([function(t), function(t / 2)], rel=1e-12)
+    assert SCHEDULE.t_of_lam(SCHEDULE.lam(tensor)).tolist() == pytest.approx([t, t / 2], rel=1e-12)
+    assert SCHEDULE.t_of_noise_level(SCHEDULE.noise_level(tensor)).tolist() == pytest.approx([t, t / 2], rel=1e-12)
 
 
 def test_rate_is_the_derivative_of_its_integral() -> None:

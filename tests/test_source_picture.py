@@ -150,9 +150,8 @@ def test_pitch_is_averaged_over_voiced_tokens_alone(pictures: StylePictures) -> 
     # However the attention mixes tokens, and whatever stands where none is voiced, it is 200 Hz that it carries.
     torch.testing.assert_close(contours.log_f0, torch.full_like(contours.log_f0, math.log(200)), atol=1e-5, rtol=0)
     assert (contours.voicing >= 0).all() and (contours.voicing <= 1 + 1e-6).all()
-    drawn = pictures.draw(contours)
-    torch.testing.assert_close(drawn[:, 0], pictures.source(contours.log_f0, contours.voicing))
-    torch.testing.assert_close(drawn[:, 1], contours.energy[:, None].expand(-1, 16, -1))
+    torch.testing.assert_close(pictures.draw_pitch(contours), pictures.source(contours.log_f0, contours.voicing))
+    torch.testing.assert_close(pictures.draw_energy(contours), contours.energy[:, None].expand(-1, 16, -1))
 
 
 def test_a_narrow_prior_carries_each_token_to_its_place(pictures: StylePictures) -> None:
@@ -176,10 +175,10 @@ def test_unknown_types_are_drawn_as_learned_vectors_item_by_item(pictures: Style
         pitch_known=torch.tensor([True, False, True]),
         energy_known=torch.tensor([False, False, True]),
     )
-    drawn = pictures.draw(contours)
-    assert drawn.shape == (3, 2, 16, 6)
+    source, loudness = pictures.draw_pitch(contours), pictures.draw_energy(contours)
+    assert source.shape == loudness.shape == (3, 16, 6)
     pitch, energy = pictures.unknown["pitch"], pictures.unknown["energy"]
     assert pitch.any() and energy.any()
-    assert torch.equal(drawn[1, 0], pitch[:, None].expand(16, 6))
-    assert torch.equal(drawn[0, 1], energy[:, None].expand(16, 6)) and torch.equal(drawn[1, 1], drawn[0, 1])
-    assert torch.equal(drawn[0, 0], drawn[2, 0]) and torch.equal(drawn[2, 1], contours.energy[2].expand(16, 6))
+    assert torch.equal(source[1], pitch[:, None].expand(16, 6))
+    assert torch.equal(loudness[0], energy[:, None].expand(16, 6)) and torch.equal(loudness[1], loudness[0])
+    assert torch.equal(source[0], source[2]) and torch.equal(loudness[2], contours.energy[2].expand(16, 6))

@@ -55,7 +55,9 @@ def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
 def test_a_sentence_is_there_before_the_next_is_begun(synthesiser, monkeypatch):
     spoken = []
     speak = synthesiser.speak_piece
-    monkeypatch.setattr(synthesiser, "speak_piece", lambda *given: spoken.append(given) or speak(*given))
+    monkeypatch.setattr(
+        synthesiser, "speak_piece", lambda *given, **start: spoken.append(given) or speak(*given, **start)
+    )
     stream = synthesiser.stream([TEXT])
     assert not spoken
     next(stream)
@@ -113,7 +115,6 @@ def test_the_command_line_streams(files, tmp_path, capsys):
         (["--solver", "rk45"], "there is no sampler 'rk45'; there are euler, "),
         (["--solver", "nowhere.json"], "nowhere.json: no such solver file"),
         (["--solver", "SOLVER"], "was tuned for 1 steps, not 2"),
-        (["--solver", "ml-sde", "-s2", "bert", "--interp", "frequency", "--method", "two-noise"], "ml-sde draws more"),
         (["--solver", "SOLVER", "-t", 1, "-s2", "bert", "--interp", "frequency", "--method", "staged"], "staged"),
         (["--precision", "fp8"], "--precision"),
     ],

@@ -24,7 +24,7 @@ from synthesis.options import Options, check_options
 from synthesis.pieces import MAX_CHARS, PAUSE_SECONDS, SILENCE, split_text
 from synthesis.plots import plot_result, symbol_spans, word_spans
 from synthesis.reference import read_reference, with_reference
-from synthesis.report import write_report
+from synthesis.report import Report
 from synthesis.synthesiser import Synthesiser, load_model
 from synthesis.voice import choose_embedding, choose_name
 from tests.official_weights import random_state
@@ -126,8 +126,8 @@ def test_the_global_generator_is_neither_read_nor_moved(speaker_box):
 
 def test_each_comes_one_by_one_but_is_checked_at_once(speaker_box, monkeypatch):
     spoken = []
-    speak = speaker_box._speak
-    monkeypatch.setattr(speaker_box, "_speak", lambda *args: spoken.append(1) or speak(*args))
+    speak = speaker_box.speak_piece
+    monkeypatch.setattr(speaker_box, "speak_piece", lambda *a, **named: spoken.append(1) or speak(*a, **named))
     options = speaker_box.options(steps=1)
     results = speaker_box.synthesise_each(["One.", "Two."], options)
     assert next(results).text == "One." and len(spoken) == 1
@@ -445,7 +445,7 @@ def test_the_official_single_speaker_model_speaks(official_single):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ref": (voice_like(1, 150), 22050)}, "take no reference"),
+        ({"ref": (voice_like(1, 150), 22050)}, "takes no reference"),
         ({"guidance_scale": 2.0}, "cannot be guided"),
         ({"emotion": "angry"}, "this model has neutral"),
         ({"speaker": 1}, "this model has 0"),
@@ -471,7 +471,12 @@ def test_the_official_multi_speaker_model_has_speakers_by_number():
 def test_the_report_has_rows_totals_and_settings(speaker_box, tmp_path):
     results = speaker_box.synthesise(["Hello.", LONG], steps=1)
     wavs = [tmp_path / "out" / "0000.wav", tmp_path / "out" / "sub" / "0001.wav"]
-    write_report(tmp_path / "out" / "report.json", results, wavs, {"seed": 3})
+    growing = Report(tmp_path / "out" / "report.json", {"seed": 3})
+    growing.write()
+    assert not growing.path.exists()  # there is nothing to report yet
+    for result, wav in zip(results, wavs, strict=True):
+        growing.add(result, wav)
+    growing.write()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["wav"] for row in report["results"]] == ["0000.wav", "sub/0001.wav"]
     for row, result in zip(report["results"], results, strict=True):
@@ -481,8 +486,10 @@ def test_the_report_has_rows_totals_and_settings(speaker_box, tmp_path):
     assert report["totals"]["texts"] == 2 and report["totals"]["frames"] == sum(r.frames for r in results)
     assert report["settings"] == {"seed": 3} and report["date"].endswith("+00:00")
     (tmp_path / "file").touch()
+    homeless = Report(tmp_path / "file" / "report.json", {})
+    homeless.add(results[0], wavs[0])
     with pytest.raises(InputError, match="cannot be written"):
-        write_report(tmp_path / "file" / "report.json", results, wavs, {})
+        homeless.write()
 
 
 def test_spans_cover_the_text_in_order(speaker_box):

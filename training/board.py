@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,24 +30,58 @@ levels, most of which cannot be predicted better. Watch validation, pictures and
 class Board:
     """TensorBoard's writer with this project's figures.
 
-    step: that the run starts from; what an earlier one showed after it, and then lost, is hidden.
+    Where it can write no longer (a full disk), it says so once and shows nothing more: a run does not end for that.
+
+    step: that the run starts from; what an earlier one showed after it, and then lost, is hidden. report: takes that
+    line.
     """
 
-    def __init__(self, log_dir: Path, sample_rate: int, hop_length: int, step: int = 0) -> None:
-        self.writer = SummaryWriter(str(log_dir), purge_step=step + 1 if step else None)
+    def __init__(
+        self,
+        log_dir: Path,
+        sample_rate: int,
+        hop_length: int,
+        step: int = 0,
+        report: Callable[[str], None] = print,
+    ) -> None:
         self.sample_rate = sample_rate
         self.frame_seconds = hop_length / sample_rate
-        self.writer.add_text("losses", LOSS_GUIDE)
+        self._report = report
+        self._closed = False
+        self._hook_before = threading.excepthook
+        threading.excepthook = self._leave_to_the_main_thread
+        self._writer: SummaryWriter | None = None
+        self._write(lambda _: self._open(log_dir, step))
+        self._write(lambda writer: writer.add_text("losses", LOSS_GUIDE))
+
+    def _open(self, log_dir: Path, step: int) -> None:
+        self._writer = SummaryWriter(str(log_dir), purge_step=step + 1 if step else None)
+
+    def _leave_to_the_main_thread(self, failure: threading.ExceptHookArgs) -> None:
+        """The thread that writes prints what stops it; the next call from here raises that again."""
+        if not isinstance(failure.exc_value, OSError):
+            self._hook_before(failure)
+
+    def _write(self, action: Callable[[SummaryWriter | None], object]) -> None:
+        if self._closed:
+            return
+        try:
+            action(self._writer)
+        except OSError as error:
+            self._closed = True
+            self._report(f"curves, pictures and audio are no longer written: {error.strerror or error}")
 
     def scalars(self, group: str, values: dict[str, float], step: int) -> None:
         for name, value in values.items():
-            self.writer.add_scalar(f"{group}/{name}", value, step)
+            self._write(lambda writer, name=name, value=value: writer.add_scalar(f"{group}/{name}", value, step))
 
     def sample(self, name: str, synthesis: Synthesis, audio: np.ndarray | None, step: int) -> None:
         """Pictures of one synthesised text, and its audio (samples,) in [-1, 1] where there is a vocoder."""
-        self.writer.add_image(f"{name}/mel", self._picture(synthesis), step, dataformats="HWC")
+        picture = self._picture(synthesis)
+        self._write(lambda writer: writer.add_image(f"{name}/mel", picture, step, dataformats="HWC"))
         if audio is not None:
-            self.writer.add_audio(f"{name}/audio", audio[None], step, sample_rate=self.sample_rate)
+            samples = audio[None]
+            self._write(lambda writer: writer.add_audio(f"{name}/audio", samples, step, sample_rate=self.sample_rate))
 
     def _picture(self, synthesis: Synthesis) -> np.ndarray:
         """(height, width, 3) of mel, mu and alignment."""
@@ -65,7 +101,8 @@ class Board:
 
     def flush(self) -> None:
         """Write what has been shown so far to disk."""
-        self.writer.flush()
+        self._write(lambda writer: writer.flush())
 
     def close(self) -> None:
-        self.writer.close()
+        self._write(lambda writer: writer.close())
+        threading.excepthook = self._hook_before

@@ -2,7 +2,8 @@
 
     python -m training.export logs/kokoro checkpts/default.pt --inference steps=8,temperature=2
 
-Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default.
+Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default. A name that ends in
+`.safetensors` makes (and reads) a file of that format, with the parameters in its header.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 
 from data.batching import collate
 from data.dataset import Item
-from hifigan import Generator, vocode
+from hifigan import Vocoder, vocode
 from model.cond_grad_tts import CondGradTTS
 from model.style import StyleSource
 from model.text_to_mel import Sampling
@@ -22,7 +22,7 @@ _STEPS = 6
 
 
 def make_listener(
-    front_end: FrontEnd, params: Params, vocoder: Generator | None, item: Item
+    front_end: FrontEnd, params: Params, vocoder: Vocoder | None, item: Item
 ) -> Callable[[CondGradTTS, Board, int], None]:
     """A function that puts a sentence on the board, with the speaker and the emotion of an utterance.
 

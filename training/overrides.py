@@ -5,6 +5,7 @@ A run that starts from a checkpoint takes the model's parameters from that, and 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from common.errors import InputError
+from common.files import read_bounded
 from model.params_check import check_params
 from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params
@@ -22,6 +24,7 @@ _OF_THE_RUN = (
     "train.", "inference.", "interpolation.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout",
     "diffusion.noise_",
 )  # fmt: skip
+MOST_CONFIG_BYTES = 2**20
 STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
 
 
@@ -113,13 +116,12 @@ def _value(argument: str, text: str) -> Any:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such configuration; those that ship are in configs/")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such configuration; those that ship are in configs/") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InputError(f"{path} cannot be read ({reason}); give a YAML file") from error
+        text = read_bounded(path, MOST_CONFIG_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8; save it as UTF-8") from error
     try:
         content = yaml.load(text, _Loader)
     except Exception as error:  # PyYAML raises whatever its constructors do

@@ -40,7 +40,8 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
         return float((estimator(x, t, other) - base).norm() / base.norm().clamp(min=1e-8))
 
     result = {}
-    for name, site in condition.sites.items():
+    for name in estimator.attention_sites():
+        site = condition.sites[name]
         for type_name in site.keys:
             keys = {**site.keys, type_name: _rolled(site.keys[type_name])}
             sites = {**condition.sites, name: SiteCondition(keys, site.frame_query)}

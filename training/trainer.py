@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ class Trainer:
                         self.board.scalars("optimisation", extra, self.step)
                 if processes.leads and self.step % train.valid_every == 0:
                     trained = time.perf_counter() - began
-                    line = self._validate(asked_to_stop)
+                    line = f"step {self.step}  not validated"
+                    with self._going_on("validation"):
+                        line = self._validate(asked_to_stop)
                     seconds = time.perf_counter() - began - trained
                     self.log.line(f"{line}  seconds {trained:.0f} + {seconds:.0f}")
                 if processes.leads and self.step % train.save_every == 0:
@@ -221,6 +224,15 @@ class Trainer:
     def _decoder_learns(self) -> bool:
         return self.step >= self.params.train.encoder_steps
 
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """What only shows how a run does never ends it: inside, whatever goes wrong is a line."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self.log.line(f"step {self.step}  {what} failed and training goes on ({reason})")
+
     @torch.no_grad()
     def _validate(self, asked_to_stop: Callable[[], bool]) -> str:
         """Losses, gates and sensitivity of the averaged weights; a line to print."""
@@ -235,9 +247,11 @@ class Trainer:
             means = {name: sum(float(getattr(losses, name)) for losses in found) / len(found) for name in names}
             self.board.scalars("validation", means, self.step)
             if self._decoder_learns and not asked_to_stop():
-                self._inspect_style()
+                with self._going_on("the look at the style"):
+                    self._inspect_style()
             if self.listen is not None and not asked_to_stop():
-                self.listen(self.model, self.board, self.step)
+                with self._going_on("the sample"):
+                    self.listen(self.model, self.board, self.step)
         finally:
             self._set_parameters(raw)
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())

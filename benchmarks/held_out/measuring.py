@@ -12,7 +12,7 @@ import torch
 
 from common.processes import map_in_processes
 from data.audio import write_wav
-from data.energy import DB_PER_UNIT
+from data.mel import DB_PER_UNIT
 from evaluation.analyser import Analyser
 from evaluation.contours import match_energy, match_pitch, median_and_range, semitones
 from evaluation.sound import Sound

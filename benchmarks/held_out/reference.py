@@ -27,7 +27,7 @@ class HeldOutSentence:
     text: str
     speaker: str
     f0: np.ndarray  # (T,) Hz, 0 where unvoiced
-    energy: np.ndarray  # (T,) data.energy.frame_energy
+    energy: np.ndarray  # (T,) data.mel.frame_energy
     phones: Phones | None  # None: not known
     mel: np.ndarray  # (n_mels, MEL_FRAMES), natural log; its stretch with the most voiced frames
     errors: int  # words that the recogniser hears wrongly, of `words`

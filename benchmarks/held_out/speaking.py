@@ -30,7 +30,7 @@ PLAIN, CONTOUR, RAISED, ENERGY, REFERENCE = "plain", "contour", "raised", "energ
 class Spoken:
     """One sentence by one speaker; asked (T,): the contour that it was given, at its own frames.
 
-    asked is in Hz (0 where the contour says nothing), or energy as `data.energy.frame_energy` has it.
+    asked is in Hz (0 where the contour says nothing), or energy as `data.mel.frame_energy` has it.
     """
 
     number: int  # of the sentence
@@ -112,16 +112,16 @@ class _Speaker:
         synthesiser, options = self.synthesiser, self.options
         line = TextLine(self.number, self.number + 1, self.text, speaker, style)
         (request,) = synthesiser.requests([line], None, None, None)
-        (encoded,) = request.encoded  # held-out sentences are short: one piece
+        (piece,) = request.spoken  # held-out sentences are short: one piece
         asked: list[np.ndarray] = []
 
         def restyle(source: StyleSource, frames: Frames) -> StyleSource:
-            source, wanted = change(source, frames, encoded)
+            source, wanted = change(source, frames, piece.encoded)
             asked.append(wanted)
             return source
 
         generator = piece_generator(options.seed, self.number)
-        run = synthesiser.speak_piece(request, encoded, options, generator, None if change is None else restyle)
+        run = synthesiser.speak_piece(request, piece, options, generator, None if change is None else restyle)
         result = synthesiser.result(request, [run.piece])
         return Spoken(self.number, speaker, result, asked[0] if asked else None)
 

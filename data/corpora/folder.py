@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.errors import BadLines, InputError
 from common.files import read_numbered_lines
-from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, read_sentence
+from data.corpora.reading import AUDIO_SUFFIXES, OnReject, audio_files, find_audio, read_sentence
 from data.filelist import Utterance
 
 TEXT_SUFFIXES = (".txt", ".lab")
@@ -66,9 +66,7 @@ def _read_metadata(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
 
 def _find(source: Path, name: str) -> Path | None:
     """The file of a metadata row: with or without its suffix, in one of the usual subfolders."""
-    suffixes = ("",) if Path(name).suffix.lower() in AUDIO_SUFFIXES else tuple(sorted(AUDIO_SUFFIXES))
-    candidates = (source / folder / f"{name}{suffix}" for folder in AUDIO_FOLDERS for suffix in suffixes)
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for folder in AUDIO_FOLDERS if (path := find_audio(source / folder, name))), None)
 
 
 def _speaker(source: Path, wav: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def read_sentence(path: Path) -> str:
 def audio_files(folder: Path) -> list[Path]:
     """All audio files below a folder, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
+def find_audio(folder: Path, name: str) -> Path | None:
+    """The audio file that a table calls `name`, with or without its suffix; None where there is none."""
+    if Path(name).suffix.lower() in AUDIO_SUFFIXES:
+        candidates = [folder / name]
+    else:
+        candidates = [folder / f"{name}{suffix}" for suffix in (".wav", *sorted(AUDIO_SUFFIXES - {".wav"}))]
+    return next((path for path in candidates if os.path.isfile(path)), None)

@@ -13,7 +13,7 @@ from model.estimators.unet_blocks import TimeEmbedding
 from model.style import TYPES, Style
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
 from model.style_pictures import FrameContours, Pictures, StylePictures, blend_pitch
-from params import Audio
+from params import Audio, Params
 from params import Estimator as EstimatorParams
 from params import Style as StyleParams
 
@@ -47,6 +47,8 @@ class CrossUNet(nn.Module):
     """
 
     length_multiple = 4
+    types = TYPES
+    attends = True
 
     def __init__(self, params: EstimatorParams, style: StyleParams, audio: Audio, content_pictures: int) -> None:
         super().__init__()
@@ -88,6 +90,10 @@ class CrossUNet(nn.Module):
         self.conv_out = nn.Conv2d(widths[0], 1, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
+
+    @classmethod
+    def of(cls, params: Params) -> CrossUNet:
+        return cls(params.estimator, params.style, params.audio, params.encoder.content_pictures)
 
     def attention_sites(self) -> dict[str, tuple[int, StyleAttention]]:
         """Every style attention by name, with its level (0: finest)."""

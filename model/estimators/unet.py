@@ -6,8 +6,9 @@ weights were trained so; for them, run items one by one or batch those of equal 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +22,24 @@ from model.estimators.unet_blocks import (
     gated_attention,
     masked,
 )
+from model.style import Style
+from model.text_to_mel import mix
+from params import Params
 
 LEVELS = (1, 2, 4)  # multiples of `channels`
 
 
 @dataclass(frozen=True)
 class UNetCondition:
-    """mu (B, 80, T), mask (B, 1, T), and the speaker as an image row (B, 80), or None for one speaker."""
+    """mu (B, 80, T), mask (B, 1, T), the speaker as an image row (B, 80), and its embedding (B, speaker_channels).
+
+    The last two are None for one speaker.
+    """
 
     mu: Tensor
     mask: Tensor
     speaker: Tensor | None
+    embedding: Tensor | None = None
 
 
 class UNet(nn.Module):
@@ -45,6 +53,8 @@ class UNet(nn.Module):
     """
 
     length_multiple = 2 ** (len(LEVELS) - 1)
+    types = ("speaker", "emotion")
+    attends = False
 
     def __init__(self, channels: int, n_mels: int = 80, speaker_channels: int = 0, time_scale: float = 1000.0) -> None:
         super().__init__()
@@ -88,25 +98,47 @@ class UNet(nn.Module):
         self.final_block = Block(channels, channels)
         self.final_conv = nn.Conv2d(channels, 1, 1)
 
+    @classmethod
+    def of(cls, params: Params) -> UNet:
+        estimator = params.estimator
+        return cls(estimator.channels, params.audio.n_mels, params.style.token_channels, estimator.pe_scale)
+
     def prepare(
-        self, mu: Tensor, mask: Tensor, style: Tensor | None, frame_position: Tensor | None = None
+        self,
+        mu: Tensor,
+        mask: Tensor,
+        style: Style,
+        frame_position: Tensor | None = None,
+        content: Tensor | None = None,
     ) -> UNetCondition:
-        """What stays the same for all times.
+        """mu (B, 80, T), mask (B, 1, T); of the style, the sum of the one token of each type it reads.
 
-        Args:
-            mu: (B, 80, T). mask: (B, 1, T).
-            style: the speaker embedding (B, speaker_channels); None for a model of one speaker.
-            frame_position: unused here; this network has no positions.
-
-        Raises:
-            ValueError: if T is not a multiple of 4, or if a speaker is missing or not wanted.
+        Positions and content are unused: this network has neither.
+        Raises ValueError if T is not a multiple of 4, or if a speaker is missing or not wanted.
         """
         if mu.shape[-1] % self.length_multiple:
             raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
-        if (style is None) != (self.speaker_channels == 0):
+        tokens = [style.types[name].tokens[:, 0] for name in self.types if name in style.types]  # (B, channels) each
+        if bool(tokens) != bool(self.speaker_channels):
             wanted = f"a speaker embedding (B, {self.speaker_channels})" if self.speaker_channels else "no speaker"
-            raise ValueError(f"this U-Net takes {wanted}, but was given {'none' if style is None else 'one'}")
-        return UNetCondition(mu, mask, None if style is None else self.spk_mlp(style))
+            raise ValueError(f"this U-Net takes {wanted}, but was given {'one' if tokens else 'none'}")
+        if not tokens:
+            return UNetCondition(mu, mask, None)
+        embedding = torch.stack(tokens).sum(0)
+        return UNetCondition(mu, mask, self.spk_mlp(embedding), embedding)
+
+    def blend(
+        self, a: UNetCondition, b: UNetCondition, weight: dict[str, Tensor], keep_mass: bool = False
+    ) -> tuple[UNetCondition, None]:
+        """The embeddings blended by the share of "speaker"; raises ValueError unless it is the same in all cells."""
+        share = weight.get("speaker", torch.zeros_like(a.mu))
+        if share.min() != share.max():
+            raise ValueError("this checkpoint has no cross-attention, so it interpolates only linearly")
+        embedding = mix(a.embedding, b.embedding, share.flatten()[0])
+        return replace(a, speaker=self.spk_mlp(embedding), embedding=embedding), None
+
+    def attention_sites(self) -> dict[str, Any]:
+        return {}
 
     def forward(self, x: Tensor, t: Tensor, condition: UNetCondition, attention: None = None) -> Tensor:
         """Score of the noisy mel x at the times t; (B, 80, T), (B,) to (B, 80, T), zero outside the mask.

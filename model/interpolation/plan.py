@@ -30,7 +30,7 @@ class Measured:
     """What a reading sounds like alone, at its own frames.
 
     durations (S,) in frames. Each (T,): log_f0, natural log of Hz, filled across unvoiced frames; voicing, 0 or 1;
-    energy as `data.energy` has it. formants: frequency and bandwidth (4, T) in Hz, 0 where unknown, measured when
+    energy as `data.mel` has it. formants: frequency and bandwidth (4, T) in Hz, 0 where unknown, measured when
     they are asked for.
     """
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.errors import InputError
 from common.files import replacing
-from hifigan import Generator
+from hifigan import Vocoder
 from model.cond_text_encoder import CondTextEncoder
 from model.text_encoder import TextEncoder
 from synthesis.backends.condition_tensors import FRAMES, Condition, condition_of, form_of, free_axes, tensors_of
@@ -70,7 +70,7 @@ def export_estimator(estimator: nn.Module, condition: Condition, path: str | os.
     _export(Step(), example, ["x", "t", *tensors], ["output"], axes, path)
 
 
-def export_vocoder(generator: Generator, path: str | os.PathLike) -> None:
+def export_vocoder(generator: Vocoder, path: str | os.PathLike) -> None:
     """mel (B, num_mels, T) -> audio (B, 1, T * hop_size)."""
     mel = torch.zeros(2, generator.config.num_mels, 16)
     axes = {"mel": {0: "batch", 2: FRAMES}, "audio": {0: "batch", 2: "samples"}}

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hifigan import Generator
+from hifigan import Vocoder
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding
 from model.text_encoder import TextEncoder, TextEncoding
 from synthesis.backends.condition_tensors import Condition, Form, form_of, tensors_of
@@ -88,10 +88,11 @@ class GraphEstimator(nn.Module):
 class GraphVocoder(nn.Module):
     """A vocoder, as `hifigan.vocode` takes it."""
 
-    def __init__(self, generator: Generator, folder: Path, open_session: OpenSession, precision: str) -> None:
+    def __init__(self, generator: Vocoder, folder: Path, open_session: OpenSession, precision: str) -> None:
         super().__init__()
         self.generator = generator
         self.config = generator.config
+        self.context = generator.context
         self._folder = folder
         self._open = open_session
         self._precision = precision

@@ -1,4 +1,4 @@
-"""Train the letter-to-sound network on the CMU dictionary: `python -m text.tools.train_letter_to_sound`.
+"""Train the letter-to-sound network on the CMU dictionary: `python benchmarks/train_letter_to_sound.py`.
 
 Takes about a quarter of an hour on one core and writes `text/letter_to_sound.npz`. The words of `held_out()` are
 never trained on, though relatives of theirs are; their phone error rate (stress ignored) is printed at the end and
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from evaluation.words import edit_distance
 from text import letter_to_sound, lexicon
 from text.letter_to_sound import CLASSES, KERNEL, LETTERS, SLOTS
 
@@ -39,15 +40,6 @@ def words() -> dict[str, tuple[str, ...]]:
 def held_out() -> list[str]:
     """1,000 words, the same at every call: those with the lowest checksums."""
     return sorted(words(), key=lambda word: (zlib.crc32(word.encode()), word))[:1000]
-
-
-def edit_distance(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(diagonal + (x != y), row[j] + 1, row[j - 1] + 1)
-    return row[-1]
 
 
 def phone_error_rate(guesses: dict[str, tuple[str, ...]], truth: dict[str, tuple[str, ...]]) -> float:

@@ -1,4 +1,4 @@
-"""Write `text/official_dictionary.txt`: `python -m text.tools.make_official_patch CMU_DICTIONARY`.
+"""Write `text/official_dictionary.txt`: `python benchmarks/make_official_dictionary.py CMU_DICTIONARY`.
 
 CMU_DICTIONARY is the file `cmu_dictionary` of the official code (in the package grad-tts==0.0.4: `grad_tts/text/`).
 """

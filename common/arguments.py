@@ -1,0 +1,54 @@
+"""Command lines: mistakes in one line, and numbers within bounds."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from common.errors import shown
+
+
+class Parser(argparse.ArgumentParser):
+    """Options in full only; a mistake is one line and exit code 2, as every other one."""
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {shown(message)} (--help lists the options)\n")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """The type of an option: whole numbers from low to high."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is no whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def real(low: float, high: float) -> Callable[[str], float]:
+    """The type of an option: numbers from low to high."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is no number from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def shortened(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -1,0 +1,272 @@
+"""Teach a quicker vocoder the waveform of another.
+
+    python -m hifigan.distil recordings/ more.txt --checkpoint checkpts/default.pt --texts texts.txt --out logs/distil
+
+Recordings are folders of audio, files, or filelists (`wav_path|...`); nothing but their sound is read. With a
+checkpoint its predicted mels of the texts are taught too, in all its voices and emotions. The teacher, HiFi-GAN V1,
+always gives the same samples for a mel, so the student regresses them: no discriminator. OUT receives `vocoder.pt`
+(for `--vocoder`), `state.pt` and `log.jsonl`; run the same command again to go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from common.errors import InputError, reports_input_errors
+from common.processes import stopping_on_signals
+from data.audio import read_audio
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.filelist import read_filelist, read_texts
+from data.mel import mel_spectrogram
+from hifigan.distilled import Rest, file_content, new_rest, read_distilled
+from hifigan.generator import Generator
+from hifigan.muon import Muon
+from hifigan.vocoder import load_vocoder
+from params import Audio
+
+Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)
+Passage = tuple[Tensor, Tensor]  # features (C, T * rate) bfloat16, and the teacher's audio (T * hop,)
+
+ENDINGS = (".wav", ".flac")
+PASSAGE_FRAMES = 256  # at most, of what the teacher is asked for at a time
+CROP_FRAMES = 64
+MARGIN = 16  # features at the ends of a crop whose samples do not count: what they depend on is cut off
+SPEEDS = (0.72, 1.35)  # recordings are played so much quicker: other voices out of the ones that are there
+SPEED_SHARE = 0.6
+QUIETEST = 14.0  # dB below full scale, of a recording's peak
+PREDICTED_SHARE = 0.3  # of the passages, where there is a checkpoint
+COMPLEX_SIZES, LOG_SIZES = (64, 256, 1024), (256, 1024)  # samples of the windows
+LOG_WEIGHT = 0.4
+FALL = 0.4  # the last share of the steps, over which the rates fall to 0
+WARMUP = 30  # steps
+MUON_RATE, ADAM_RATE = 0.01, 1e-3
+
+
+class Distillation:
+    """The student's network, its optimizers and one step of training."""
+
+    def __init__(self, rest: Rest) -> None:
+        self.rest = rest.train()
+        inner = [p for name, p in rest.named_parameters() if name.startswith("blocks.") and p.dim() == 3]
+        chosen = {id(p) for p in inner}
+        outer = [p for p in rest.parameters() if id(p) not in chosen]
+        self.optimizers = [Muon(inner, MUON_RATE), torch.optim.AdamW(outer, ADAM_RATE, (0.8, 0.99), weight_decay=0.0)]
+        self.rates = [MUON_RATE, ADAM_RATE]
+        self.steps = 0
+
+    def step(self, features: Tensor, wanted: Tensor, scale: float) -> dict[str, float]:
+        """features (B, C, T), wanted (B, T * samples); scale: of the learning rates."""
+        with torch.autocast("cpu", torch.bfloat16):
+            given = self.rest(features.float())  # (B, 1, T * samples)
+        cut = MARGIN * wanted.shape[1] // features.shape[2]
+        parts = losses(given.float().squeeze(1)[:, cut:-cut], wanted[:, cut:-cut])
+        total = parts["wave"] + parts["complex"] + LOG_WEIGHT * parts["log"]
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            optimizer.zero_grad()
+            for group in optimizer.param_groups:
+                group["lr"] = rate * scale
+        total.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.steps += 1
+        return {name: part.item() for name, part in parts.items()}
+
+    def save(self, folder: Path) -> None:
+        state = {"rest": self.rest.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers]}
+        write_checkpoint(folder / "state.pt", {**state, "steps": self.steps})
+        write_checkpoint(folder / "vocoder.pt", file_content(self.rest))
+
+    def resume(self, path: Path) -> None:
+        state = read_checkpoint(path, "training state")
+        try:
+            self.rest.load_state_dict(state["rest"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.steps = int(state["steps"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+
+
+def losses(given: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """(B, N) each -> mean absolute differences of the samples and of short-time spectra, by the mean size of what is
+    wanted, and of log magnitudes.
+    """
+    parts = {"wave": functional.l1_loss(given, wanted) / wanted.abs().mean().clamp(min=1e-6)}
+    distances, levels = [], []
+    for size in sorted({*COMPLEX_SIZES, *LOG_SIZES}):
+        a, b = spectrum(given, size), spectrum(wanted, size)
+        if size in COMPLEX_SIZES:
+            distances.append(magnitude(a - b, 1e-8).mean() / b.abs().mean().clamp(min=1e-6))
+        if size in LOG_SIZES:
+            levels.append((magnitude(a, 1e-6).log() - magnitude(b, 1e-6).log()).abs().mean())
+    return {**parts, "complex": torch.stack(distances).mean(), "log": torch.stack(levels).mean()}
+
+
+def spectrum(audio: Tensor, size: int) -> Tensor:
+    """(B, N) -> (B, bins, T) complex."""
+    return torch.stft(audio, size, size // 4, window=torch.hann_window(size), center=False, return_complex=True)
+
+
+def magnitude(x: Tensor, floor: float) -> Tensor:
+    # The floor is under the root so that the gradient stays finite in silence.
+    return torch.sqrt(x.real**2 + x.imag**2 + floor)
+
+
+def find_recordings(given: list[str]) -> list[Path]:
+    """Audio files of folders, of filelists, and as named.
+
+    Raises:
+        InputError: a place is missing, or there is no audio in all of them.
+    """
+    found: list[Path] = []
+    for place in map(Path, given):
+        if place.is_dir():
+            found += sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
+        elif place.suffix.lower() in ENDINGS:
+            found.append(place)
+        else:
+            found += [Path(line.wav) for line in read_filelist(place)]
+    if not found:
+        raise InputError(f"there is no audio in {', '.join(given)}; give folders, filelists or WAV and FLAC files")
+    return found
+
+
+def recorded_mels(paths: list[Path], audio: Audio) -> Mels:
+    """Mels of stretches of recordings, some of them played quicker or slower, at levels of their own."""
+
+    def draw(rng: random.Random) -> np.ndarray:
+        samples = read_audio(rng.choice(paths), audio.sample_rate)
+        longest = int(PASSAGE_FRAMES * audio.hop_length * SPEEDS[1])
+        if len(samples) > longest:
+            start = rng.randrange(len(samples) - longest)
+            samples = samples[start : start + longest]
+        if rng.random() < SPEED_SHARE:
+            samples = soxr.resample(samples, audio.sample_rate, audio.sample_rate / rng.uniform(*SPEEDS))
+        peak = max(1e-3, float(np.abs(samples).max()))
+        return mel_spectrogram(samples / peak * 10 ** (-rng.uniform(0, QUIETEST) / 20), audio)
+
+    return draw
+
+
+def predicted_mels(checkpoint: str, texts: str) -> Mels:
+    """Mels that a model predicts of a file's texts, in all its voices and emotions."""
+    from synthesis import load_model
+
+    synthesiser = load_model(checkpoint, "distilled", "cpu", precision="auto")  # the audio is not used
+    lines = [line.text for line in read_texts(texts)]
+
+    def draw(rng: random.Random) -> np.ndarray:
+        styles = {"speaker": rng.choice(synthesiser.speakers), "emotion": rng.choice(synthesiser.emotions)}
+        return synthesiser.synthesise(rng.choice(lines), **styles, seed=rng.randrange(2**31))[0].mel
+
+    return draw
+
+
+def teach(teacher: Generator, mel: np.ndarray, rng: random.Random) -> Passage:
+    """The teacher's features and audio of at most `PASSAGE_FRAMES` of a mel (n_mels, T).
+
+    In bfloat16, which takes half the time; its audio is 24 dB above the difference to float32's.
+    """
+    start = rng.randrange(max(1, mel.shape[1] - PASSAGE_FRAMES + 1))
+    piece = torch.from_numpy(np.ascontiguousarray(mel[:, start : start + PASSAGE_FRAMES])).float()
+    piece = functional.pad(piece, (0, max(0, CROP_FRAMES - piece.shape[1])), value=float(mel.min()))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        features = teacher.front(piece[None])  # (1, C, T * rate)
+        return features[0].bfloat16(), teacher.rest(features)[0, 0].float()
+
+
+def crops(pool: list[Passage], batch: int, rate: int, rng: random.Random) -> Passage:
+    """features (B, C, CROP_FRAMES * rate) and audio (B, CROP_FRAMES * hop)."""
+    size, chosen = CROP_FRAMES * rate, []
+    for features, audio in rng.choices(pool, k=batch):
+        start, samples = rng.randrange(features.shape[1] - size + 1), audio.shape[0] // features.shape[1]
+        chosen.append((features[:, start : start + size], audio[start * samples : (start + size) * samples]))
+    return torch.stack([features for features, _ in chosen]), torch.stack([audio for _, audio in chosen])
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hifigan.distil", description=__doc__.splitlines()[0])
+    parser.add_argument("recordings", nargs="+", help="folders, filelists, WAV and FLAC files")
+    parser.add_argument("--checkpoint", help="a model whose predicted mels are taught too")
+    parser.add_argument("--texts", default="resources/texts/own_sentences.txt", help="for it; default: %(default)s")
+    parser.add_argument("--init", help="a distilled vocoder to start from")
+    parser.add_argument("--out", type=Path, default=Path("logs/distil"), help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=10_000, help="total, those before a resumption included")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--new-every", type=int, default=5, help="steps between two new passages of the teacher")
+    parser.add_argument("--pool", type=int, default=1200, help="passages kept in memory, about 1.2 MB each")
+    parser.add_argument("--first", type=int, default=48, help="passages before the first step")
+    parser.add_argument("--save-every", type=int, default=300, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    for name in ("steps", "batch_size", "new_every", "pool", "first"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be 1 or more, not {getattr(args, name)}")
+    return args
+
+
+@reports_input_errors
+def main(argv: list[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    audio = Audio()
+    torch.manual_seed(args.seed)
+    teacher = load_vocoder(expect=audio)
+    recorded = recorded_mels(find_recordings(args.recordings), audio)
+    predicted = predicted_mels(args.checkpoint, args.texts) if args.checkpoint else None
+    distillation = Distillation(read_distilled(args.init, teacher).rest if args.init else new_rest(teacher))
+    if (args.out / "state.pt").is_file():
+        distillation.resume(args.out / "state.pt")
+        print(f"going on from step {distillation.steps} of {args.out}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(f"{args.seed} {distillation.steps}")
+
+    def new_passage() -> Passage:
+        source = predicted if predicted and rng.random() < PREDICTED_SHARE else recorded
+        return teach(teacher, source(rng), rng)
+
+    rate = teacher.config.upsample_rates[0]
+    pool: list[Passage] = []
+    saved = time.monotonic()
+    with stopping_on_signals() as asked_to_stop, open(args.out / "log.jsonl", "a", encoding="utf-8") as log:
+        for _ in tqdm(range(args.first), "first passages", unit="passage"):
+            if not asked_to_stop():
+                pool.append(new_passage())
+        bar = tqdm(total=args.steps, initial=distillation.steps, desc="distil", unit="step")
+        while distillation.steps < args.steps and not asked_to_stop():
+            if distillation.steps % args.new_every == 0:
+                pool.append(new_passage())
+                if len(pool) > args.pool:
+                    pool.pop(rng.randrange(len(pool) - 1))
+            left = (args.steps - distillation.steps) / args.steps
+            scale = min(1.0, (distillation.steps + 1) / WARMUP, left / FALL)
+            parts = distillation.step(*crops(pool, args.batch_size, rate, rng), scale)
+            if not all(map(math.isfinite, parts.values())):
+                raise InputError(f"a loss is not finite at step {distillation.steps}; start again from state.pt")
+            log.write(json.dumps({"step": distillation.steps, **parts}) + "\n")
+            bar.update()
+            bar.set_postfix({name: f"{value:.3f}" for name, value in parts.items()}, refresh=False)
+            if time.monotonic() - saved > args.save_every:
+                distillation.save(args.out)
+                saved = time.monotonic()
+        bar.close()
+    distillation.save(args.out)
+    print(f"saved {args.out / 'vocoder.pt'} at step {distillation.steps}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""A case: a script, its arguments, and the files that they name, all from one seed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.audio import write_wav
+from data.checkpoint_file import read_checkpoint
+from model.params_dict import flat_params
+from params import Params
+from tests.fuzz import odd
+from tests.resynthesis import write_run
+from tests.tiny_corpus import write_corpus
+from tests.tiny_synthesiser import voice_like, write_tiny_files
+from tests.training_process import arguments
+
+KEYS = list(flat_params(Params()))
+
+
+@dataclass(frozen=True)
+class World:
+    """Files that are in order; no case may change them."""
+
+    folder: Path
+    corpus: Path
+    checkpoint: Path
+    vocoder: Path
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    script: str  # without ".py"
+    arguments: list[str]
+
+
+def make_world(folder: Path) -> World:
+    folder.mkdir(parents=True, exist_ok=True)
+    models = write_tiny_files(folder, "Hello.\n")
+    corpus = write_corpus(folder / "corpus")
+    for number in range(3):
+        write_wav(folder / "source" / "anna" / f"{number}.wav", voice_like(0.7, 120 + 20 * number), 22050)
+        (folder / "source" / "anna" / f"{number}.txt").write_text(f"Day {number}.\n")
+    write_run(folder / "run", [{"text": "One day.", "audio": {"": voice_like(0.6, 130)}, "speaker": "anna"}])
+    return World(folder, corpus, models.checkpoint, models.vocoder, read_checkpoint(models.checkpoint))
+
+
+def make_case(world: World, folder: Path, seed: int) -> Case:
+    """Write the case's files to `folder / "given"`; whatever it writes itself belongs in `folder / "out"`."""
+    dice = random.Random(seed)
+    (folder / "given").mkdir(parents=True)
+    kinds = [_speak] * 9 + [_train] * 4 + [_prepare] * 3 + [_evaluate] * 2 + [_export] * 2
+    return dice.choice(kinds)(world, folder, dice)
+
+
+def _some(options: dict[str, Callable[[], str]], dice: random.Random, most: int) -> list[str]:
+    chosen = dice.sample(list(options), dice.randint(0, most))
+    values = [options[name]() for name in chosen]
+    return [f"{name}={value}" if value else name for name, value in zip(chosen, values, strict=True)]
+
+
+def _speak(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+
+    def reference() -> str:
+        return odd.audio_file(given / f"ref{dice.randrange(99)}.wav", dice)
+
+    lines = []
+    for _ in range(dice.choice([1, 1, 2, 4])):
+        columns = [odd.text(dice)]
+        if dice.random() < 0.3:
+            columns += [
+                dice.choice(["anna", "", odd.text(dice)[:50]]),
+                dice.choice(["neutral", "", dice.choice(odd.NAMES)]),
+            ]
+        if len(columns) == 3 and dice.random() < 0.4:
+            columns.append(reference())
+        lines.append("|".join(columns))
+    if dice.random() < 0.6:
+        lines.append("Good day.")
+    checkpoint = str(world.checkpoint)
+    if dice.random() < 0.35:
+        checkpoint = odd.checkpoint_file(given / "c.pt", world.payload, dice)
+    options = {
+        **dict.fromkeys(("--seed", "--temperature", "--length-scale", "--guidance-scale"), lambda: odd.number(dice)),
+        **dict.fromkeys(("--weight", "--cross", "--tal1", "--epoch", "--cross-word"), lambda: odd.number(dice)),
+        **dict.fromkeys(("--speaker", "--emotion", "--emotion2", "--speaker2"), lambda: dice.choice(odd.NAMES)),
+        "--emotion2": lambda: "angry",
+        "--weights": lambda: ",".join(odd.number(dice) for _ in range(3)),
+        "--interp": lambda: dice.choice(["linear", "temporal", "frequency", "x"]),
+        "--ref": reference,
+        "--solver": lambda: dice.choice(["euler", "ddim", "x", odd.lines_file(given / "solver.json", ["{}"], dice)]),
+        "--vocoder": lambda: odd.odd_path(dice, given),
+        "--timesteps": lambda: odd.number(dice),
+        "--precision": lambda: dice.choice(["fp32", "bf16", "x"]),
+        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown"), lambda: ""),
+    }  # fmt: skip
+    texts = odd.lines_file(given / "texts.txt", lines, dice)
+    out = str(folder / "out") if dice.random() < 0.93 else odd.no_folder(dice, given)
+    fixed = [f"--file={texts}", f"--checkpoint={checkpoint}", f"--out={out}", "--device=cpu"]
+    argv = [*fixed, f"--vocoder={world.vocoder}", "--timesteps=1", "--threads=1", *_some(options, dice, 3)]
+    return Case("inference", argv)
+
+
+def _train(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+    log = folder / "out" / "log"
+    argv = arguments(world.corpus, log, steps=1, precision="fp32", cache_dir=str(folder / "out" / "cache"))
+    if dice.random() < 0.5:
+        lines = [
+            "|".join([str(world.corpus / f"anna{number}.wav"), "One day.", dice.choice(["anna", *odd.NAMES[:12]])])
+            for number in range(3)
+        ]
+        for number in range(dice.randint(1, 3)):
+            wav = odd.audio_file(given / f"{number}.wav", dice)
+            lines.append("|".join([wav, odd.text(dice), dice.choice(odd.NAMES), dice.choice(odd.NAMES)]))
+        argv.append(f"train.train_filelist={odd.lines_file(given / 'list.txt', lines, dice)}")
+    for _ in range(dice.choice([0, 0, 1, 2])):
+        key = dice.choice(KEYS)
+        if key not in ("train.log_dir", "train.cache_dir", "train.steps"):
+            argv.append(f"{key}={odd.number(dice)}")
+    if dice.random() < 0.2:
+        argv += ["--config", odd.yaml_file(given / "config.yaml", KEYS, dice)]
+    if dice.random() < 0.25:
+        argv += ["--init", odd.checkpoint_file(given / "init.pt", world.payload, dice)]
+    if dice.random() < 0.2:
+        argv.append(dice.choice(["--strict", "--device", "--device=x", "x", "=", "a=b=c", "train.steps", "\x1b=1"]))
+    if dice.random() < 0.1:
+        log.mkdir(parents=True)
+        odd.checkpoint_file(log / "training_state.pt", world.payload, dice)
+    return Case("train_multi_speaker", argv)
+
+
+def _prepare(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+    source = given / "source"
+    shutil.copytree(world.folder / "source", source)
+    for number in range(dice.randint(0, 2)):
+        odd.audio_file(source / "anna" / f"odd{number}.wav", dice)
+        (source / "anna" / f"odd{number}.txt").write_bytes(odd.text(dice).encode("utf-8", "surrogatepass"))
+    if dice.random() < 0.3:
+        rows = ["anna/0.wav|One day", "|".join([dice.choice(odd.NAMES), odd.text(dice)]), odd.text(dice)]
+        odd.lines_file(source / "metadata.csv", rows, dice)
+    options = {
+        **dict.fromkeys(
+            ("--min-seconds", "--max-seconds", "--seed", "--valid", "--workers"), lambda: odd.number(dice)
+        ),
+        "--shard": lambda: dice.choice(["0/2", "1/2", "2/2", "x", "-1/3", "0/0"]),
+        "--held-out": lambda: odd.lines_file(given / "held.txt", ["a|Day 1.", odd.text(dice)], dice),
+        "--speaker-embeddings": lambda: odd.odd_path(dice, given),
+        "--unknown": lambda: "",
+    }  # fmt: skip
+    name = dice.choice(["folder"] * 6 + ["ljspeech", "vctk", "libritts", "esd", "ravdess", "kathleen", "x"])
+    out = str(folder / "out" / "corpus") if dice.random() < 0.9 else odd.no_folder(dice, given)
+    where = str(source) if dice.random() < 0.9 else odd.odd_path(dice, given)
+    argv = [name, where, f"--out={out}", f"--cache={folder / 'out' / 'cache'}", "--valid=1", *_some(options, dice, 2)]
+    return Case("prepare_data", argv)
+
+
+def _evaluate(world: World, folder: Path, dice: random.Random) -> Case:
+    run = folder / "given" / "run"
+    shutil.copytree(world.folder / "run", run)
+    report = run / "report.json"
+    kind = dice.randrange(6)
+    if kind == 0:
+        report.write_bytes(odd.damaged(report.read_bytes(), dice))
+    elif kind == 1:
+        report.write_text("[" * 200_000)
+    elif kind == 2:
+        report.write_bytes(odd.odd_bytes(dice))
+    elif kind < 5:
+        content = json.loads(report.read_text())
+        row = content["results"][0]
+        for _ in range(2):
+            row[dice.choice([*row, "tokens", "durations", "variants", "emotion"])] = odd.odd_value(dice)
+        report.write_text(json.dumps(content))
+    else:
+        odd.audio_file(run / "0000.wav", dice)
+    if dice.random() < 0.2:
+        np.save(run / "0000_mask.npy", np.zeros(dice.choice([(80, 50), (3,), (1, 1)])))
+    options = {
+        **dict.fromkeys(("--sentences", "--threads"), lambda: odd.number(dice)),
+        "--references": lambda: odd.lines_file(folder / "given" / "refs.txt", [odd.text(dice)], dice),
+        "--genders": lambda: odd.lines_file(folder / "given" / "genders.txt", ["anna|f", odd.text(dice)], dice),
+        "--baseline": lambda: odd.odd_path(dice, folder / "given"),
+        "--carry": lambda: dice.choice(["phones", "dtw", "x"]),
+    }
+    out = str(folder / "out") if dice.random() < 0.9 else odd.no_folder(dice, folder / "given")
+    argv = [str(run), "--asr=none", "--threads=1", f"--cache={folder / 'out' / 'cache'}", f"--out={out}"]
+    return Case("evaluate", [*argv, *_some(options, dice, 2)])
+
+
+def _export(world: World, folder: Path, dice: random.Random) -> Case:
+    source = odd.checkpoint_file(folder / "given" / "c.pt", world.payload, dice)
+    name = dice.choice(["out.pt", "out.safetensors", "a/b/out.pt", "."])
+    argv = [source, str(folder / "out" / name)]
+    if dice.random() < 0.4:
+        argv.append(f"--inference={dice.choice(['steps', 'temperature', 'x', ''])}={odd.number(dice)}")
+    return Case("training.export", argv)

@@ -1,0 +1,158 @@
+"""Runs cases and says what is wrong with their ends."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from tests.fuzz.cases import Case, World, make_case
+
+ROOT = Path(__file__).resolve().parents[2]
+CODES = (0, 2, 3)
+MOST_SECONDS = 60
+MOST_BYTES = 3 * 2**30
+# Words of an interpreter or a library that met something unforeseen, and of a size that was not bounded.
+_TELLTALE = re.compile(
+    r"Traceback|Exception ignored|Segmentation|core dumped|too little memory|terminate called|\x1b\]|\x07"
+)
+
+
+@dataclass(frozen=True)
+class End:
+    code: int | None  # None: stopped after `MOST_SECONDS`
+    output: str
+    seconds: float
+    bytes: int  # most that were in memory; 0: not measured
+
+
+class _TooLong(BaseException):
+    pass
+
+
+def run_here(case: Case) -> End:
+    """Through the script's `main`."""
+    main = importlib.import_module(case.script).main
+    out, began = io.StringIO(), time.monotonic()
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(MOST_SECONDS)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), mock.patch.object(sys, "stdin", None):
+            code = main(list(case.arguments))
+    except SystemExit as end:
+        code = end.code or 0
+    except _TooLong:
+        code = None
+    except BaseException:
+        import traceback
+
+        out.write(traceback.format_exc())
+        code = 1
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    return End(code, out.getvalue(), time.monotonic() - began, 0)
+
+
+def run_process(case: Case) -> End:
+    """As `python SCRIPT ...`."""
+    named = ["-m", case.script] if "." in case.script else [str(ROOT / f"{case.script}.py")]
+    began = time.monotonic()
+    with open("output.txt", "w+b") as output:
+        process = subprocess.Popen(
+            [sys.executable, *named, *case.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
+        code: int | None = None
+        while time.monotonic() - began < MOST_SECONDS:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                break
+            time.sleep(0.05)
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+            _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0  # it has been waited for
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    Path("output.txt").unlink()
+    return End(code, text, time.monotonic() - began, usage.ru_maxrss * 1024)
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Path -> size and time of change, of everything below a folder but for what a case may write."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        if Path(place).name == "out":
+            folders.clear()
+            continue
+        for name in names:
+            facts = os.lstat(os.path.join(place, name))
+            found[os.path.join(place, name)] = (facts.st_size, facts.st_mtime_ns)
+    return found
+
+
+def complaint(end: End, before: dict, after: dict) -> str | None:
+    """What is wrong, or None."""
+    if end.code is None:
+        return f"not at its end after {MOST_SECONDS} s"
+    if end.code not in CODES:
+        return f"code {end.code}"
+    found = _TELLTALE.search(end.output)
+    if found:
+        return f"says {found[0]!r}"
+    errors = [line for line in re.split(r"[\n\r]", end.output) if line.startswith(("error: ", "usage: "))]
+    if end.code == 2 and len(errors) != 1:
+        return f"code 2 with {len(errors)} lines of error"
+    if end.code != 2 and errors:
+        return f"code {end.code} with a line of error"
+    if end.bytes > MOST_BYTES:
+        return f"{end.bytes / 2**30:.1f} GB"
+    if before != after:
+        return f"wrote {sorted(path for path in {*before, *after} if before.get(path) != after.get(path))[:3]}"
+    return None
+
+
+def run_case(world: World, folder: Path, seed: int, processes: bool = False) -> tuple[Case, End, str | None]:
+    """Make the case of a seed, run it in a folder of its own, and clear that away."""
+    here = Path.cwd()
+    place = folder / f"case{seed}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    os.chdir(place)
+    try:
+        case = make_case(world, place, seed)
+        before = files(folder)
+        end = (run_process if processes else run_here)(case)
+        return case, end, complaint(end, before, files(folder))
+    finally:
+        os.chdir(here)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def bound_memory() -> None:
+    """What this process asks for beyond `MOST_BYTES` more than it has now is refused, and so is seen."""
+    with open("/proc/self/statm") as file:
+        pages = int(file.read().split()[0])
+    limit = pages * resource.getpagesize() + MOST_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))

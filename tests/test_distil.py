@@ -1,0 +1,106 @@
+"""Teaching a quicker vocoder: losses, optimizer, crops, and short runs of the command."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import InputError
+from data.audio import write_wav
+from hifigan import V1, distil, load_vocoder
+from hifigan.distilled import FORMAT, Rest, new_rest
+from hifigan.generator import Generator
+from hifigan.muon import orthogonal
+from params import Audio
+
+AUDIO = Audio()
+TINY_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "audio" / "tiny"
+
+
+def noise(batch: int, samples: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(batch, samples, generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
+def test_a_muon_step_has_nearly_equal_singular_values(shape):
+    values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+    assert values.min() > 0.3 and values.max() < 1.4
+
+
+def test_losses_are_zero_at_the_goal_and_relative():
+    wanted = noise(2, 4096)
+    assert all(part.item() < 2e-3 for part in distil.losses(wanted, wanted).values())
+    silent = distil.losses(torch.zeros_like(wanted), wanted)
+    assert silent["wave"].item() == pytest.approx(1, abs=1e-6)
+    assert silent["complex"].item() == pytest.approx(1, abs=1e-2)
+    doubled = distil.losses(2 * wanted, wanted)
+    assert doubled["log"].item() == pytest.approx(np.log(2), abs=0.01)
+
+
+def test_steps_lower_the_losses():
+    torch.manual_seed(0)
+    student = distil.Distillation(Rest(8, 32, channels=16, blocks=2))
+    features = torch.randn(2, 8, 128)
+    wanted = (features.repeat(1, 4, 1) * 0.2).transpose(1, 2).flatten(1)  # (2, 128 * 32)
+    first = student.step(features, wanted, 1.0)
+    for _ in range(60):
+        last = student.step(features, wanted, 1.0)
+    assert last["wave"] < 0.6 * first["wave"]
+
+
+def test_crops_keep_features_and_audio_together():
+    frames = distil.CROP_FRAMES * 8 + 40
+    features = torch.arange(frames).float()[None]  # (1, T)
+    crop, audio = distil.crops([(features, features[0].repeat_interleave(32))], 5, 8, random.Random(0))
+    assert crop.shape == (5, 1, 512) and audio.shape == (5, 512 * 32)
+    torch.testing.assert_close(audio, crop[:, 0].repeat_interleave(32, 1))
+    assert len(set(crop[:, 0, 0].tolist())) > 1
+
+
+def test_a_short_mel_fills_a_crop():
+    teacher = Generator(V1).eval()
+    features, audio = distil.teach(teacher, np.full((80, 5), -4, np.float32), random.Random(0))
+    assert features.shape[1] == distil.CROP_FRAMES * 8 and len(audio) == distil.CROP_FRAMES * 256
+
+
+def test_recordings_are_found_in_folders_lists_and_by_name(tmp_path):
+    for name in ("a.wav", "deep/b.wav", "c.wav"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_wav(tmp_path / "x" / name, np.zeros(2000, np.float32), 22050)
+    (tmp_path / "list.txt").write_text("x/c.wav|words\n", encoding="utf-8")
+    found = distil.find_recordings([str(tmp_path / "x"), str(tmp_path / "list.txt"), str(tmp_path / "x/a.wav")])
+    assert [path.name for path in found] == ["a.wav", "c.wav", "b.wav", "c.wav", "a.wav"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="there is no audio in"):
+        distil.find_recordings([str(tmp_path / "empty")])
+
+
+def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):
+    common = [str(TINY_FOLDER), "--out", str(tmp_path), "--first", "1", "--new-every", "5", "--batch-size", "1"]
+    assert distil.main([*common, "--steps", "1"]) == 0
+    vocoder = load_vocoder(tmp_path / "vocoder.pt", expect=AUDIO)
+    assert len(vocoder.rest.blocks) == 12
+    assert distil.main([*common, "--steps", "2"]) == 0
+    assert "going on from step 1" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    assert torch.load(tmp_path / "vocoder.pt", weights_only=True)["format"] == FORMAT
+
+
+def test_what_cannot_be_used_is_one_line(tmp_path, capsys):
+    assert distil.main([str(tmp_path / "nowhere.txt")]) == 2
+    assert distil.main([str(TINY_FOLDER), "--batch-size", "0"]) == 2
+    (tmp_path / "state.pt").write_bytes(b"dots")
+    assert distil.main([str(TINY_FOLDER), "--out", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 3
+
+
+def test_a_training_state_of_another_size_is_refused(tmp_path):
+    distil.Distillation(Rest(8, 32, channels=16, blocks=2)).save(tmp_path)
+    with pytest.raises(InputError, match="not a whole training state"):
+        distil.Distillation(new_rest(Generator(V1), blocks=1)).resume(tmp_path / "state.pt")

@@ -1,0 +1,234 @@
+"""How scripts end, what they print, and what they share: one line and a code, whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from common.errors import BadLines, InputError, reports_input_errors, shown
+from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def end(error: BaseException) -> int:
+    @reports_input_errors
+    def main() -> int:
+        raise error
+
+    return main()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (InputError("a.txt:1: wrong"), 2, "error: a.txt:1: wrong"),
+        (MemoryError(), 2, "too little memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            2,
+            "too little memory",
+        ),
+        (RuntimeError("can't start new thread"), 2, "too little memory"),
+        (RecursionError("maximum recursion depth exceeded"), 2, "nested too deeply"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.wav"), 2, "error: a.wav: No space left on device; free"),
+        (OSError(errno.EACCES, "Permission denied", "a"), 2, "error: a: Permission denied; check"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 2, "the reader of the output is gone"),
+        (KeyboardInterrupt(), 130, "stopped"),
+        (InputError("two\nlines \x1b[31m"), 2, r"error: two\nlines \x1b[31m"),
+    ],
+)
+def test_what_a_user_can_cause_is_one_line(error, code, words, capsys):
+    assert end(error) == code
+    shown_lines = capsys.readouterr().err.splitlines()
+    assert len(shown_lines) == 1 and words in shown_lines[0]
+
+
+def test_an_error_of_the_program_keeps_its_traceback():
+    for error in (ValueError("x"), RuntimeError("x"), KeyError("x"), AssertionError()):
+        with pytest.raises(type(error)):
+            end(error)
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    assert shown("a\x1b]0;b\x07 \u202e\n\udce9 caf\u00e9") == "a\\x1b]0;b\\x07 \\u202e\\n\\udce9 caf\u00e9"
+
+
+def test_a_summary_stays_short():
+    bad = BadLines()
+    for number in range(1000):
+        with bad.skipping(f"list:{number}"):
+            raise InputError("x\x1b")
+    lines = bad.summary()
+    assert len(lines) == 102 and lines[-2] == "skipped: 900 more" and lines[0] == "skipped: list:0: x\\x1b"
+    assert lines[-1].startswith("1000 bad lines")
+
+
+# ------------------------------------------------------------- real processes
+
+_SCRIPT = """
+import os, sys, time
+from common.errors import reports_input_errors
+@reports_input_errors
+def main():
+{body}
+raise SystemExit(main())
+"""
+
+
+def script(body: str, **options) -> subprocess.Popen:
+    source = _SCRIPT.format(body="\n".join(f"    {line}" for line in body.splitlines()))
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT} | options
+    return subprocess.Popen([sys.executable, "-c", source], **settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_in_one_line_and_clears_away(number, tmp_path):
+    half = tmp_path / "half"
+    body = f"try:\n    open({str(half)!r}, 'w'); print('begun', flush=True); time.sleep(60)\nfinally:\n"
+    process = script(f"{body}    os.unlink({str(half)!r})")
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130 and errors == "stopped; what is finished stays\n" and not half.exists()
+
+
+def test_an_exception_that_hides_the_signal_ends_the_same_way():
+    body = "try:\n    print('begun', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemError('x')"
+    process = script(body)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == "stopped; what is finished stays\n" and process.returncode == 130
+
+
+def test_a_closed_pipe_is_one_line():
+    process = script("for i in range(10**6): print(i)")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == "error: the reader of the output is gone; what is finished stays\n"
+    assert process.wait(20) == 2
+
+
+def test_a_full_device_as_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        process = script("print('x')", stdout=full)
+        _, errors = process.communicate(timeout=20)
+    assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
+    assert process.returncode == 2
+
+
+def test_an_output_that_is_closed_or_in_ascii_is_none_of_a_scripts_business():
+    process = script("print('caf\\u00e9')", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert process.communicate(timeout=20) == ("caf\\xe9\n", "") and process.returncode == 0
+    closed = f"exec {sys.executable} -c 'from common.errors import *\n@reports_input_errors\ndef main(): print(1)\n"
+    done = subprocess.run(["bash", "-c", f"{closed}exit(main())' >&- 2>&-"], cwd=ROOT, timeout=20, check=False)
+    assert done.returncode == 0
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def holder(folder: Path) -> subprocess.Popen:
+    """A process that has the folder."""
+    has_it = "    print('has it', flush=True)\n    time.sleep(60)"
+    process = script(f"from common.files import in_use\nwith in_use({str(folder)!r}):\n{has_it}")
+    assert process.stdout.readline() == "has it\n"
+    return process
+
+
+def test_one_process_at_a_time_has_a_folder(tmp_path):
+    folder = tmp_path / "new" / "out"
+    other = holder(folder)
+    try:
+        with pytest.raises(InputError, match=rf"out is in use by process {other.pid}, since 20\d\d-"), in_use(folder):
+            raise AssertionError
+    finally:
+        other.kill()
+        other.communicate()
+    assert (folder / ".in_use").exists()  # stale: the process was killed
+    with in_use(folder):
+        assert (folder / ".in_use").read_text().startswith(f"process {os.getpid()},")
+        (folder / "result").touch()
+    assert [path.name for path in folder.iterdir()] == ["result"]
+
+
+def test_a_folder_that_got_nothing_is_gone_again(tmp_path):
+    with pytest.raises(KeyError), in_use(tmp_path / "a"):
+        raise KeyError
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "b").mkdir()
+    with in_use(tmp_path / "b"):
+        pass
+    assert (tmp_path / "b").is_dir()
+
+
+def test_a_place_that_can_have_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nul\0"):
+        with pytest.raises(InputError, match="cannot be made"), in_use(path):
+            raise AssertionError
+
+
+def test_a_fork_does_not_keep_the_folder(tmp_path):
+    """A data loader outlives a killed run by some seconds, in which the run may go on."""
+    body = f"""from common.files import in_use
+with in_use({str(tmp_path)!r}):
+    child = os.fork()
+    if not child:
+        time.sleep(30)
+        os._exit(0)
+    print(child, flush=True)
+    time.sleep(60)"""
+    process = script(body)
+    child = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    try:
+        time.sleep(0.1)
+        with in_use(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.stdout.close()
+        process.stderr.close()
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_device_is_read_within_bounds():
+    with pytest.raises(InputError, match="/dev/zero has more than 1 MB"):
+        read_bounded("/dev/zero", 2**20)
+    assert read_bounded("/dev/null") == b""
+
+
+def test_lines_are_bounded(monkeypatch):
+    with pytest.raises(InputError, match=rf"x:2: a line of {LONGEST_LINE + 1} bytes"):
+        decode_lines(b"a\n" + b"b" * (LONGEST_LINE + 1), "x")
+    bad = BadLines()
+    assert decode_lines(b"b" * (LONGEST_LINE + 1) + b"\nfine", "x", bad) == [(2, "fine")] and len(bad.messages) == 1
+    monkeypatch.setattr("common.files.MOST_LINES", 10)
+    with pytest.raises(InputError, match="x has more than 10 lines"):
+        decode_lines(b"\n" * 11, "x")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[" * 200_000, "1e400", "-Infinity", "NaN", "9" * 5000, "{", "\x00", b"\xff\xfe\xff", '{"a": 1,}']
+)
+def test_json_that_is_none(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=r"a\.json is not JSON \(.+\)") as error:
+        read_json(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_json_that_is_some():
+    assert parse_json(b'{"a": [1, 2.5, null, "\xc3\xa9"]}') == {"a": [1, 2.5, None, "\u00e9"]}

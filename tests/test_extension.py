@@ -1,0 +1,137 @@
+"""A kind of interpolation and an estimator from outside: a file and a line each, and every script knows them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from .test_train_script import arguments
+from .tiny_corpus import write_corpus
+from .tiny_synthesiser import write_tiny_files
+
+ROOT = Path(__file__).resolve().parents[1]
+
+KIND = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.interpolation.kind import Kind, option
+
+
+@dataclass(frozen=True)
+class Ramp(Kind):
+    """a's share falls over the text, from `top` to 0."""
+
+    top: float = option(0.5, "a's share at the beginning", low=0, high=1)
+
+    def plan(self, model, a, b, length_scale=1.0):
+        import torch
+
+        from model.interpolation.plan import plan_over_time
+
+        share = torch.linspace(self.top, 0, a.text.mu.shape[-1])
+        return plan_over_time(model, a, b, share, length_scale)
+'''
+
+ESTIMATOR = '''
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Seen:
+    mu: torch.Tensor
+    mask: torch.Tensor
+    bias: torch.Tensor
+
+
+class Rows(nn.Module):
+    """One layer over the rows of each frame, and a bias of the speaker."""
+
+    length_multiple = 1
+    types = ("speaker",)
+    attends = True
+
+    def __init__(self, n_mels: int, style_channels: int) -> None:
+        super().__init__()
+        self.rows = nn.Linear(2 * n_mels, n_mels)
+        self.bias = nn.Linear(style_channels, n_mels)
+
+    @classmethod
+    def of(cls, params):
+        return cls(params.audio.n_mels, params.style.token_channels)
+
+    def prepare(self, mu, mask, style, frame_position, content):
+        return Seen(mu, mask, self.bias(style.types["speaker"].tokens[:, 0]))
+
+    def blend(self, a, b, weight, keep_mass=False):
+        share = weight["speaker"].mean()
+        return replace(a, bias=share * a.bias + (1 - share) * b.bias), None
+
+    def attention_sites(self):
+        return {}
+
+    def forward(self, x, t, condition, attention=None):
+        hidden = self.rows(torch.cat([x, condition.mu], 1).transpose(1, 2)).transpose(1, 2)
+        return (hidden + condition.bias[:, :, None] * t[:, None, None]) * condition.mask
+'''
+
+# The two lines stand for those in `KINDS` and `ESTIMATORS`; `params.py` is read after the first.
+BEGINNING = """
+import sys
+from model.interpolation import KINDS
+from ramp import Ramp
+KINDS["ramp"] = Ramp
+from model.estimators import ESTIMATORS
+from rows import Rows
+ESTIMATORS["rows"] = Rows
+"""
+
+
+def program(folder: Path, script: str, argv: list[object]) -> str:
+    (folder / "ramp.py").write_text(KIND)
+    (folder / "rows.py").write_text(ESTIMATOR)
+    code = f"{BEGINNING}from {script} import main\nsys.exit(main(sys.argv[1:]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, argv)],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{folder}", "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_a_kind_and_an_estimator_are_a_file_and_a_line_each(tmp_path):
+    corpus, log_dir = write_corpus(tmp_path / "corpus"), tmp_path / "log"
+    mine = ["estimator.name=rows", "interpolation.top=0.9"]
+    program(tmp_path, "train_multi_speaker", arguments(corpus, log_dir, *mine, steps=2, valid_every=2))
+    files = write_tiny_files(tmp_path, "Good night.\n")
+    speak = ["-f", files.texts, "--vocoder", files.vocoder, "-t", 2, "--device", "cpu"]
+    a_and_b = ["-s", "anna", "-s2", "bert"]
+
+    assert "ramp: a's share at the beginning" in program(tmp_path, "inference", ["--help"])
+    # By the checkpoint's own parameter, by the default (the other checkpoint knows no such kind), and by its flag.
+    between = {}
+    for checkpoint, flags, top in (
+        (log_dir / "checkpoint.pt", [], 0.9),
+        (files.checkpoint, [], 0.5),
+        (files.checkpoint, ["--top", 0.2], 0.2),
+    ):
+        out = tmp_path / f"top-{top}"
+        program(tmp_path, "inference", [*speak, "-c", checkpoint, "-o", out, *a_and_b, "--interp", "ramp", *flags])
+        settings = json.loads((out / "report.json").read_text())["settings"]["interpolations"]["ab"]
+        assert settings == {"kind": "ramp", "top": top}
+        between[top] = soundfile.read(out / "0000_ab.wav")[0]
+    assert not np.array_equal(between[0.5][:2000], between[0.2][:2000])
