@@ -1,0 +1,1 @@
+"""The studio: hear and shape styles in a browser. `page.py` alone knows Gradio; the rest is plain Python."""
