@@ -25,6 +25,7 @@ from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import write_mask
 
 MOST_RESULTS = 50  # kept for the download; the oldest go first
+MOST_SENTENCES = 100
 RUN = "studio-run"
 
 
@@ -39,19 +40,17 @@ class Session:
         self._synthesiser, self._checkpoint = synthesiser, checkpoint
         self._kept: dict[int, list[tuple[Result, Path]]] = {}
         self._commands: dict[int, str] = {}
-        self._count = 0
+        self._count = self._sentences = 0
+        self._numbers: dict[Take, int] = {}  # of the take and the one before
         self.take: Take | None = None
         self.before: Take | None = None
         self.pair: PairTake | None = None
+        self._pair_number = -1
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ------------------------------------------------------------------ keeping
-
-    def scratch(self, ending: str) -> Path:
-        """A name for a file that no download holds."""
-        return self.folder / f"{uuid.uuid4().hex}{ending}"
 
     def adopt(self, recording: str | Path | None) -> Path | None:
         """A recording that was given, among the files of the run."""
@@ -75,7 +74,28 @@ class Session:
         command = command_of_take(self._synthesiser, self._checkpoint, take, names, contour)
         self._commands[number] = command
         self.before, self.take = self.take, take
+        self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
         return wav, command
+
+    def wav_of(self, take: Take) -> Path:
+        """Of the take or the one before; likewise the two below."""
+        return self._run / f"{self._numbers[take]:04d}.wav"
+
+    def contour_of(self, take: Take) -> Path | None:
+        path = self._run / f"{self._numbers[take]:04d}_contour.csv"
+        return path if path.exists() else None
+
+    def command_of(self, take: Take) -> str:
+        return self._commands[self._numbers[take]]
+
+    def keep_sentence(self, audio: np.ndarray, sample_rate: int) -> Path:
+        """A sentence for listening alone; those of the text before go."""
+        for old in sorted(self.folder.glob("sentence-*.wav"))[:-MOST_SENTENCES]:
+            old.unlink()
+        self._sentences += 1
+        path = self.folder / f"sentence-{self._sentences:06d}.wav"
+        write_wav(path, audio, sample_rate)
+        return path
 
     def keep_pair(self, pair: PairTake) -> tuple[dict[str, Path], str]:
         """A pair joins the run: its wavs by ending, and the command line."""
@@ -90,7 +110,7 @@ class Session:
             self._checkpoint, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults, names
         )
         self._commands[number] = command
-        self.pair = pair
+        self.pair, self._pair_number = pair, number
         return wavs, command
 
     def _next(self) -> int:
@@ -126,17 +146,17 @@ class Session:
         (self._run / "commands.txt").write_text("\n".join(lines), encoding="utf-8")
         return self._run
 
-    def write_last(self) -> Path:
-        """The same of what was spoken last alone, in a folder of its own. Raises InputError likewise."""
-        if not self._kept:
-            raise InputError("nothing was spoken yet; speak a sentence first")
-        last = max(self._kept)
+    def write_last_pair(self) -> Path:
+        """The pair that was spoken last, alone in a folder of its own. Raises InputError if it is no longer kept."""
+        number = self._pair_number
+        if number not in self._kept:
+            raise InputError("the pair is not there any more; speak it again")
         folder = self.folder / "last"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        for path in self._run.glob(f"{last:04d}*"):
+        for path in self._run.glob(f"{number:04d}*"):
             shutil.copyfile(path, folder / path.name)
-        self._write_report(folder, [last])
+        self._write_report(folder, [number])
         return folder
 
     def _write_report(self, folder: Path, numbers: Iterable[int]) -> None:

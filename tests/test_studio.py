@@ -371,11 +371,11 @@ def test_a_session_keeps_the_last_results_and_no_sound_in_memory(session, take, 
     assert MOST_RESULTS >= 10
 
 
-def test_the_last_alone_can_be_measured(session, take, synthesiser):
+def test_the_last_pair_alone_can_be_measured(session, take, synthesiser):
     session.keep_take(take)
     kind = kind_of("same-time", {"mask": "harmonics"}, Interpolation())
     session.keep_pair(speak_pair(synthesiser, Wish("One two.", ANNA), BERT, [kind]))
-    run = read_run(session.write_last(), Audio())
+    run = read_run(session.write_last_pair(), Audio())
     assert {clip.variant for clip in run.clips} == {"a", "b", "ab"} and run.mask(1) is not None
 
 
