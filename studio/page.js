@@ -142,8 +142,8 @@ window.studio = (() => {
   };
 
   const hint = () => mode === "move"
-    ? "Drag a word up or down, or focus its name and use the arrow keys. Dashed: as it was spoken."
-    : "Draw the melody with the mouse, from left to right. Dashed: as it was spoken.";
+    ? "Drag a word up or down, or focus its name and use the arrow keys. Below: pitch in st, length in x, loudness in dB."
+    : "Draw the melody with the mouse. Dashed: as it was spoken.";
 
   const tools = () => {
     const choice = (value, text) => {
@@ -268,5 +268,5 @@ window.studio = (() => {
   };
   setInterval(look, 100);
 
-  return { tell, swap, download, show, edits, stream };
+  return { tell, swap, download, show, edits, stream, given: () => given };
 })();

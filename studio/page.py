@@ -156,8 +156,8 @@ class Page:
         gr.HTML('<div id="shape-editor"></div>', js_on_load=None)
         with gr.Row():
             again = gr.Button("Speak again", variant="primary", elem_id="speak-again")
-            swap = gr.Button("A/B: the other version", elem_id="swap")
-            back = gr.Button("Back to the version before", elem_id="back")
+            swap = gr.Button("A/B: the other one", elem_id="swap")
+            back = gr.Button("Back to the one before", elem_id="back")
         for output in self.shape_outputs[:-1]:
             output.render()
         outputs = [*self.shape_outputs, self.told]
