@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
     reason=f"no {', '.join(MISSING)} here: make studio, make browser-tests, or tests/browser.sh as root",
 )
 SHORT = "Good evening, everyone."
-PATIENCE = 60_000  # milliseconds; the machine may be busy
+PATIENCE = 180_000  # milliseconds; the machine may be busy
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--mute-audio", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -101,12 +101,17 @@ def opened(browser, studio):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: heard(said.type, said.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda asked: outside(asked.url))
         page.goto(studio[0])
         page.get_by_role("button", name="Speak", exact=True).wait_for()
         return page
+
+    def heard(kind: str, text: str) -> None:
+        # Of a file that is no sound the player says so, too.
+        if kind == "error" and not text.startswith("Waveform load error"):
+            complaints.append(text)
 
     def outside(url: str) -> None:
         if not url.startswith((studio[0], "data:", "blob:")):
@@ -272,10 +277,10 @@ def test_a_sweep_of_five_and_its_download(opened):
 
 def test_a_second_tab_waits_and_says_so(opened):
     first, second = opened(), opened()
-    write(first, " ".join([SHORT] * 20))
+    write(first, " ".join([SHORT] * 6))
     write(second, SHORT)
     first.get_by_role("button", name="Speak", exact=True).click()
-    first.wait_for_function("document.querySelector('#message')?.textContent.includes('Sentence 1 of 20')")
+    first.wait_for_function("document.querySelector('#message')?.textContent.includes('Sentence 1 of 6')")
     second.get_by_role("button", name="Speak", exact=True).click()
     second.wait_for_function("document.querySelector('#message')?.textContent.includes('one other before you')")
     second.locator("#spoken").wait_for()
