@@ -31,7 +31,7 @@ MISSING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
 MISSING += [] if find_browser() else ["chromium"]
 pytestmark = pytest.mark.skipif(
     bool(MISSING) and os.environ.get("CI") != "true",
-    reason=f"no {', '.join(MISSING)} here: make studio, make browser-tests, or tests/browser.sh as root",
+    reason=f"no {', '.join(MISSING)} here: pip install -e .[studio,browser], and tests/browser.sh as root",
 )
 SHORT = "Good evening, everyone."
 PATIENCE = 180_000  # milliseconds; the machine may be busy
