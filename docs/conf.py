@@ -30,6 +30,8 @@ suppress_warnings = ["ref.python"]  # two classes may have one name: their annot
 maximum_signature_line_length = 100
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = project
 html_show_sourcelink = False
 html_copy_source = False

@@ -62,8 +62,7 @@ def render(
         "<h2>Sentences</h2>",
         _sentence_table(runs, columns),
         "<h2>Listen</h2>",
-        '<p class="small">Pictures: mels over one time axis; cyan: F0; white, dashed: the contour to follow; green: '
-        "the edge of the mask.</p>",
+        '<p class="small">Pictures: mels over one time axis; cyan: F0; white, dashed: the contour to follow.</p>',
         f'<div id="cards">{cards}</div>',
     ]
     return _document(about["title"], "\n".join(parts))

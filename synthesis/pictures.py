@@ -29,7 +29,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 0.62, 0.62, 0.08, 0.42
 _TITLE_INCHES = 0.24
 _LETTER_INCHES = 0.0092  # width of a letter, per point of its size
 _TICKS = (50, 70, 100, 150, 200, 300, 400, 600, 800)  # Hz
-_COLOURS = 128  # of a picture's palette: a third of the size
+_COLOURS = 256  # of a picture's palette: a third of the size
 _EVEN = 0.01  # a field that differs by less is one number
 
 
@@ -49,7 +49,7 @@ class Row:
 class Mel:
     """A mel (n_mels, T), natural log, with what is drawn on it.
 
-    f0, target_f0: (T,) Hz, 0 where unvoiced. mask: (n_mels, T) in [0, 1], drawn where it crosses one half.
+    f0, target_f0: (T,) Hz, 0 where unvoiced.
     """
 
     title: str
@@ -58,7 +58,6 @@ class Mel:
     words: Sequence[Span] = ()
     phones: Sequence[Span] = ()
     target_f0: np.ndarray | None = None
-    mask: np.ndarray | None = None
 
 
 def mel_rows(mel: Mel, audio: Audio, inches: float = 1.5, like: np.ndarray | None = None) -> list[Row]:
@@ -146,10 +145,6 @@ def _draw_mel(axes: Axes, mel: Mel, audio: Audio, like: np.ndarray) -> None:
     )
     for edge in {edge for start, end, _ in mel.phones for edge in (start, end)}:
         axes.axvline(edge, color="white", linewidth=0.4, alpha=0.35)
-    if mel.mask is not None and mel.mask.min() < 0.5 < mel.mask.max():
-        x = (np.arange(mel.mask.shape[1]) + 0.5) * frame_seconds
-        y = (np.arange(mel.mask.shape[0]) + 0.5) * rows / mel.mask.shape[0]
-        axes.contour(x, y, mel.mask, levels=[0.5], colors="lime", linewidths=0.6)
     axes.set_facecolor("0.93")  # beyond the end of a shorter one
     axes.set_ylabel("mel bin", fontsize=8)
     pitch_axes = axes.twinx()
