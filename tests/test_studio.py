@@ -7,6 +7,7 @@ import shlex
 import threading
 import zipfile
 from dataclasses import fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from common.errors import InputError
 from evaluation.run import read_run
 from model.interpolation import KINDS, make_kind
 from params import Audio, Interpolation
+from studio import parts
 from studio.pair import SWEEP, kind_of, settings_of, speak_pair, sweep
 from studio.session import MOST_RESULTS, Session
 from studio.shape import UNSHAPED, Shape, WordShape, read_shape, with_words_pitch
@@ -424,3 +426,53 @@ def test_too_many_are_turned_away():
 
 def test_unshaped_asks_nothing():
     assert UNSHAPED.edits(NEUTRAL).neutral
+
+
+# -------------------------------------------------------------------------- page
+
+
+@pytest.fixture(scope="module")
+def page(synthesiser, desk, tmp_path_factory):
+    pytest.importorskip("gradio", reason="no gradio here: pip install -e .[studio]")
+    from studio.page import Page
+
+    return Page(synthesiser, str(desk.checkpoint), tmp_path_factory.mktemp("visits"))
+
+
+def resident_megabytes() -> float:
+    """Memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+
+def speak_on_page(page, session) -> dict:
+    """What the button does; the last update of every component."""
+    seen: dict = {}
+    given = ("One two.", "anna", "neutral", None, 0, 1, 1, 0, 1, 2.0, 0, True)
+    for update in page._speak(session, *given):
+        seen |= update
+    return seen
+
+
+def test_the_page_answers_with_player_picture_and_editor(page):
+    session = page._visit()
+    seen = speak_on_page(page, session)
+    assert "<audio" in seen[page.heard] and "<img" in seen[page.picture]
+    assert [word["name"] for word in seen[page.shown]["words"]] == ["one", "two"]
+    assert seen[page.command] == session.command_of(session.take)
+
+
+def test_text_is_never_markup_of_the_page():
+    nasty = "<img src=x onerror=alert(1)>\"'&"
+    for made in (parts.status(nasty), parts.table([nasty], [[nasty]]), parts.link(Path(nasty), nasty, "x")):
+        assert "<img" not in made and "onerror=alert(1)>" not in made
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_runs(page):
+    session = page._visit()
+    after = {}
+    for run in range(1, 101):
+        speak_on_page(page, session)
+        after[run] = resident_megabytes()
+    assert after[100] < 1.1 * after[10], after
