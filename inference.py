@@ -3,7 +3,8 @@
     python inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -t 10 -o out
 
 Writes OUT/0000.wav, OUT/0001.wav, ... (16-bit; the number is the text's, from 0) and OUT/report.json. A line of the
-file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out.
+file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out. A
+text that begins with `<speak>` is markup: docs/prosody.md.
 
 With --stream a text is spoken sentence by sentence, and its file grows as they come.
 
@@ -26,14 +27,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.arguments import Parser
+from common.arguments import Parser, folder
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
 from data.filelist import TextLine, read_texts
 from model.interpolation import name_of
 from params import Interpolation
-from synthesis import interpolation_options
+from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
 
 if TYPE_CHECKING:
@@ -49,13 +50,16 @@ _BEGAN = time.perf_counter()
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-f", "--file", required=True, help="texts, one a line; - for standard input")
+    parser.add_argument("-f", "--file", help="texts, one a line; - for standard input")
+    parser.add_argument(
+        "--list", action="store_true", help="print the checkpoint's voices, emotions and what it can do"
+    )
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
     parser.add_argument("-s", "--speaker", help="name or id; default: the first")
     parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
     parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="output folder; default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--solver",
         metavar="NAME",
-        help=f"{', '.join(SOLVERS)}, or a tuned solver's .json; default: edm-2m, or euler for official checkpoints",
+        help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
     parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
     parser.add_argument(
@@ -83,13 +87,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
     parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
+    prosody_options.add_arguments(parser)
     interpolation_options.add_arguments(parser)
     return parser
 
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int | None:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.list:
+        from synthesis.listing import list_checkpoint
+
+        print("\n".join(list_checkpoint(args.checkpoint)))
+        return 0
+    if args.file is None:
+        parser.error("-f/--file is missing: texts, one a line")
     given = {
         "steps": args.timesteps,
         "temperature": args.temperature,
@@ -99,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     }
     check_options(**given, threads=args.threads)
     check_solver(args.solver)
+    asked = prosody_options.read_arguments(args)
     bad_lines = BadLines(args.strict)
     texts = read_texts(args.file, bad_lines)
     two_styles = interpolation_options.wants_two_styles(args)
@@ -110,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         if name is not None and not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     with in_use(args.out):
-        _speak(args, texts, given, two_styles, bad_lines)
+        _speak(args, texts, given, asked, two_styles, bad_lines)
     for line in bad_lines.summary():
         print(line, file=sys.stderr)
     return SOME_SKIPPED if bad_lines.messages else 0
@@ -120,6 +134,7 @@ def _speak(
     args: argparse.Namespace,
     texts: list[TextLine],
     given: dict[str, Any],
+    asked: prosody_options.Asked,
     two_styles: bool,
     bad_lines: BadLines,
 ) -> None:
@@ -146,12 +161,13 @@ def _speak(
     options = synthesiser.options(**given, sampler=args.solver)
     style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
+    how = {**style, **asked.arguments(), "bad_lines": bad_lines}
     if between:
-        each = _pairs(args, synthesiser, texts, options, style, between, bad_lines)
+        each = _pairs(args, synthesiser, texts, options, how, between)
     elif args.stream:
-        each = _streamed(args, synthesiser, texts, options, style, bad_lines)
+        each = _streamed(args, synthesiser, texts, options, how)
     else:
-        each = _singles(args, synthesiser, texts, options, style, bad_lines)
+        each = _singles(args, synthesiser, texts, options, how)
     settings = {
         "checkpoint": args.checkpoint,
         "step": synthesiser.step,
@@ -164,10 +180,11 @@ def _speak(
         **{name: None if value is None else str(value) for name, value in style.items()},
         **{name: getattr(args, name) for name in ("speaker2", "emotion2", "ref2", "interp", "lead")},
         "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
+        **prosody_options.settings(args),
         **asdict(options),
     }
     report = Report(args.out / "report.json", settings)
-    seconds, indices = 0.0, set()
+    seconds, read = 0.0, {}
     try:
         with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
             for spoken in each:
@@ -177,27 +194,27 @@ def _speak(
                         write_wav(wav, result.audio, result.sample_rate)
                     report.add(result, wav)
                     seconds += result.seconds
+                    read[result.index] = result.text
                     beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
                     pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
                     line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
                     bar.write(shown(line), file=sys.stdout)
-                indices.add(result.index)
                 bar.update()
     except BaseException:  # Ctrl-C too: the report tells what is finished
         with suppress(InputError):
             report.write()
         raise
-    if not indices:
+    if not read:
         raise bad_lines.none_left(args.file)
     report.write()
-    spoken = [line for line in texts if line.index in indices]
+    spoken = [replace(line, text=read[line.index]) for line in texts if line.index in read]
     for note in (
         *synthesiser.notes,
         *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
         *notes(spoken, args.ref, synthesiser.params),
     ):
         print(shown(f"note: {note}"), file=sys.stderr)
-    print(shown(f"{len(indices)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
+    print(shown(f"{len(read)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
 
 
 def _streamed(
@@ -205,8 +222,7 @@ def _streamed(
     synthesiser: Synthesiser,
     texts: list[TextLine],
     options: Options,
-    style: dict,
-    bad_lines: BadLines,
+    how: dict[str, Any],
 ) -> Iterator[dict[str, Result]]:
     """Each text in one style; its file is written sentence by sentence."""
     from tqdm import tqdm
@@ -214,10 +230,10 @@ def _streamed(
     from data.wav_stream import WavStream
 
     first = True
-    for request in synthesiser.requests(texts, **style, by_sentence=True, bad_lines=bad_lines):
+    for request in synthesiser.requests(texts, **how, by_sentence=True):
         pieces = []
         with (
-            bad_lines.skipping(request.place, TextError),
+            how["bad_lines"].skipping(request.place, TextError),
             WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav,
         ):
             for sentence in synthesiser.stream_one(request, options):
@@ -237,11 +253,10 @@ def _singles(
     synthesiser: Synthesiser,
     texts: list[TextLine],
     options: Options,
-    style: dict,
-    bad_lines: BadLines,
+    how: dict[str, Any],
 ) -> Iterator[dict[str, Result]]:
     """Each text in one style, by the ending of its file name."""
-    for result in synthesiser.synthesise_each(texts, options, **style, bad_lines=bad_lines):
+    for result in synthesiser.synthesise_each(texts, options, **how):
         _plot(args, result, synthesiser)
         yield {"": result}
 
@@ -258,9 +273,8 @@ def _pairs(
     synthesiser: Synthesiser,
     texts: list[TextLine],
     options: Options,
-    style: dict,
+    how: dict[str, Any],
     between: dict[str, Kind],
-    bad_lines: BadLines,
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
     from synthesis.two_styles import speak_pairs, write_mask
@@ -280,12 +294,14 @@ def _pairs(
         )
         for line in texts
     ]
-    requests_a = synthesiser.requests(texts, **style, bad_lines=bad_lines)
+    requests_a = synthesiser.requests(texts, **how)
     spoken = {request.index for request in requests_a}
-    requests_b = synthesiser.requests([line for line in texts_b if line.index in spoken], **other)
+    requests_b = synthesiser.requests(
+        [line for line in texts_b if line.index in spoken], **{**how, **other, "bad_lines": None}
+    )
     for request_a, request_b in zip(requests_a, requests_b, strict=True):
         lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
-        with bad_lines.skipping(request_a.place, TextError):
+        with how["bad_lines"].skipping(request_a.place, TextError):
             (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)
             a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
             if args.plots:

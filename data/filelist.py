@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.errors import BadLines, InputError
 from common.files import decode_lines, read_numbered_lines, replacing
+from text.markup import is_markup, split_markup
 
 DEFAULT_SPEAKER = "0"
 DEFAULT_EMOTION = "neutral"
@@ -104,6 +105,8 @@ def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> 
 def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = None) -> list[TextLine]:
     """Texts to speak, from a UTF-8 file or, for `-`, from standard input: a text a line, or `text|speaker|emotion|ref`.
 
+    A text may be markup, in which a `|` ends no column.
+
     Blank lines are skipped, empty columns are None, and a relative `ref` is looked for in the file's folder, then in
     the current one.
 
@@ -139,7 +142,11 @@ def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = Non
 
 
 def _text_columns(line: str) -> tuple[str, str, str, str]:
-    columns = [column.strip() for column in line.split("|")]
+    document, columns = "", line
+    if is_markup(line):
+        document, columns = split_markup(line.lstrip())
+    columns = [column.strip() for column in columns.split("|")]
+    columns[0] = document + columns[0]
     if len(columns) > 4 or not columns[0]:
         raise InputError(f"expected `text` or `text|speaker|emotion|ref.wav`, found {_shorten(line)}")
     text, speaker, emotion, ref = columns + [""] * (4 - len(columns))

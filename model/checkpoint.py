@@ -11,7 +11,7 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
-from model.official import TIME_SCALES, load_official, official_state, tell_time_scale
+from model.official_checkpoint import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
 from model.skip_init import SkipInit
@@ -79,17 +79,21 @@ def pack(
     return payload
 
 
+def is_official(payload: Mapping[str, Any]) -> bool:
+    """Whether a loaded file is an official state dict, bare or wrapped, and not a checkpoint of this project."""
+    return payload.get("format") != FORMAT and official_state(payload) is not None
+
+
 def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float | None = None) -> Loaded:
-    """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, which its keys and shapes betray.
+    """Rebuild the model of a checkpoint, or of an official Grad-TTS state dict, recognised by its keys.
 
     weights: "ema" or "weights"; if only one of the two is there, that one.
-    time_scale: of an official state dict, 1000 or 1 (`model.official.TIME_SCALES`); None: it is told from the weights.
+    time_scale: of an official state dict (`model.official_checkpoint.TIME_SCALES`); None: it is told from the weights.
     Raises ValueError, in one line, for anything else.
     """
+    if is_official(payload):
+        return _official(official_state(payload), time_scale)
     if payload.get("format") != FORMAT:
-        state = official_state(payload)
-        if state is not None:
-            return _official(state, time_scale)
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
     params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
     check_params(params)
@@ -113,10 +117,13 @@ def new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], e
 def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], symbols: Sequence[str]) -> Loaded:
     """The model with further speakers, emotions and symbols appended, all old weights kept (for fine-tuning).
 
-    A new row of a table starts as the mean of the old ones; a new speaker has no default reference.
+    A new row of a table starts as the mean of the old ones; a new speaker has no default reference. An official model
+    gets further speakers alone, if it has several; one of a single speaker becomes the one that is given.
+
+    Raises ValueError for several speakers to an official model of one.
     """
     if isinstance(loaded.model, GradTTS):
-        raise ValueError("fine-tuning starts from this project's own checkpoints, not from official ones")
+        return _extend_official(loaded, speakers)
     new_speakers, new_emotions, new_symbols = (
         (*old, *(name for name in dict.fromkeys(wanted) if name not in old))
         for old, wanted in (
@@ -136,6 +143,23 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
             if not key.startswith("default_reference"):
                 target[len(value) :] = value.mean(0)
     return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
+
+
+def _extend_official(loaded: Loaded, speakers: Sequence[str]) -> Loaded:
+    config, state = loaded.model.config, loaded.model.state_dict()
+    if config.n_speakers == 1:
+        if len(set(speakers)) > 1:
+            raise ValueError(
+                f"an official model of one speaker cannot learn {len(set(speakers))}; train it on one of them"
+            )
+        return replace(loaded, speakers=tuple(speakers) or loaded.speakers)
+    names = (*loaded.speakers, *(name for name in dict.fromkeys(speakers) if name not in loaded.speakers))
+    table = state["spk_emb.weight"]
+    new = table.mean(0).expand(len(names) - len(table), -1)
+    with SkipInit():
+        model = GradTTS(replace(config, n_speakers=len(names)))
+    model.load_state_dict({**state, "spk_emb.weight": torch.cat([table, new])})
+    return replace(loaded, model=model.eval(), speakers=names)
 
 
 def rebuilt(loaded: Loaded, params: Params) -> Loaded:

@@ -9,14 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.batch_share import drawn
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
 from model.contour_predictor import spread_smoothly
-from model.denoiser import Denoiser
+from model.denoiser import BatchGuidedDenoiser, Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
-from model.guidance import BatchGuidedDenoiser
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
+from model.randomness import drawn
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
 from model.text_to_mel import Blend, Frames, TextToMel

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.dropout import Dropout
+from model.randomness import Dropout
 from model.text_layers import LayerNorm
 
 KERNEL = 5

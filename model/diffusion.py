@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from model.denoiser import score_from_x0, x0_from_score
-from model.noise import standard_normal, uniform
+from model.randomness import standard_normal, uniform
 from model.schedule import Schedule
 
 TIME_OFFSET = 1e-5  # training times stay this far from 0 and 1

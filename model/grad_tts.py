@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import params
-from model.batch_share import drawn
 from model.denoiser import Denoiser
 from model.diffusion import NoiseDiffusion
 from model.estimators.unet import UNet, UNetCondition
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
+from model.randomness import drawn
 from model.schedule import Schedule
 from model.style import Style, StyleSource
 from model.text_encoder import TextEncoder, TextEncoding

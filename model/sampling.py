@@ -27,9 +27,8 @@ import torch
 from torch import Tensor
 
 from model.denoiser import Denoiser, x0_from_score
-from model.noise import frame_normal, standard_normal
-from model.schedule import Schedule
-from model.time_grids import noise_level_times, quadratic_intervals, quadratic_times, uniform_intervals
+from model.randomness import frame_normal, standard_normal
+from model.schedule import Schedule, noise_level_times, quadratic_intervals, quadratic_times, uniform_intervals
 
 Callback = Callable[[int, float, Tensor, Tensor], None]
 Tune = Callable[[int, float, Tensor], Tensor | None]

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.batch_share import drawn
+from model.randomness import drawn
 from params import Style as StyleParams
 
 TYPES = ("pitch", "energy", "timbre", "speaker", "emotion")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.dropout import Dropout
+from model.randomness import Dropout
 
 PRENET_KERNEL = 5
 

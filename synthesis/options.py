@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import reprlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
@@ -44,21 +44,19 @@ def check_options(**given: Any) -> None:
     for name, value in given.items():
         allowed, words = _RULES[name]
         if value is not None and not allowed(value):
-            raise InputError(f"{name} must be {words}, not {value if _plain(value) else repr(value)}")
+            raise InputError(f"{name} must be {words}, not {reprlib.repr(value)}")
 
 
 def check_solver(solver: str | None) -> None:
-    """Raises InputError for what is neither a solver's name nor the file of a tuned one."""
+    """Raises InputError for what is neither a solver's name nor the file of a fitted one."""
     if solver is None or solver in SOLVERS:
         return
     if not isinstance(solver, str) or not solver.endswith(".json"):
-        raise InputError(f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a tuned one's .json file")
+        raise InputError(
+            f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a fitted one's .json file"
+        )
     if not os.path.isfile(solver):
         raise InputError(f"{solver}: no such solver file; check the path")
-
-
-def _plain(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Options:
 
     steps: network evaluations (twice as many with guidance). temperature: divides the start noise. length_scale: above
     1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`, or the path
-    of a tuned solver.
+    of a fitted solver.
     """
 
     steps: int

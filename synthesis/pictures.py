@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from PIL import Image
 
-from common.errors import InputError
+from common.errors import InputError, shown
 from common.files import replacing
 from params import Audio
 
@@ -62,7 +62,8 @@ class Mel:
 
 def mel_rows(mel: Mel, audio: Audio, inches: float = 1.5, like: np.ndarray | None = None) -> list[Row]:
     """The mel, and below it its words and phones as far as there are any; like: the mel whose colours it shares."""
-    rows = [Row(inches, lambda axes, _: _draw_mel(axes, mel, audio, mel.mel if like is None else like), mel.title)]
+    colours = mel.mel if like is None else like
+    rows = [Row(inches, lambda axes, scale: _draw_mel(axes, mel, audio, colours, _has_room(scale)), mel.title)]
     for spans, size in ((mel.words, 9), (mel.phones, 8)):
         if spans:
             rows.append(Row(0.26, lambda axes, scale, spans=spans, size=size: _draw_spans(axes, spans, size, scale)))
@@ -92,7 +93,8 @@ def draw(rows: Sequence[Row], seconds: float, title: str = "") -> Figure:
     figure = Figure(figsize=(_LEFT + width + _RIGHT, height), dpi=DPI)
     FigureCanvasAgg(figure)
     if title:
-        figure.text(_LEFT / (_LEFT + width + _RIGHT), 1 - 0.08 / height, title, fontsize=10, va="top", weight="bold")
+        left = _LEFT / figure.get_figwidth()
+        figure.text(left, 1 - 0.08 / height, shown(title), fontsize=10, va="top", weight="bold", parse_math=False)
     at = height - top
     for number, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
         at -= gap + row.inches
@@ -101,7 +103,7 @@ def draw(rows: Sequence[Row], seconds: float, title: str = "") -> Figure:
         axes.tick_params(labelsize=7)
         row.draw(axes, width / seconds)
         if row.title:
-            axes.set_title(row.title, loc="left", fontsize=9, pad=3)
+            axes.set_title(shown(row.title), loc="left", fontsize=9, pad=3, parse_math=False)
         if row.timed:
             axes.set_xlim(0, seconds)
             axes.tick_params(axis="x", labelbottom=number == last, bottom=number == last)
@@ -115,7 +117,9 @@ def write_picture(path: str | os.PathLike, figure: Figure) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(as_png(figure))
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
+        ) from error
 
 
 def as_png(figure: Figure) -> bytes:
@@ -129,7 +133,12 @@ def as_png(figure: Figure) -> bytes:
 # ------------------------------------------------------------------------- rows
 
 
-def _draw_mel(axes: Axes, mel: Mel, audio: Audio, like: np.ndarray) -> None:
+def _has_room(inches_per_second: float) -> bool:
+    """Whether names can be read; a very long text has very many of them, and no room."""
+    return inches_per_second >= _INCHES_PER_SECOND
+
+
+def _draw_mel(axes: Axes, mel: Mel, audio: Audio, like: np.ndarray, with_edges: bool) -> None:
     frame_seconds = audio.hop_length / audio.sample_rate
     low, high = np.percentile(like, [2, 99.8])  # without the floor's long tail
     rows, frames = mel.mel.shape
@@ -143,7 +152,7 @@ def _draw_mel(axes: Axes, mel: Mel, audio: Audio, like: np.ndarray) -> None:
         vmax=max(high, low + 1e-3),
         extent=(0, frames * frame_seconds, 0, rows),
     )
-    for edge in {edge for start, end, _ in mel.phones for edge in (start, end)}:
+    for edge in {edge for start, end, _ in mel.phones if with_edges for edge in (start, end)}:
         axes.axvline(edge, color="white", linewidth=0.4, alpha=0.35)
     axes.set_facecolor("0.93")  # beyond the end of a shorter one
     axes.set_ylabel("mel bin", fontsize=8)
@@ -169,7 +178,7 @@ def _draw_mel(axes: Axes, mel: Mel, audio: Audio, like: np.ndarray) -> None:
 
 def _draw_spans(axes: Axes, spans: Sequence[Span], size: float, inches_per_second: float) -> None:
     """Each in a box as wide as it lasts; smaller, then upright, where that is too narrow."""
-    for start, end, name in spans:
+    for start, end, name in spans if _has_room(inches_per_second) else ():
         axes.fill_between([start, end], 0, 1, facecolor="none", edgecolor="0.6", linewidth=0.5)
         room = (end - start) * inches_per_second
         fits = room / (max(len(name), 1) * _LETTER_INCHES)  # the size at which it fits
@@ -177,7 +186,8 @@ def _draw_spans(axes: Axes, spans: Sequence[Span], size: float, inches_per_secon
         axes.text(
             (start + end) / 2,
             0.5,
-            name,
+            shown(name),
+            parse_math=False,
             ha="center",
             va="center",
             fontsize=min(size, 18 / max(len(name), 1)) if upright else min(size, fits),

@@ -12,11 +12,11 @@ from data.pitch import extract_f0
 from params import Audio
 from synthesis.pictures import Mel, Row, draw, mel_rows, write_picture
 from synthesis.result import Result
-from text.symbols import BLANK, SPACE
+from text.symbols import BLANK, PAUSE, SPACE
 
 
 def plot_result(path: str | os.PathLike, result: Result, audio_params: Audio) -> None:
-    """Write a PNG: the mel with the audio's F0 over it, words and phones at their durations, and mu.
+    """Write a PNG: the mel with the audio's F0 over it, words and phones where there is room for names, and mu.
 
     Raises:
         InputError: the place cannot be written to.
@@ -76,6 +76,6 @@ def _words(result: Result) -> list[tuple[float, float, str]]:
 
 def _phones(result: Result) -> list[tuple[float, float, str]]:
     return [
-        (start * result.frame_seconds, end * result.frame_seconds, "" if name == SPACE else name)
+        (start * result.frame_seconds, end * result.frame_seconds, "" if name in (SPACE, PAUSE) else name)
         for start, end, name in symbol_spans(result)
     ]

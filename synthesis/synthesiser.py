@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.backends.choose import choose_backend
-from synthesis.device import choose_device, has_bfloat16
+from synthesis.device import bound_kernels, choose_device, has_bfloat16, return_memory
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
@@ -128,6 +129,7 @@ def load_model(
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
     """
+    bound_kernels()
     chosen = choose_device(device)
     payload = read_checkpoint(path)
     try:
@@ -161,7 +163,7 @@ class Synthesiser:
         self.backend = "torch"
         self.model = loaded.model.to(device)
         self._vocoder = vocoder.to(device)
-        self._tuned: dict[str, Sampler] = {}  # by path
+        self._fitted: dict[str, Sampler] = {}  # by path
         text = loaded.params.text
         self._front_end = front_end(text.front_end, loaded.symbols, text.add_blank)
 
@@ -199,7 +201,7 @@ class Synthesiser:
     ) -> Options:
         """Options with the checkpoint's own values for what is None.
 
-        sampler: a name in `SOLVERS`, or the path of a tuned solver (`synthesis.tune_solver`), which has its own number
+        sampler: a name in `SOLVERS`, or the path of a fitted solver (`synthesis.fit_solver`), which has its own number
             of steps. None: "edm-2m", or "euler" for official checkpoints.
 
         Raises:
@@ -209,10 +211,10 @@ class Synthesiser:
         if sampler is None:
             sampler = self.model.usual_sampler
         if sampler not in SOLVERS:
-            tuned_steps = self._read_solver(sampler)
-            if steps is not None and steps != tuned_steps:
-                raise InputError(f"{sampler} was tuned for {tuned_steps} steps, not {steps}; leave the steps out")
-            steps = tuned_steps
+            fitted_steps = self._read_solver(sampler)
+            if steps is not None and steps != fitted_steps:
+                raise InputError(f"{sampler} was fitted for {fitted_steps} steps, not {steps}; leave the steps out")
+            steps = fitted_steps
         options = Options(
             steps=defaults.steps if steps is None else steps,
             temperature=defaults.temperature if temperature is None else temperature,
@@ -227,17 +229,17 @@ class Synthesiser:
 
     def sampler(self, options: Options) -> Sampler:
         """The sampler that options of this synthesiser name."""
-        return SAMPLERS.get(options.sampler) or self._tuned[options.sampler]
+        return SAMPLERS.get(options.sampler) or self._fitted[options.sampler]
 
     def sampling(self, options: Options, generator: torch.Generator) -> Sampling:
         """How the model samples by these options."""
         return Sampling(options.steps, options.temperature, self.sampler(options), generator, autocast=self.autocast)
 
     def _read_solver(self, path: str) -> int:
-        """Keep a tuned solver; the number of its steps."""
+        """Keep a fitted solver; the number of its steps."""
         check_solver(path)
         solver = read_solver(path)
-        self._tuned[path] = solver.sampler()
+        self._fitted[path] = solver.sampler()
         return len(solver.times)
 
     def synthesise(
@@ -404,9 +406,9 @@ class Synthesiser:
         tokens = len(piece.encoded.ids)
         if tokens > MOST_TOKENS:
             raise InputError(f"{tokens} tokens without a place to cut, more than {MOST_TOKENS}; write it in words")
-        if piece.edits.neutral:
+        if piece.edits.neutral and piece.lead == math.inf:
             return None
-        return piece.edits.of_tokens(piece.encoded, self.frame_seconds).to(self.device)
+        return piece.edits.of_tokens(piece.encoded, self.frame_seconds, piece.lead).to(self.device)
 
     @property
     def frame_seconds(self) -> float:
@@ -487,6 +489,7 @@ class Synthesiser:
             "mel_seconds": spoken.mel_seconds,
             "vocoder_seconds": spoken.vocoder_seconds,
         }
+        return_memory()
         return Result(**{**fields, **changes})
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ PROGRAMS = ("python", "make", "torchrun", "pip", "tests/peer/install.sh")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4,}.*\n)+")
 _CODE = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
-_WORDS_OF_OTHERS = "text"  # the language of a fence that holds neither commands nor Python
+_SHELL = ("", "sh")  # languages of a fence that holds commands
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,16 @@ class Snippet:
         return self.place
 
 
-def python_blocks() -> list[Snippet]:
-    return [Snippet(place, text) for place, language, text in _fences() if language == "python"]
+def blocks(language: str) -> list[Snippet]:
+    """Fenced blocks of a language; "text" is of none."""
+    return [Snippet(place, text) for place, found, text in _fences() if found == language]
 
 
 def commands() -> list[Snippet]:
     """A line each, as a shell would read it; comments and line continuations are gone."""
     found = []
     for place, language, text in _fences():
-        if language == "":
+        if language in _SHELL:
             found += [Snippet(place, line) for line in _lines(text)]
     for place, text in _outside_of_fences():
         for block in _INDENTED.finditer(text):
@@ -67,12 +68,11 @@ def links() -> list[Snippet]:
 
 
 def _fences() -> Iterator[tuple[str, str, str]]:
-    """(place, language, text) of every fenced block but those of others' words."""
+    """(place, language, text)."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for match in _FENCE.finditer(text):
-            if match[1] != _WORDS_OF_OTHERS:
-                yield _shift(f"{page.relative_to(ROOT)}:1", text, match), match[1], match[2]
+            yield _shift(f"{page.relative_to(ROOT)}:1", text, match), match[1], match[2]
 
 
 def _outside_of_fences() -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
@@ -134,8 +134,25 @@ def test_an_official_state_dict_is_recognised():
     assert loaded.speakers == ("0", "1", "2") and loaded.symbols == tuple(OFFICIAL_SYMBOLS)
     assert loaded.params.text.front_end == "official" and loaded.params.estimator.name == "unet"
     assert (loaded.params.inference.steps, loaded.params.inference.temperature) == (10, 1.5)
-    with pytest.raises(ValueError, match="not from official ones"):
-        extend(loaded, ["a"], ["b"], ["c"])
+
+
+def test_an_official_one_learns_further_speakers():
+    loaded = unpack(tiny_official())
+    more = extend(loaded, ["anna", "1", "bert", "anna"], ["happy"], ["new symbol"])
+    assert more.speakers == ("0", "1", "2", "anna", "bert") and more.model.config.n_speakers == 5
+    assert (more.emotions, more.symbols) == (loaded.emotions, loaded.symbols)
+    old, new = loaded.model.state_dict(), more.model.state_dict()
+    assert torch.equal(new["spk_emb.weight"][:3], old["spk_emb.weight"])
+    assert torch.equal(new["spk_emb.weight"][3:], old["spk_emb.weight"].mean(0).expand(2, -1))
+    assert all(torch.equal(value, new[key]) for key, value in old.items() if key != "spk_emb.weight")
+
+
+def test_an_official_one_of_one_speaker_stays_so():
+    loaded = unpack(GradTTS(replace(unpack(tiny_official()).model.config, n_speakers=1)).state_dict())
+    assert extend(loaded, ["anna"], [], []).speakers == ("anna",)
+    assert extend(loaded, ["anna"], [], []).model is loaded.model
+    with pytest.raises(ValueError, match="cannot learn 2"):
+        extend(loaded, ["anna", "bert"], [], [])
 
 
 def test_an_official_one_with_other_symbols_or_mels():
@@ -342,8 +359,6 @@ def test_the_state_of_a_run(tmp_path, model, ema):
     assert saving.load(tmp_path / "none") is None
     state = TrainingState(7, 2, 1, pack(model, ema=ema, **NAMES), {"state": {}, "param_groups": []})
     saving.save(tmp_path, state)
-    (tmp_path / ".0123.tmp").write_bytes(b"of a killed run")
-    saving.remove_leftovers(tmp_path)
     found = saving.load(tmp_path)
     assert (found.step, found.epoch, found.batch, found.optimizer) == (7, 2, 1, state.optimizer)
     assert unpack(found.payload).step == unpack(read_checkpoint(saving.checkpoint_path(tmp_path))).step == 5
@@ -486,3 +501,47 @@ def test_an_archive_that_unpacks_to_more_than_it_holds(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10**7))
     assert "promises more than it holds" in read_error(path)
+
+
+# --------------------------------------------------------- what an optimizer remembers
+
+
+def adam(steps: int = 1) -> torch.optim.AdamW:
+    """After some steps, on a matrix and a vector."""
+    parameters = [torch.ones(2, 3, requires_grad=True), torch.ones(4, requires_grad=True)]
+    optimizer = torch.optim.AdamW(parameters, lr=0.1)
+    for _ in range(steps):
+        sum(parameter.sum() for parameter in parameters).backward()
+        optimizer.step()
+    return optimizer
+
+
+def test_an_optimizers_memory_comes_back_and_its_settings_stay():
+    fresh, saved = adam(0), adam(2).state_dict()
+    saved["param_groups"][0]["lr"] = 7.0
+    load_optimizer(fresh, saved)
+    assert fresh.param_groups[0]["lr"] == 0.1
+    for own, other in zip(fresh.state_dict()["state"].values(), saved["state"].values(), strict=True):
+        assert own.keys() == other.keys() and all(torch.equal(own[name], other[name]) for name in own)
+
+
+BAD_MEMORY = {
+    "another shape": lambda saved: saved["state"][0].update(exp_avg=torch.zeros(3, 2)),
+    "not finite": lambda saved: saved["state"][0].update(exp_avg_sq=torch.full((2, 3), torch.nan)),
+    "no numbers": lambda saved: saved["state"][0].update(exp_avg=torch.zeros(2, 3, device="meta")),
+    "another type": lambda saved: saved["state"][0].update(exp_avg="x"),
+    "a part missing": lambda saved: saved["state"][0].pop("step"),
+    "other parameters": lambda saved: saved["param_groups"][0]["params"].append(2),
+    "no table": lambda saved: saved.update(state=3),
+    "no groups": lambda saved: saved.pop("param_groups"),
+    "groups of nothing": lambda saved: saved.update(param_groups=[None]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MEMORY)
+def test_an_optimizers_memory_that_does_not_fit(kind):
+    saved = adam().state_dict()
+    BAD_MEMORY[kind](saved)
+    with pytest.raises(InputError, match=r"^a\.pt is another model's state, or damaged") as error, restoring("a.pt"):
+        load_optimizer(adam(0), saved)
+    assert "\n" not in str(error.value)

@@ -9,8 +9,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from model.cond_grad_tts import CondGradTTS
-from model.estimators.cross_unet import CrossUNetCondition
-from model.estimators.cross_unet_blocks import CellNorm, Downsample, LinearAttention, ResidualBlock, Upsample
+from model.estimators.cross_unet import (
+    CellNorm,
+    CrossUNetCondition,
+    Downsample,
+    LinearAttention,
+    ResidualBlock,
+    Upsample,
+)
 from model.lengths import padded_length, sequence_mask
 from model.sampling import SAMPLERS
 from model.style import TYPES, StyleSource

@@ -20,9 +20,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
+import inference
+from data.filelist import read_texts
 from model.params_dict import flat_params
 from params import Params
-from tests.documentation import PROGRAMS, ROOT, Snippet, commands, inline_code, links, python_blocks
+from tests.documentation import PROGRAMS, ROOT, Snippet, blocks, commands, inline_code, links
 
 TEXT = "The ferry leaves at noon."
 ELLIPSIS = "..."  # "and what else is needed"
@@ -53,6 +55,7 @@ def desk(tmp_path, monkeypatch) -> Path:
         (tmp_path / "my_wavs" / "anna" / f"{number}.txt").write_text(f"Sentence number {number}.")
     for name, (samples, rate) in zip(("a.wav", "x.wav", "ref.wav"), recordings, strict=False):
         soundfile.write(tmp_path / name, samples, rate)
+    (tmp_path / "melody.csv").write_text("seconds,hz\n0.00,180\n0.45,240\n1.10,150\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT))
     return tmp_path
@@ -167,19 +170,26 @@ def test_every_command_is_one(command: Snippet, monkeypatch, desk, speaker):
 
 
 def test_there_are_commands_to_check():
-    assert len(commands()) > 40 and len(python_blocks()) >= 3
+    assert len(commands()) > 40 and len(blocks("python")) >= 3
 
 
 # ----------------------------------------------------------------- Python
 
 
-@pytest.mark.parametrize("block", python_blocks(), ids=str)
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_every_python_block_runs(block: Snippet, desk, monkeypatch, speaker, capsys):
     if "evaluation" in block.text:
         pytest.importorskip("faster_whisper")
         monkeypatch.setattr("synthesis.load_model", lambda *_given, **_named: speaker)
         run_script(monkeypatch, ["inference.py", "-f", "texts.txt", "-o", "out/demo", "-t", "1"])
     exec(compile(block.text, str(block), "exec"), {"__name__": "documentation"})
+
+
+@pytest.mark.parametrize("block", blocks("xml"), ids=str)
+def test_every_markup_block_can_be_spoken(block: Snippet, desk, speaker):
+    (desk / "texts.txt").write_text(block.text, encoding="utf-8")
+    texts = read_texts("texts.txt")
+    assert len(speaker.requests(texts, None, None, None)) == len(texts) == len(block.text.splitlines())
 
 
 # ------------------------------------------------------------------ names
@@ -224,16 +234,8 @@ def test_every_file_that_is_named_is_there():
 
 
 def test_every_option_that_is_named_is_one():
-    from inference import _parser
-
-    # The options of an interpolation are made from its settings; the others stand in the sources.
-    made = {name for action in _parser()._actions for name in action.option_strings}
-    known = (
-        made
-        | set(re.findall(r'"(--?[a-z][\w-]*)"', sources()))
-        | OF_OTHER_PROGRAMS
-        | {"-m", "-e", "-r", "-n", "--help"}
-    )
+    known = set(re.findall(r'"(--?[a-z][\w-]*)"', sources())) | set(inference._parser()._option_string_actions)
+    known |= OF_OTHER_PROGRAMS | {"-m", "-e", "-r", "-n"}
     named = mentions(r"--?[a-z][\w-]*(?:=.*)?")
     assert len(named) > 40
     assert [option for option in named if option.text.split("=")[0] not in known] == []

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.denoiser import x0_from_score
-from model.guidance import BatchGuidedDenoiser, GuidedDenoiser
+from model.denoiser import BatchGuidedDenoiser, GuidedDenoiser, x0_from_score
 from model.sampling import SAMPLERS
 from model.style import StyleSource
 from tests.denoisers import GaussianDenoiser, WavyDenoiser

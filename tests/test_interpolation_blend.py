@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from model.interpolation import KINDS, Linear, SameTime, Staged, Temporal, TwoNoise
+from model.interpolation.carry import crossing_by_token, spread_over_frames
 from model.interpolation.joined import JoinedDenoiser, exchange_fine_structure, smoothing_matrix
 from model.interpolation.plan import common_frames
-from model.interpolation.shares import crossing_by_token, spread_over_frames
 from model.sampling import SAMPLERS
 from model.style_pictures import FrameContours, Pictures, blend_pitch
 from model.text_to_mel import Blend, Frames

@@ -13,9 +13,15 @@ from torch import Tensor
 
 from model.contour import carry_by_position
 from model.interpolation import Linear, SameTime, Staged, Temporal
-from model.interpolation.carry import carry_by_tokens, source_places
+from model.interpolation.carry import (
+    carry_by_tokens,
+    constant_over_rows,
+    crossing_by_token,
+    hold_past_end,
+    source_places,
+    spread_over_frames,
+)
 from model.interpolation.joined import envelope, exchange_fine_structure, smoothing_matrix
-from model.interpolation.shares import constant_over_rows, crossing_by_token, hold_past_end, spread_over_frames
 from model.lengths import duration_path
 from tests.tiny_model import seeded
 

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 
 from model.grad_tts import GradTTS
-from model.official import load_official
+from model.official_checkpoint import load_official
 from model.sampling import Sampler, euler
+from model.schedule import uniform_intervals
 from model.style import StyleSource
 from model.text_to_mel import Sampling
-from model.time_grids import uniform_intervals
 from tests.official_weights import random_state
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".peer"
-TOLERANCE = 1e-4
+TOLERANCE = 3e-6  # of the largest value: random weights make mels of up to 225
 
 IDS = torch.randint(0, 149, (2, 13), generator=torch.Generator().manual_seed(5))
 LENGTHS = torch.tensor([13, 8])
@@ -86,7 +86,7 @@ class Peer:
         theirs = self.official[name]
         assert ours.shape == theirs.shape
         assert theirs.isfinite().all()
-        assert (ours - theirs).abs().max() <= TOLERANCE, name
+        assert (ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max(), name
 
     @property
     def speaker(self) -> dict[str, Tensor]:
@@ -152,7 +152,7 @@ def test_losses(peer: Peer, name: str) -> None:
     assert ours.duration > 0.01
     for loss in ("duration", "prior", "diffusion"):
         ours_value, theirs = getattr(ours, loss), peer.official[f"{name}/{loss}"]
-        torch.testing.assert_close(ours_value, theirs, rtol=1e-5, atol=TOLERANCE)
+        torch.testing.assert_close(ours_value, theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_every_tensor_takes_part(peer: Peer) -> None:

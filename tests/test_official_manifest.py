@@ -7,7 +7,7 @@ import torch
 
 import params
 from model.grad_tts import GradTTS, GradTTSConfig
-from model.official import infer_config, load_official, official_state, tell_time_scale
+from model.official_checkpoint import infer_config, load_official, official_state, tell_time_scale
 from model.schedule import Schedule
 from tests.official_weights import random_state
 
@@ -159,6 +159,8 @@ class _KnowsItsScale(torch.nn.Module):
         self.time_pos_emb = estimator.time_pos_emb
         self.prepare = estimator.prepare
         self.schedule = schedule
+
+        self.length_multiple = estimator.length_multiple
 
     def forward(self, x, t, condition, attention=None):
         t = (t * self.time_pos_emb.scale / self.trained_with)[:, None, None]

@@ -12,6 +12,7 @@ from model.checkpoint import unpack
 from model.grad_tts import GradTTS
 from model.style import StyleSource
 from model.text_to_mel import Sampling
+from train_multi_speaker import main as train
 from training.official import main
 
 from .tiny_corpus import write_corpus
@@ -87,3 +88,52 @@ def test_another_models_state_is_refused(folder, tmp_path, capsys):
     assert main(arguments(folder, tmp_path, "train.steps=1")) == 0
     assert main(arguments(folder, tmp_path, "train.steps=2", "encoder.filter_channels=48")) == 2
     assert "another model's state" in capsys.readouterr().err
+
+
+def fine_tune(folder: Path, log_dir: Path, init: Path, *more: str) -> int:
+    files = [f"train.{part}_filelist={folder / part}.txt" for part in ("train", "valid")]
+    run = ["train.batch_size=5", "train.crop_frames=8", "train.encoder_steps=0", "train.ema_decay=0.5"]
+    given = [*files, f"train.cache_dir={folder / 'cache'}", f"train.log_dir={log_dir}", *run, *more]
+    return train(["--init", str(init), "--device", "cpu", *given])
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory) -> Path:
+    """A checkpoint of speakers 0 and 1, in a wrapper."""
+    log_dir = tmp_path_factory.mktemp("trained")
+    assert main(arguments(folder, log_dir, "train.steps=2")) == 0
+    assert (log_dir / "speakers.txt").read_text() == "anna\nbert\n"
+    state = torch.load(log_dir / "checkpoint.pt", weights_only=True)
+    torch.save({"model": {f"module.{name}": value for name, value in state.items()}}, log_dir / "wrapped.pt")
+    return log_dir / "wrapped.pt"
+
+
+def test_the_ordinary_script_fine_tunes_an_official_checkpoint(folder, tmp_path, trained, capsys):
+    before = unpack(read_checkpoint(trained)).model.state_dict()
+    assert fine_tune(folder, tmp_path, trained, "train.steps=2", "train.learning_rate=1e-3") == 0
+    assert (tmp_path / "speakers.txt").read_text() == "0\n1\nanna\nbert\n"
+    bare = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert bare["spk_emb.weight"].shape == (4, 64) and bare.keys() == before.keys()
+    moved = {name for name, value in before.items() if not torch.equal(bare[name][: len(value)], value)}
+    assert "encoder.emb.weight" in moved and "decoder.estimator.final_conv.weight" in moved
+    assert torch.equal(bare["spk_emb.weight"][:2], before["spk_emb.weight"])  # who was not heard is not changed
+    assert unpack(bare).speakers == ("0", "1", "2", "3")
+    capsys.readouterr()
+    assert fine_tune(folder, tmp_path, trained, "train.steps=3") == 0
+    assert f"step 2  resuming in {tmp_path}" in capsys.readouterr().out
+
+
+def test_what_fine_tuning_cannot_do_is_one_line(folder, tmp_path, trained, capsys, monkeypatch):
+    def error(*more: str) -> str:
+        capsys.readouterr()
+        assert fine_tune(folder, tmp_path, trained, "train.steps=1", *more) == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert "was trained with 16" in error("encoder.channels=24")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "without torchrun" in error()
+
+
+def test_the_time_scale_of_a_fine_tuned_checkpoint_can_be_given(folder, tmp_path, trained):
+    assert fine_tune(folder, tmp_path, trained, "train.steps=1", "estimator.pe_scale=1") == 0
+    assert "pe_scale: 1.0" in (tmp_path / "params.yaml").read_text()

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.batch_share import BatchShare, drawing_for, drawn
 from model.checkpoint import unpack
 from model.cond_grad_tts import CondGradTTS
-from model.dropout import Dropout
+from model.randomness import BatchShare, Dropout, drawing_for, drawn
 from training import corpus, saving
 from training.trainer import Trainer
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from model.sampling import SAMPLERS, edm_2m, euler, multistep, posterior, start_latent
-from model.schedule import Schedule
-from model.time_grids import (
+from model.schedule import (
     T_MIN,
+    Schedule,
     noise_level_times,
     quadratic_intervals,
     quadratic_times,

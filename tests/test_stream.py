@@ -114,7 +114,7 @@ def test_the_command_line_streams(files, tmp_path, capsys):
         (["--stream", "-s2", "bert"], "--stream speaks in one style"),
         (["--solver", "rk45"], "there is no sampler 'rk45'; there are euler, "),
         (["--solver", "nowhere.json"], "nowhere.json: no such solver file"),
-        (["--solver", "SOLVER"], "was tuned for 1 steps, not 2"),
+        (["--solver", "SOLVER"], "was fitted for 1 steps, not 2"),
         (["--solver", "SOLVER", "-t", 1, "-s2", "bert", "--interp", "frequency", "--method", "staged"], "staged"),
         (["--precision", "fp8"], "--precision"),
     ],

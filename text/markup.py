@@ -22,7 +22,7 @@ MAX_CHARACTERS = 100_000
 MAX_BREAK_SECONDS = 10.0
 ALPHABETS: dict[str, Callable[[str], Phones]] = {"x-arpabet": read_arpabet, "ipa": read_ipa}
 
-_BEGINS = re.compile(r"<speak[\s/>]")
+_BEGINS = re.compile(r"\s*<speak[\s/>]")
 _NUMBER = r"(?P<sign>[+-]?)(?P<number>\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})"
 _WITH_UNIT = re.compile(rf"{_NUMBER}(?P<unit>st|%|dB|ms|s|)")
 _SILENT_DB = -96.0
@@ -81,7 +81,7 @@ Part = Span | Break | Mark
 
 def is_markup(text: str) -> bool:
     """Whether a line is markup; any other is plain text, whatever signs are in it."""
-    return text.startswith("<speak") and _BEGINS.match(text) is not None
+    return _BEGINS.match(text) is not None
 
 
 def split_markup(line: str) -> tuple[str, str]:

@@ -67,17 +67,17 @@ def build_cache(
     params: Params,
     utterances: Sequence[Utterance],
     processes: Processes | None = None,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] | None = print,
 ) -> FeatureCache:
     """The feature cache with an entry for every utterance that can be used; several processes share the work.
 
-    report: is told which recordings are converted.
+    report: is told which recordings are converted; None: nobody is.
     """
     cache = FeatureCache(params.train.cache_dir, params.audio, remember=True)
     missing = [utterance.wav for utterance in utterances if not _is_cached(utterance, cache)]
     shard = (0, 1) if processes is None else (processes.rank, processes.world_size)
     if missing:
-        for line in _conversions(missing, params.audio.sample_rate):
+        for line in _conversions(missing, params.audio.sample_rate) if report is not None else ():
             report(line)
         cache.build(missing, max(params.train.workers, 1), shard=shard)
     if processes is not None:
@@ -179,8 +179,10 @@ def endless_batches(
             epoch, number = epoch + 1, 0
         except InputError as error:  # from a loader process it comes with a traceback in front
             raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            # The last two: it died while its batch was being handed over.
+        except (RuntimeError, OSError, EOFError) as error:
+            # A ConnectionError or the last: it died while its batch was being handed over.
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                raise InputError(f"{str(error).splitlines()[-1]}; start again when that is mended") from error
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):
                 raise
             deaths += 1

@@ -6,19 +6,30 @@ from collections.abc import Callable
 
 import torch
 
+import hifigan
+from common.errors import InputError
 from data.batching import collate
 from data.dataset import Item
 from hifigan import Vocoder, vocode
 from model.cond_grad_tts import CondGradTTS
 from model.style import StyleSource
 from model.text_to_mel import Sampling
-from params import Params
+from params import Audio, Params
 from text.front_end import FrontEnd
 from training.board import Board
 from training.style_batch import labels_of
 
 _TEXT = "The quick brown fox jumps over the lazy dog."
 _STEPS = 6
+
+
+def find_vocoder(audio: Audio, device: torch.device, report: Callable[[str], None]) -> Vocoder | None:
+    """The installed vocoder; where there is none that fits, that is reported."""
+    try:
+        return hifigan.load_vocoder(expect=audio).to(device)
+    except InputError as error:
+        report(f"no audio samples in TensorBoard: {error}")
+        return None
 
 
 def make_listener(

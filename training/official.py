@@ -1,16 +1,18 @@
-"""Train the official architecture, without styles, on the same corpora: the baseline of `docs/performance.md`.
+"""Train the official architecture, without styles: from nothing, or from an official checkpoint.
 
     python -m training.official --config configs/official_small.yaml [key=value ...]
+    python train_multi_speaker.py --init grad-tts.pt [key=value ...]
 
 The losses are the paper's (Grad-TTS, arXiv 2105.06337, section 3.5); features, batches, precision and learning rate are
 those of `train_multi_speaker.py`. `checkpoint.pt` in the log folder is a bare state dict of the averaged weights, which
-the official code and `inference.py` load; a speaker is known by its place among the sorted names. A run whose log
-folder has a state goes on from it; Ctrl-C or SIGTERM saves and ends.
+the official code and `inference.py` load; a speaker is known by its place in `speakers.txt` beside it, from 0. The same
+command resumes a run whose log folder has a state; Ctrl-C or SIGTERM saves and ends.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,22 +23,26 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from common.errors import InputError, reports_input_errors
-from common.processes import stopping_on_signals
+from common.arguments import Parser
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
+from common.files import in_use, replacing
+from common.processes import cores, stopping_on_signals
 from data.batching import Batch
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import UtteranceDataset
+from data.filelist import Utterance
+from model.checkpoint import extend, is_official, unpack
 from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
 from synthesis.device import choose_device
 from text.front_end import front_end
+from text.official import not_transliterated
 from text.official_symbols import OFFICIAL_SYMBOLS
 from training import corpus
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
 from training.run_log import RunLog
-from training.saving import checkpoint_path, state_path, write_params
+from training.saving import checkpoint_path, counted, state_path, write_params
 
 _LOSSES = ("duration", "prior", "diffusion")
 
@@ -44,10 +50,10 @@ _LOSSES = ("duration", "prior", "diffusion")
 class OfficialTrainer:
     """The model, its optimizer and one training step."""
 
-    def __init__(self, params: Params, n_speakers: int, device: torch.device) -> None:
+    def __init__(self, model: GradTTS, params: Params, device: torch.device) -> None:
         self.params = params
         self.device = device
-        self.model = new_model(params, n_speakers).to(device)
+        self.model = model.to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters())
         self.ema = ParameterAverage(self.model, params.train.ema_decay)
         self.step = self.epoch = self.batch = 0
@@ -109,14 +115,12 @@ class OfficialTrainer:
         write_checkpoint(checkpoint_path(log_dir), {**weights, **self.ema.values})
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Raises ValueError if it is another model's state."""
-        try:
+        """Raises InputError if it is another model's state."""
+        with restoring(state_path(Path(self.params.train.log_dir))):
             self.model.load_state_dict(state["weights"])
             self.ema.load(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.epoch, self.batch = (int(state[name]) for name in ("step", "epoch", "batch"))
-        except (RuntimeError, KeyError, TypeError) as error:
-            raise ValueError(f"another model's state ({' '.join(str(error).split())[:120]})") from error
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.step, self.epoch, self.batch = (counted(state[name]) for name in ("step", "epoch", "batch"))
 
 
 def new_model(params: Params, n_speakers: int) -> GradTTS:
@@ -135,9 +139,80 @@ def new_model(params: Params, n_speakers: int) -> GradTTS:
         raise InputError(f"these parameters make no model: {error}") from error
 
 
+def official_payload(init: str) -> dict[str, Any] | None:
+    """What the file holds, if it is an official checkpoint. Raises InputError for one that cannot be read."""
+    payload = read_checkpoint(init)
+    return payload if is_official(payload) else None
+
+
+def fine_tune(
+    init: str, payload: dict[str, Any], config: str | None, overrides: Sequence[str], device: str, strict: bool
+) -> int:
+    """Train an official checkpoint further; its architecture, and its time scale, stay.
+
+    init: its path. payload: what it holds. config, overrides, device, strict: as for `train_multi_speaker.py`.
+
+    Returns the exit code. Raises InputError for what cannot be used.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise InputError("official checkpoints are fine-tuned by one process; run the script without torchrun")
+    asked = resolve_params(config, overrides)
+    scale = asked.estimator.pe_scale
+    bad_lines = BadLines(strict)
+    training, validation = corpus.read_filelists(asked, bad_lines)
+    try:
+        loaded = unpack(payload, time_scale=None if scale == Params().estimator.pe_scale else scale)
+        loaded = extend(loaded, corpus.names_of(training + validation)[0], (), ())
+    except ValueError as error:
+        raise InputError(f"{init}: {error}") from error
+    params = resolve_params(config, overrides, loaded.params, init)
+    return _train(loaded.model, params, loaded.speakers, training, validation, device, bad_lines, loaded.notes)
+
+
+def _train(
+    model: GradTTS,
+    params: Params,
+    speakers: Sequence[str],
+    training: list[Utterance],
+    validation: list[Utterance],
+    device: str,
+    bad_lines: BadLines,
+    notes: Sequence[str] = (),
+) -> int:
+    if params.train.threads:
+        torch.set_num_threads(min(params.train.threads, cores()))
+    log_dir = Path(params.train.log_dir)
+    write_params(log_dir, params)
+    with replacing(log_dir / "speakers.txt") as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in speakers), encoding="utf-8")
+    cache = corpus.build_cache(params, training)
+    reader = front_end("official", None, params.text.add_blank)
+    emotions = corpus.names_of(training + validation)[1]
+    dataset = corpus.make_dataset(
+        params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
+    )
+    trainer = OfficialTrainer(model, params, choose_device(device))
+    log = RunLog(log_dir / "train.log")
+    unread = sum(bool(not_transliterated(utterance.text)) for utterance in training)
+    if unread:
+        notes = [*notes, f"{unread} texts have characters that are left out without Unidecode; pip install Unidecode"]
+    for note in notes:
+        log.line(f"note: {note}")
+    path = state_path(log_dir)
+    if path.exists():
+        trainer.resume(read_checkpoint(path, "training state"))
+        log.line(f"step {trainer.step}  resuming in {log_dir}")
+    with stopping_on_signals() as asked_to_stop:
+        trainer.run(dataset, log, asked_to_stop)
+    log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {log_dir / 'speakers.txt'}")
+    for line in bad_lines.summary():
+        print(line, file=sys.stderr)
+    return SOME_SKIPPED if bad_lines.messages else 0
+
+
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.official", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/official_small.yaml", help="default: %(default)s")
@@ -147,29 +222,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     params = resolve_params(arguments.config, arguments.overrides)
     if params.estimator.name != "unet" or params.text.front_end != "official":
         raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
-    if params.train.threads:
-        torch.set_num_threads(params.train.threads)
-    log_dir = Path(params.train.log_dir)
-    training, validation = corpus.read_filelists(params)
-    speakers, emotions = corpus.names_of(training + validation)
-    write_params(log_dir, params)
-    cache = corpus.build_cache(params, training)
-    reader = front_end("official", None, params.text.add_blank)
-    dataset = corpus.make_dataset(params.train.train_filelist, training, cache, reader, speakers, emotions, params)
-    torch.manual_seed(params.train.seed)
-    trainer = OfficialTrainer(params, len(speakers), choose_device(arguments.device))
-    log = RunLog(log_dir / "train.log")
-    path = state_path(log_dir)
-    if path.exists():
-        try:
-            trainer.resume(read_checkpoint(path, "training state"))
-        except ValueError as error:
-            raise InputError(f"{path}: {error}; use another train.log_dir") from error
-        log.line(f"step {trainer.step}  going on in {log_dir}")
-    with stopping_on_signals() as asked_to_stop:
-        trainer.run(dataset, log, asked_to_stop)
-    log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {', '.join(speakers)}")
-    return 0
+    bad_lines = BadLines(strict=True)
+    with in_use(params.train.log_dir, "the log folder"):
+        training, validation = corpus.read_filelists(params, bad_lines)
+        speakers, _ = corpus.names_of(training + validation)
+        torch.manual_seed(params.train.seed)
+        model = new_model(params, len(speakers))
+        return _train(model, params, speakers, training, validation, arguments.device, bad_lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import yaml
 
 from common.errors import InputError
 from common.files import replacing
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import read_checkpoint, restoring, write_checkpoint
 from model.params_dict import params_to_dict
 from params import Params
 
@@ -56,13 +56,17 @@ def load(log_dir: Path) -> TrainingState | None:
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
         missing = unfit[0] if unfit else "weights"
         raise InputError(f"{path} lacks {missing!r}: it is no training state; use another train.log_dir")
+    with restoring(path):
+        for name in ("step", "epoch", "batch"):
+            counted(values[name])
     return TrainingState(**{name: values[name] for name in _TYPES})
 
 
-def remove_leftovers(log_dir: Path) -> None:
-    """Remove the half-written files of a killed run."""
-    for leftover in log_dir.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def counted(value: Any) -> int:
+    """A number of steps that a file holds. Raises ValueError for what is none."""
+    if not isinstance(value, int) or not 0 <= value < 2**40:
+        raise ValueError("a step that is no number of steps")
+    return value
 
 
 def write_params(log_dir: Path, params: Params) -> None:

@@ -15,19 +15,19 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
+from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
-from model.batch_share import BatchShare, drawing_for
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
 from training.run_log import RunLog
-from training.saving import TrainingState, save
+from training.saving import TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import style_of_batch
 
@@ -81,16 +81,11 @@ class Trainer:
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model. Raises ValueError if it is another's."""
-        try:
+        """Go on from a saved state of the same model. Raises InputError if it is another's."""
+        with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
-            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state.optimizer)
-        except (RuntimeError, KeyError) as error:
-            raise ValueError(f"the state is another model's ({' '.join(str(error).split())[:120]})") from error
-        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # the run's, not the state's
+            load_optimizer(self.optimizer, state.optimizer)
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
 
     def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:

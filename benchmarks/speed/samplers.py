@@ -19,10 +19,9 @@ from model.text_to_mel import Sampling
 from speed.outcome import Outcome, Row, Settings, seconds_in_turn
 from speed.peer import official_model
 from synthesis.device import has_bfloat16
-from synthesis.reference_paths import reference_paths, text_denoiser
 from synthesis.solver_file import read_solver
+from synthesis.solver_search import ReferencePath, mean_error, reference_paths, text_denoiser
 from synthesis.synthesiser import Synthesiser, load_model
-from synthesis.tuning import ReferencePath, mean_error
 
 TEXTS = "resources/filelists/synthesis.txt"
 TEXT_COUNT = 3

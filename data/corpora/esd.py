@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import InputError
+from common.files import read_bounded
 from data.corpora.reading import OnReject, audio_files
 from data.filelist import Utterance
 
@@ -37,7 +38,7 @@ def read(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
 
 def _texts(path: Path) -> dict[str, str]:
     """Texts by id. The files of the release differ in their encodings."""
-    content = path.read_bytes()
+    content = read_bounded(path)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", errors="replace")
     else:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from model.diffusion import ConditionedDenoiser
 from model.interpolation.staged import Staged
-from model.noise import standard_normal
+from model.randomness import standard_normal
 
 _SMALLEST = 1e-6  # of a mass, before its logarithm
 _HALVINGS = 8  # of a step that does not lower the loss, before it is given up

@@ -31,7 +31,7 @@ class Linear(Kind):
         return plan_over_time(model, a, b, a.text.mu.new_full(a.text.mu.shape[-1:], self.weight), length_scale)
 
     def denoiser(self, model: TextToMel, plan: Plan) -> tuple[Denoiser, Tune | None]:
-        from model.guidance import GuidedDenoiser
+        from model.denoiser import GuidedDenoiser
 
         if self.blend == "condition":
             return super().denoiser(model, plan)

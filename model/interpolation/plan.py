@@ -13,11 +13,16 @@ from torch import Tensor
 
 from model.contour import carry_by_position
 from model.denoiser import Denoiser
-from model.interpolation.carry import carry_by_tokens, source_places
+from model.interpolation.carry import (
+    carry_by_tokens,
+    constant_over_rows,
+    hold_past_end,
+    source_places,
+    spread_over_frames,
+)
 from model.interpolation.kind import Kind
 from model.interpolation.latent_tuner import TuningRecord
 from model.interpolation.pitch_mask import PitchMask, union
-from model.interpolation.shares import constant_over_rows, hold_past_end, spread_over_frames
 from model.sampling import find_sampler
 from model.style import StyleSource
 from model.text_to_mel import Blend, Frames, Sampling, Synthesis, TextToMel, mix

@@ -21,8 +21,8 @@ class Temporal(Kind):
     cross_width: float = option(0.1, "of the transition, as a share of the tokens; 0: a step", low=0, high=1)
 
     def plan(self, model: TextToMel, a: Reading, b: Reading, length_scale: float = 1.0) -> Plan:
+        from model.interpolation.carry import crossing_by_token
         from model.interpolation.plan import plan_over_time
-        from model.interpolation.shares import crossing_by_token
 
         cross = self.cross if self.cross_word is None else a.word_start(self.cross_word)
         share = crossing_by_token(a.text.mu[0, 0], cross, self.cross_width)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -101,3 +104,36 @@ def _export(
             )
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder for graphs") from error
+
+
+_CODE = ("model", "hifi-gan", "synthesis/backends")  # a change in any of these may change a graph
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def graph_file(folder: str | Path, kind: str, module: nn.Module, form: object, export: Callable[[Path], None]) -> Path:
+    """The graph of a module, exported into the folder unless it is there.
+
+    form: what else decides the graph; its `repr` counts.
+    """
+    path = Path(folder) / f"{kind}-{_digest(module, form)}.onnx"
+    if not path.is_file():
+        export(path)
+    return path
+
+
+def _digest(module: nn.Module, form: object) -> str:
+    """Of weights, architecture, form and code."""
+    digest = hashlib.blake2b(f"{module!r}{form!r}{torch.__version__}{OPSET}{_code_digest()}".encode(), digest_size=12)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy() if tensor.dim() else tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def _code_digest() -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for folder in _CODE:
+        for path in sorted((_ROOT / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -15,8 +15,7 @@ from hifigan import Vocoder
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding
 from model.text_encoder import TextEncoder, TextEncoding
 from synthesis.backends.condition_tensors import Condition, Form, form_of, tensors_of
-from synthesis.backends.export import ENCODER_INPUTS, export_encoder, export_estimator, export_vocoder
-from synthesis.backends.graph_files import graph_file
+from synthesis.backends.export import ENCODER_INPUTS, export_encoder, export_estimator, export_vocoder, graph_file
 from synthesis.backends.sessions import OnnxRuntimeSession, OpenVinoSession, Session
 
 OpenSession = Callable[[Path, str], Session]  # of a graph file and a precision

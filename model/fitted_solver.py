@@ -1,4 +1,4 @@
-"""A linear solver whose times and weights were fitted to one model (`synthesis.tuning`), instead of derived.
+"""A linear solver whose times and weights were fitted to one model (`synthesis.solver_search`), instead of derived.
 
 Every linear multistep solver (Euler, DDIM, DPM-Solver++, UniPC) makes each latent as a weighted sum of the start and of
 the predictions so far, y_i = a_i y_start + sum_j b_ij (x0_j - mu), with weights from Taylor's theorem. Here they come
@@ -20,7 +20,7 @@ from model.sampling import Callback, Sampler, Tune
 
 
 @dataclass(frozen=True)
-class TunedSolver:
+class FittedSolver:
     """times: of the N evaluations, decreasing, in (0, 1]. weights: N rows; row i makes the latent after evaluation i
     from y_start and the predictions 0 to i, so it has i + 2 numbers. The last row makes the result.
 
@@ -49,7 +49,7 @@ class TunedSolver:
 
 @torch.no_grad()
 def _sample(
-    solver: TunedSolver,
+    solver: FittedSolver,
     denoiser: Denoiser,
     x: Tensor,
     mu: Tensor,
@@ -61,9 +61,9 @@ def _sample(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     if steps != len(solver.times):
-        raise ValueError(f"this solver was tuned for {len(solver.times)} steps, not {steps}")
+        raise ValueError(f"this solver was fitted for {len(solver.times)} steps, not {steps}")
     if tune is not None:
-        raise ValueError("a tuned solver goes on from its start, so its latent cannot be changed on the way")
+        raise ValueError("a fitted solver goes on from its start, so its latent cannot be changed on the way")
     x = x * mask
     basis = [(x - mu) * mask]  # y_start, then the predictions; each (B, 80, T)
     for i, (t, row) in enumerate(zip(solver.times, solver.weights, strict=True)):

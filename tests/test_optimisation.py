@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from params import Train
-from training.ema import ParameterAverage
-from training.learning_rate import learning_rate
+from training.optimisation import ParameterAverage, learning_rate
 
 TRAIN = Train(steps=100, learning_rate=1.0, warmup_steps=10, decay_steps=40, final_learning_rate=0.2)
 

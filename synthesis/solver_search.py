@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from data.filelist import TextLine
 from model.denoiser import Denoiser
+from model.fitted_solver import FittedSolver, weighted_sum
+from model.randomness import frame_normal
 from model.sampling import SAMPLERS, Sampler
-from model.tuned_solver import TunedSolver, weighted_sum
+from synthesis.synthesiser import Request, Synthesiser, piece_generator
+from text.front_end import EncodedText
 
 _RIDGE = 1e-6  # of the mean square of each term, so that terms that say the same do not fight
 
@@ -64,7 +68,7 @@ def reference_path(
 
 
 @torch.no_grad()
-def fit_weights(paths: Sequence[ReferencePath], places: Sequence[int]) -> tuple[TunedSolver, float]:
+def fit_weights(paths: Sequence[ReferencePath], places: Sequence[int]) -> tuple[FittedSolver, float]:
     """The solver that evaluates at these places of the paths' times, and its error on them (`mean_error`).
 
     places: rising positions in `ReferencePath.times`, the first one 0.
@@ -82,7 +86,7 @@ def fit_weights(paths: Sequence[ReferencePath], places: Sequence[int]) -> tuple[
         row = _least_squares(bases, targets)
         rows.append(row)
         latents = [weighted_sum(row, basis) for basis in bases]
-    solver = TunedSolver(tuple(times), tuple(rows))
+    solver = FittedSolver(tuple(times), tuple(rows))
     return solver, _error(paths, latents)
 
 
@@ -92,7 +96,7 @@ def search_times(
     trials: int,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda trial, error: None,
-) -> tuple[TunedSolver, float]:
+) -> tuple[FittedSolver, float]:
     """Search `trials` sets of times for the smallest error: first even steps in sqrt(t), warped in several ways, then
     neighbours of the best.
 
@@ -103,7 +107,7 @@ def search_times(
     """
     generator = random.Random(seed)
     best_places: list[int] = []
-    best: tuple[TunedSolver, float] | None = None
+    best: tuple[FittedSolver, float] | None = None
     family = _families(paths[0].times, steps)
     tried = set()
     for trial in range(trials):
@@ -182,3 +186,44 @@ def _neighbour(places: Sequence[int], count: int, generator: random.Random) -> l
             if not low <= moved[i] <= high:
                 return None
     return moved
+
+
+KEPT = 200  # latents of a path at most
+
+
+@torch.no_grad()
+def text_denoiser(
+    synthesiser: Synthesiser, request: Request, encoded: EncodedText
+) -> tuple[Denoiser, torch.Tensor, torch.Tensor]:
+    """The denoiser of a text in the request's style, with its mu (1, 80, T) and mask (1, 1, T)."""
+    model, style = synthesiser.model, synthesiser.style_of(request)
+    frames = model.spread(model.encode(*synthesiser.tensors(encoded), style))
+    return model.denoiser(frames, style), frames.mu, frames.mask
+
+
+@torch.no_grad()
+def reference_paths(
+    synthesiser: Synthesiser,
+    texts: Iterable[str | TextLine],
+    *,
+    steps: int,
+    seed: int,
+    temperature: float | None = None,
+) -> list[ReferencePath]:
+    """One path for each piece of the texts, solved by the model's own sampler from noise that seed and place decide.
+
+    The speakers take turns. temperature: None for the checkpoint's.
+    """
+    if temperature is None:
+        temperature = synthesiser.params.inference.temperature
+    names = synthesiser.speakers
+    paths = []
+    for number, text in enumerate(texts):
+        (request,) = synthesiser.requests([text], names[number % len(names)], None, None)
+        for place, encoded in enumerate(request.encoded):
+            denoiser, mu, mask = text_denoiser(synthesiser, request, encoded)
+            noise = frame_normal(mu, piece_generator(seed, number, place)).to(mu.device)
+            sampler = synthesiser.model.usual_sampler
+            kept = min(KEPT, steps)
+            paths.append(reference_path(denoiser, sampler, noise, mu, mask, temperature, steps, kept))
+    return paths

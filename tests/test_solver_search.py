@@ -10,9 +10,9 @@ import torch
 
 from model.sampling import SAMPLERS
 from model.schedule import Schedule
+from synthesis.fit_solver import main
 from synthesis.solver_file import read_solver
-from synthesis.tune_solver import main
-from synthesis.tuning import ReferencePath, fit_weights, mean_error, reference_path, search_times
+from synthesis.solver_search import ReferencePath, fit_weights, mean_error, reference_path, search_times
 from tests.denoisers import GaussianDenoiser, WavyDenoiser
 from tests.official_weights import random_state
 from tests.tiny_synthesiser import write_tiny_checkpoint
@@ -109,14 +109,17 @@ def test_the_command_tunes_a_checkpoint(tmp_path: Path, official: bool, capsys):
     ("changes", "message"),
     [
         ({"-o": "solver.txt"}, "ends in .json"),
-        ({"-t": 0}, "--timesteps must be"),
+        ({"-t": 0}, "is no whole number from 1"),
         ({"-t": 30}, "too few for a solver of 30"),
         ({"-t": "2 3"}, "several solvers need {steps}"),
     ],
 )
-def test_what_cannot_be_tuned_is_one_line(tmp_path, capsys, changes, message):
+def test_what_cannot_be_fitted_is_one_line(tmp_path, capsys, changes, message):
     checkpoint = write_tiny_checkpoint(tmp_path / "a.pt")
     (tmp_path / "texts.txt").write_text("Oh.\n")
     given = {"-c": checkpoint, "-f": tmp_path / "texts.txt", "-t": 2, "-o": tmp_path / "solver.json"} | changes
-    assert main([part for name, value in given.items() for part in (name, *str(value).split())]) == 2
+    try:
+        assert main([part for name, value in given.items() for part in (name, *str(value).split())]) == 2
+    except SystemExit as end:
+        assert end.code == 2
     assert message in capsys.readouterr().err

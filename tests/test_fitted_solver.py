@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from common.errors import InputError
+from model.fitted_solver import FittedSolver
 from model.sampling import SAMPLERS, find_sampler
-from model.schedule import Schedule
-from model.time_grids import quadratic_times
-from model.tuned_solver import TunedSolver
+from model.schedule import Schedule, quadratic_times
 from synthesis.options import SOLVERS, check_solver
 from synthesis.solver_file import read_solver, write_solver
 from tests.denoisers import WavyDenoiser
@@ -23,7 +22,7 @@ NOISE = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(1), dtype=t
 MASK = (torch.arange(6) < torch.tensor([[6], [4]]))[:, None].double()
 
 
-def ddim_as_weights(steps: int) -> TunedSolver:
+def ddim_as_weights(steps: int) -> FittedSolver:
     """DDIM written out: y_i = (sigma_i / sigma_{i-1}) y_{i-1} - alpha_i (e^{-h} - 1) d_{i-1}; the last one is d_N."""
     times = quadratic_times(SCHEDULE, steps)
     rows, latent = [], [1.0]  # of the latent that the next evaluation sees, in terms of the start and the predictions
@@ -32,7 +31,7 @@ def ddim_as_weights(steps: int) -> TunedSolver:
         ratio = SCHEDULE.alpha(before) * SCHEDULE.sigma(after) / SCHEDULE.sigma(before)  # alpha_i e^{-h}
         latent = [shrink * weight for weight in latent] + [SCHEDULE.alpha(after) - ratio]
         rows.append(tuple(latent))
-    return TunedSolver(tuple(times), (*rows, (*[0.0] * steps, 1.0)))
+    return FittedSolver(tuple(times), (*rows, (*[0.0] * steps, 1.0)))
 
 
 def test_a_known_solver_written_as_weights_is_that_solver():
@@ -48,14 +47,14 @@ def test_a_known_solver_written_as_weights_is_that_solver():
 
 
 def test_the_start_has_the_noise_of_the_first_time():
-    solver = TunedSolver((0.5, 0.1), ((1.0, 0.0), (0.0, 0.0, 1.0)))
+    solver = FittedSolver((0.5, 0.1), ((1.0, 0.0), (0.0, 0.0, 1.0)))
     x = solver.sampler().start(SCHEDULE, MU, torch.ones_like(MASK), 2.0, noise=NOISE)
     torch.testing.assert_close(x, MU + SCHEDULE.sigma(0.5) * NOISE / 2)
 
 
 def test_it_cannot_change_its_number_of_steps_or_its_path():
     sampler = ddim_as_weights(3).sampler()
-    with pytest.raises(ValueError, match="tuned for 3 steps, not 4"):
+    with pytest.raises(ValueError, match="fitted for 3 steps, not 4"):
         sampler(WavyDenoiser(MU), MU, MU, MASK, 4)
     with pytest.raises(ValueError, match="cannot be changed"):
         sampler(WavyDenoiser(MU), MU, MU, MASK, 3, tune=lambda i, t, x: None)
@@ -75,7 +74,7 @@ def test_it_cannot_change_its_number_of_steps_or_its_path():
 )
 def test_nonsense_is_no_solver(times, weights):
     with pytest.raises(ValueError):
-        TunedSolver(times, weights)
+        FittedSolver(times, weights)
 
 
 def test_a_solver_survives_its_file(tmp_path):
@@ -90,7 +89,7 @@ def test_a_solver_survives_its_file(tmp_path):
 def test_other_files_are_refused_in_one_line(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"a\.json is not (a tuned solver|JSON)") as error:
+    with pytest.raises(InputError, match=r"a\.json is not (a fitted solver|JSON)") as error:
         read_solver(path)
     assert "\n" not in str(error.value)
 

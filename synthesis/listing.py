@@ -1,0 +1,53 @@
+"""What a checkpoint holds and can do, for `inference.py --list`."""
+
+from __future__ import annotations
+
+import os
+
+from common.errors import InputError
+from data.checkpoint_file import read_checkpoint
+from model.checkpoint import unpack
+from model.interpolation import KINDS
+
+
+def list_checkpoint(path: str | os.PathLike) -> list[str]:
+    """Lines for a person to read. Raises InputError if the checkpoint cannot be used."""
+    payload = read_checkpoint(path)
+    try:
+        loaded = unpack(payload)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; give another checkpoint") from error
+    model, audio, inference = loaded.model, loaded.params.audio, loaded.params.inference
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    rows = {
+        "checkpoint": f"{path}, {millions:.1f} million parameters" + (f", step {loaded.step}" if loaded.step else ""),
+        "speakers": _names(loaded.speakers, loaded.params.style.speaker_embedding_dim),
+        "emotions": _names(loaded.emotions, loaded.params.style.emotion_embedding_dim)
+        if "emotion" in model.types
+        else "none",
+        "audio": f"{audio.sample_rate} Hz, {audio.n_mels} mel bands",
+        "by default": f"{inference.steps} steps of {model.usual_sampler}, temperature {inference.temperature:g}",
+    }
+    if model.attends:
+        rows |= {
+            "styles": "--ref: a recording's voice and melody; --guidance-scale",
+            "prosody": "--pitch-shift, --pitch-range, --speed, --volume, --contour",
+            "texts": "plain; markup, <speak>...; --phones; --lexicon",
+            "two styles": f"--interp {', '.join(KINDS)}",
+        }
+    else:
+        rows |= {
+            "prosody": "--speed, --volume",
+            "texts": "plain",
+            "two styles": "--interp linear" if len(loaded.speakers) > 1 else "none: there is one speaker",
+        }
+    width = max(map(len, rows))
+    return [f"{name:{width}}  {words}" for name, words in rows.items()]
+
+
+def _names(names: tuple[str, ...], width: int) -> str:
+    if width:
+        return f"any: .npy files of {width} numbers"
+    if len(names) > 20 and list(names) == [str(i) for i in range(len(names))]:
+        return f"{names[0]} to {names[-1]}"
+    return ", ".join(names)
