@@ -6,13 +6,16 @@ from pathlib import Path
 
 from params import Audio
 
+_TITLES = {"a": "a alone", "b": "b alone", "ab": "between"}
+
 
 def measure_run(run: Path, cache: Path) -> tuple[list[str], list[list[str]], str]:
-    """A table of a run's folder, metrics down and versions across: head, rows, and what could not be measured.
+    """A table of a run's folder, metrics down and versions across: head, rows, and what cannot be measured here.
 
     cache: a folder for what was analysed.
     """
     from evaluation.analyser import Analyser
+    from evaluation.optional import HOW_TO_INSTALL
     from evaluation.session import evaluate
     from evaluation.summary import BY_KEY, COLUMNS
 
@@ -23,8 +26,7 @@ def measure_run(run: Path, cache: Path) -> tuple[list[str], list[list[str]], str
         for column in COLUMNS
         if any(means := [system.overall.get(column.key) for system in systems])
     ]
-    reasons: dict[str, list[str]] = {}
-    for key, reason in evaluation.missing.items():
-        reasons.setdefault(reason, []).append(BY_KEY[key].heading)
-    missing = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
-    return ["", *(system.name for system in systems)], rows, missing
+    # What needs recordings of the texts or voices is no loss here, where there are none.
+    missing = [BY_KEY[key].heading for key, reason in evaluation.missing.items() if reason.endswith(HOW_TO_INSTALL)]
+    head = ["", *(_TITLES.get(system.variant, system.variant) for system in systems)]
+    return head, rows, ", ".join(missing)

@@ -415,7 +415,7 @@ class Page:
 
         def work() -> Iterator[Update]:
             head, rows, missing = measure_run(session.write_last_pair(), session.folder / "measured")
-            notes = f" Not measured: {missing}." if missing else ""
+            notes = f" Not installed is what measures {missing}: pip install -e .[eval]" if missing else ""
             yield {
                 self.pair_message: parts.status(f"Measured as evaluate.py does.{notes}"),
                 self.pair_measured: parts.table(head, rows),
