@@ -283,10 +283,6 @@ def same_sound(one, other) -> bool:
     return len(a) == len(b) and np.abs(a.astype(int) - b.astype(int)).max() <= 1
 
 
-def has_prosody_options() -> bool:
-    return any("--contour" in action.option_strings for action in inference._parser()._actions)
-
-
 def test_the_command_of_a_take_does_the_same(synthesiser, session, take, desk, recording, monkeypatch):
     wish = Wish(TEXT, Style("bert", "angry", session.adopt(recording)), steps=2, temperature=1.25, seed=9)
     shape = shaped(take, w1=WordShape(pitch=-2.5), w3=WordShape(1, 1.7, -6), w6=WordShape(length=0.5))
@@ -297,8 +293,6 @@ def test_the_command_of_a_take_does_the_same(synthesiser, session, take, desk, r
 
 
 def test_the_command_of_a_drawn_melody_does_the_same(synthesiser, session, take, desk, monkeypatch):
-    if not has_prosody_options():
-        pytest.skip("inference.py has no --contour yet")
     wish = Wish(TEXT, ANNA, Prosody(pitch=2, range=1.3, rate=0.9, volume=-3), seed=4)
     before = speak(synthesiser, wish)
     drawn = np.linspace(120, 260, before.result.frames)
@@ -310,8 +304,6 @@ def test_the_command_of_a_drawn_melody_does_the_same(synthesiser, session, take,
 
 
 def test_the_command_has_every_slider(synthesiser, session, desk, monkeypatch):
-    if not has_prosody_options():
-        pytest.skip("inference.py has no --pitch-shift yet")
     wish = Wish(TEXT, ANNA, Prosody(pitch=-2, range=0.5, rate=1.2, volume=3))
     wav, command = session.keep_take(speak(synthesiser, wish))
     run_command(command, desk, wav.parent, monkeypatch)
