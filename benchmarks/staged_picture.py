@@ -26,7 +26,7 @@ KINDS = {
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
     from synthesis import load_model
-    from synthesis.pair_plots import plot_readings
+    from synthesis.reading_plots import plot_readings
     from synthesis.two_styles import speak_pairs
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

