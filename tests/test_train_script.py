@@ -105,7 +105,11 @@ def test_it_goes_on_by_itself_and_says_so(folder, trained, tmp_path, capsys):
     argv = of_the_run(folder, log_dir, "inference.steps=7", "style.drop_probability=0.4", "--init", "x", steps=3)
     assert train_multi_speaker.main(argv) == 0
     out = capsys.readouterr().out
-    assert "step 2  going on" in out and "--init is not used" in out and f"tensorboard --logdir {log_dir}" in out
+    assert (
+        f"step 2  resuming in {log_dir}" in out
+        and "--init is not used" in out
+        and f"tensorboard --logdir {log_dir}" in out
+    )
     loaded = unpack(read_checkpoint(log_dir / "checkpoint.pt"))
     assert loaded.step == 3
     assert loaded.params.encoder == training_params(folder, log_dir).encoder  # from the checkpoint

@@ -25,8 +25,7 @@ from training.board import Board
 from training.corpus import SharedBatch, endless_batches
 from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
-from training.run_log import RunLog
-from training.saving import TrainingState, save, state_path
+from training.saving import RunLog, TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import style_of_batch
 
