@@ -22,7 +22,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,8 +158,8 @@ def _speak(
         time_scale=args.time_scale,
     )
     options = synthesiser.options(**given, sampler=args.solver)
-    style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
+    style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
     how = {**style, **asked.arguments(), "bad_lines": bad_lines}
     if between:
         each = _pairs(args, synthesiser, texts, options, how, between)
@@ -168,53 +167,49 @@ def _speak(
         each = _streamed(args, synthesiser, texts, options, how)
     else:
         each = _singles(args, synthesiser, texts, options, how)
-    settings = {
-        "checkpoint": args.checkpoint,
+    with (
+        Report(args.out / "report.json", _settings(args, synthesiser, options, between)) as report,
+        tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
+    ):
+        for spoken in each:
+            for ending, result in spoken.items():
+                wav = args.out / f"{result.index:04d}{ending}.wav"
+                if not args.stream:  # else it is there already
+                    write_wav(wav, result.audio, result.sample_rate)
+                bar.write(shown(report.add(result, wav)), file=sys.stdout)
+            bar.update()
+    if not report.texts:
+        raise bad_lines.none_left(args.file)
+    finished = [replace(line, text=report.texts[line.index]) for line in texts if line.index in report.texts]
+    for note in (
+        *synthesiser.notes,
+        *chosen_speaker(finished, args.speaker, synthesiser.speakers),
+        *notes(finished, args.ref, synthesiser.params),
+    ):
+        print(shown(f"note: {note}"), file=sys.stderr)
+    count, seconds = len(report.texts), report.seconds
+    print(shown(f"{count} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
+
+
+def _settings(
+    args: argparse.Namespace, synthesiser: Synthesiser, options: Options, between: dict[str, Kind]
+) -> dict[str, Any]:
+    """Of the run, for its report."""
+    from torch import get_num_threads
+
+    named = ("checkpoint", "vocoder", "speaker", "emotion", "ref", "speaker2", "emotion2", "ref2", "interp", "lead")
+    return {
+        **{name: None if getattr(args, name) is None else str(getattr(args, name)) for name in named},
         "step": synthesiser.step,
-        "vocoder": None if args.vocoder is None else str(args.vocoder),
         "device": str(synthesiser.device),
         "precision": synthesiser.precision,
         "backend": synthesiser.backend,
-        "threads": torch.get_num_threads(),
+        "threads": get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
-        **{name: None if value is None else str(value) for name, value in style.items()},
-        **{name: getattr(args, name) for name in ("speaker2", "emotion2", "ref2", "interp", "lead")},
         "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
         **prosody_options.settings(args),
         **asdict(options),
     }
-    report = Report(args.out / "report.json", settings)
-    seconds, read = 0.0, {}
-    try:
-        with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
-            for spoken in each:
-                for ending, result in spoken.items():
-                    wav = args.out / f"{result.index:04d}{ending}.wav"
-                    if not args.stream:  # else it is there already
-                        write_wav(wav, result.audio, result.sample_rate)
-                    report.add(result, wav)
-                    seconds += result.seconds
-                    read[result.index] = result.text
-                    beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
-                    pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
-                    line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
-                    bar.write(shown(line), file=sys.stdout)
-                bar.update()
-    except BaseException:  # Ctrl-C too: the report tells what is finished
-        with suppress(InputError):
-            report.write()
-        raise
-    if not read:
-        raise bad_lines.none_left(args.file)
-    report.write()
-    spoken = [replace(line, text=read[line.index]) for line in texts if line.index in read]
-    for note in (
-        *synthesiser.notes,
-        *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
-        *notes(spoken, args.ref, synthesiser.params),
-    ):
-        print(shown(f"note: {note}"), file=sys.stderr)
-    print(shown(f"{len(read)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
 
 
 def _streamed(
@@ -277,29 +272,10 @@ def _pairs(
     between: dict[str, Kind],
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
-    from synthesis.two_styles import speak_pairs, write_mask
+    from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
 
-    # What b is not given, it shares with a; but a line's own columns do not undo what the options say of b.
-    other = {
-        "speaker": args.speaker if args.speaker2 is None else args.speaker2,
-        "emotion": args.emotion if args.emotion2 is None else args.emotion2,
-        "ref": args.ref2,
-    }
-    texts_b = [
-        replace(
-            line,
-            speaker=line.speaker if args.speaker2 is None else None,
-            emotion=line.emotion if args.emotion2 is None else None,
-            ref=None,
-        )
-        for line in texts
-    ]
-    requests_a = synthesiser.requests(texts, **how)
-    spoken = {request.index for request in requests_a}
-    requests_b = synthesiser.requests(
-        [line for line in texts_b if line.index in spoken], **{**how, **other, "bad_lines": None}
-    )
-    for request_a, request_b in zip(requests_a, requests_b, strict=True):
+    style_b = {"speaker": args.speaker2, "emotion": args.emotion2, "ref": args.ref2}
+    for request_a, request_b in requests_of_pairs(synthesiser, texts, style_b, **how):
         lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
         with how["bad_lines"].skipping(request_a.place, TextError):
             (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,22 +20,39 @@ SECONDS_BETWEEN = 10.0  # that a run may lose if it is killed
 
 
 class Report:
-    """A run's report, which grows with its results.
+    """A run's report, which grows with its results. As a context it is written at the end, also of an interrupted run.
 
-    settings: of the run. Each result becomes a row at once, so that no audio is kept.
+    settings: of the run. Each result becomes a row at once, so that no audio is kept. texts: those spoken, by index.
     """
 
     def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.settings = dict(settings)
+        self.texts: dict[int, str] = {}
+        self.seconds = 0.0  # of audio
         self._rows: list[dict[str, Any]] = []
         self._written = time.monotonic()
 
-    def add(self, result: Result, wav: str | os.PathLike) -> None:
-        """wav: where the audio is; written relative to the report's folder. The file follows every some seconds."""
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, _kind: type | None, error: BaseException | None, _trace: object) -> None:
+        with suppress(InputError) if error is not None else nullcontext():
+            self.write()
+
+    def add(self, result: Result, wav: str | os.PathLike) -> str:
+        """Take up a result; a line that tells it on the screen.
+
+        wav: where the audio is; written relative to the report's folder. The file follows every few seconds.
+        """
         self._rows.append(_row(result, os.path.relpath(wav, self.path.parent)))
+        self.texts[result.index] = result.text
+        self.seconds += result.seconds
         if time.monotonic() - self._written > SECONDS_BETWEEN:
             self.write()
+        beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
+        pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
+        return f"{Path(wav).stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
 
     def write(self) -> None:
         """Write settings, totals and a row for each result, if there is one yet; the file appears whole or not at all.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from common.errors import InputError, TextError
 from common.files import replacing
+from data.filelist import TextLine
 from model.contour import fill_unvoiced
 from model.interpolation import Kind
 from model.interpolation.plan import Interpolated, Measured, Reading, interpolate
@@ -32,6 +34,22 @@ class Pair:
     between: list[Result]
     steps: list[list[Interpolated]]
     readings: list[tuple[Reading, Reading]]
+
+
+def requests_of_pairs(
+    synthesiser: Synthesiser, texts: Sequence[TextLine], style_b: Mapping[str, Any], **how: Any
+) -> list[tuple[Request, Request]]:
+    """Each text in style a and in style b; those that cannot be spoken are left out.
+
+    how: arguments of `Synthesiser.requests`, a's style among them. style_b: b's speaker, emotion and ref. What is None
+    of the first two b shares with a; what is not is b's whatever a line's own columns say.
+    """
+    requests_a = synthesiser.requests(texts, **how)
+    spoken = {request.index for request in requests_a}
+    given = {name: style_b[name] for name in ("speaker", "emotion") if style_b[name] is not None}
+    texts_b = [replace(line, ref=None, **dict.fromkeys(given)) for line in texts if line.index in spoken]
+    requests_b = synthesiser.requests(texts_b, **{**how, **given, "ref": style_b["ref"], "bad_lines": None})
+    return list(zip(requests_a, requests_b, strict=True))
 
 
 def speak_pairs(
