@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 from text import lexicon
-from text.official import PATCH_PATH
-from text.official_symbols import ARPABET
+from text.official_front_end import PATCH_PATH
+from text.symbols import ARPABET
 
 _ENTRY = re.compile(r"([A-Z'][^ ]*)  (.+)")
 

@@ -29,7 +29,7 @@ from common.errors import InputError, reports_input_errors
 from common.files import replacing
 from common.processes import stopping_on_signals
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from hifigan.checkpoint import tensors_of
+from hifigan.checkpoint import add_weight_norm, official_names, parametrized_names, tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from hifigan.generator import Generator
@@ -42,7 +42,6 @@ from hifigan.losses import (
     feature_matching_loss,
 )
 from hifigan.vocoder import load_vocoder, vocode
-from hifigan.weight_norm import add_weight_norm, official_names, parametrized_names
 from params import Audio
 
 BETAS = (0.8, 0.99)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import params
-from model.contour_predictor import ContourPredictor
+from model.contour import ContourPredictor
 from model.text_encoder import TextEncoder
 
 

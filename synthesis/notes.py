@@ -9,7 +9,7 @@ from data.audio import read_header
 from data.filelist import TextLine
 from params import Params
 from text.fold import left_out
-from text.official import not_transliterated
+from text.official_front_end import not_transliterated
 
 
 def notes(texts: Iterable[TextLine], ref: Path | None, params: Params) -> list[str]:

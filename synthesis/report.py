@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +17,22 @@ from synthesis.result import Result
 from synthesis.times import Timed
 
 SECONDS_BETWEEN = 10.0  # that a run may lose if it is killed
+_SUMMED = ("seconds", "frames", "nfe", "mel_seconds", "vocoder_seconds")
 
 
 class Report:
     """A run's report, which grows with its results. As a context it is written at the end, also of an interrupted run.
 
-    settings: of the run. Each result becomes a row at once, so that no audio is kept. texts: those spoken, by index.
+    settings: of the run. Each result becomes a row of text at once, so that little is kept of it. texts: as they were
+    spoken, by index.
     """
 
     def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.settings = dict(settings)
         self.texts: dict[int, str] = {}
-        self.seconds = 0.0  # of audio
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[str] = []
+        self._totals: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
         self._written = time.monotonic()
 
     def __enter__(self) -> Report:
@@ -40,14 +42,20 @@ class Report:
         with suppress(InputError) if error is not None else nullcontext():
             self.write()
 
+    @property
+    def seconds(self) -> float:
+        """Of all audio."""
+        return self._totals["seconds"]
+
     def add(self, result: Result, wav: str | os.PathLike) -> str:
         """Take up a result; a line that tells it on the screen.
 
         wav: where the audio is; written relative to the report's folder. The file follows every few seconds.
         """
-        self._rows.append(_row(result, os.path.relpath(wav, self.path.parent)))
+        row = _row(result, os.path.relpath(wav, self.path.parent))
+        self._rows.append(json.dumps(row, ensure_ascii=False))
+        self._totals |= {key: self._totals[key] + row[key] for key in _SUMMED}
         self.texts[result.index] = result.text
-        self.seconds += result.seconds
         if time.monotonic() - self._written > SECONDS_BETWEEN:
             self.write()
         beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
@@ -62,15 +70,20 @@ class Report:
         """
         if not self._rows:
             return
-        report = {
-            "results": self._rows,
-            "totals": _totals(self._rows),
+        taken = self._totals["mel_seconds"] + self._totals["vocoder_seconds"]
+        rest = {
+            "totals": {"texts": len(self._rows), **self._totals, "rtf": taken / self.seconds if self.seconds else None},
             "settings": self.settings,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        rows = ",\n".join(self._rows)
         try:
-            with replacing(self.path) as temporary:
-                temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # What is no character, such as a byte of a file's name that is no UTF-8, becomes JSON's own escape.
+            with (
+                replacing(self.path) as temporary,
+                open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file,
+            ):
+                file.write(f'{{"results": [\n{rows}\n],\n{json.dumps(rest, indent=2, ensure_ascii=False)[2:]}\n')
         except OSError as error:
             raise InputError(
                 f"{self.path} cannot be written ({error.strerror}); choose another output folder"
@@ -104,13 +117,3 @@ def _row(result: Result, wav: str) -> dict[str, Any]:
 def _timed(kind: str, one: Timed) -> dict[str, Any]:
     """In seconds."""
     return {kind: one.name, "start": round(one.start, 4), "end": round(one.end, 4)}
-
-
-def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    totals: dict[str, Any] = {"texts": len(rows)}
-    totals |= {
-        key: sum(row[key] for row in rows) for key in ("seconds", "frames", "nfe", "mel_seconds", "vocoder_seconds")
-    }
-    taken = totals["mel_seconds"] + totals["vocoder_seconds"]
-    totals["rtf"] = taken / totals["seconds"] if totals["seconds"] else None
-    return totals

@@ -16,8 +16,8 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import read_filelist
 from evaluate import main
+from evaluation.clips import read_run
 from evaluation.references import ReferenceTexts, read_references, spread_by_speaker
-from evaluation.run import read_run
 from evaluation.sound import read_sound
 from evaluation.summary import COLUMNS
 from params import Audio

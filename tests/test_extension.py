@@ -1,4 +1,4 @@
-"""A kind of interpolation and an estimator from outside: a file and a line each, and every script knows them."""
+"""A kind of interpolation, an estimator and a vocoder from outside: a file and a line each, and scripts know them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,32 @@ class Rows(nn.Module):
         return (hidden + condition.bias[:, :, None] * t[:, None, None]) * condition.mask
 '''
 
-# The two lines stand for those in `KINDS` and `ESTIMATORS`; `params.py` is read after the first.
+VOCODER = '''
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from hifigan import V1
+
+
+class Clicks(nn.Module):
+    """A click a frame, as loud as the frame's mean."""
+
+    config = V1
+    context = (0, 0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loudness = nn.Parameter(torch.ones(1))
+
+    def forward(self, mel):
+        audio = torch.zeros(len(mel), 1, mel.shape[2], self.config.hop_size)
+        audio[..., 0] = torch.tanh(self.loudness * mel.mean(1).exp())[:, None]
+        return audio.flatten(2)
+'''
+
+# The three lines stand for those in `KINDS`, `ESTIMATORS` and `VOCODERS`; `params.py` is read after the first.
 BEGINNING = """
 import sys
 from model.interpolation import KINDS
@@ -95,12 +120,16 @@ KINDS["ramp"] = Ramp
 from model.estimators import ESTIMATORS
 from rows import Rows
 ESTIMATORS["rows"] = Rows
+from hifigan import VOCODERS
+from clicks import Clicks
+VOCODERS["clicks"] = lambda expect: Clicks()
 """
 
 
 def program(folder: Path, script: str, argv: list[object]) -> str:
     (folder / "ramp.py").write_text(KIND)
     (folder / "rows.py").write_text(ESTIMATOR)
+    (folder / "clicks.py").write_text(VOCODER)
     code = f"{BEGINNING}from {script} import main\nsys.exit(main(sys.argv[1:]))"
     ran = subprocess.run(
         [sys.executable, "-c", code, *map(str, argv)],
@@ -113,7 +142,7 @@ def program(folder: Path, script: str, argv: list[object]) -> str:
     return ran.stdout
 
 
-def test_a_kind_and_an_estimator_are_a_file_and_a_line_each(tmp_path):
+def test_a_kind_an_estimator_and_a_vocoder_are_a_file_and_a_line_each(tmp_path):
     corpus, log_dir = write_corpus(tmp_path / "corpus"), tmp_path / "log"
     mine = ["estimator.name=rows", "interpolation.top=0.9"]
     program(tmp_path, "train_multi_speaker", arguments(corpus, log_dir, *mine, steps=2, valid_every=2))
@@ -135,3 +164,8 @@ def test_a_kind_and_an_estimator_are_a_file_and_a_line_each(tmp_path):
         assert settings == {"kind": "ramp", "top": top}
         between[top] = soundfile.read(out / "0000_ab.wav")[0]
     assert not np.array_equal(between[0.5][:2000], between[0.2][:2000])
+
+    out = tmp_path / "clicks"
+    program(tmp_path, "inference", [*speak[:2], "-c", files.checkpoint, "--vocoder", "clicks", "-t", 1, "-o", out])
+    audio = soundfile.read(out / "0000.wav")[0]
+    assert set(np.flatnonzero(audio) % 256) == {0}

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 import data.pitch
-from evaluation.run import read_run
+from evaluation.clips import read_run
 from inference import main
 from model.interpolation import KINDS, Linear
 from params import Audio

@@ -35,8 +35,8 @@ from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
 from synthesis.device import choose_device
 from text.front_end import front_end
-from text.official import not_transliterated
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.official_front_end import not_transliterated
+from text.symbols import OFFICIAL_SYMBOLS
 from training import corpus
 from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
