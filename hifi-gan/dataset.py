@@ -21,6 +21,8 @@ MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are refl
 def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tuple[Path, Path]]:
     """The audio of a filelist (`wav_path|...`, one a line) with `MELS/NAME.npy` for each `NAME.wav`.
 
+    A path is relative to the filelist's folder or to the current one.
+
     Raises:
         InputError: the filelist is missing or empty, two files share a name, or a mel is missing.
     """
@@ -34,6 +36,7 @@ def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tup
         if not line.strip():
             continue
         wav = Path(line.split("|")[0].strip())
+        wav = beside if os.path.isfile(beside := filelist.parent / wav) else wav
         mel = Path(mels) / f"{wav.stem}.npy"
         if wav.stem in pairs:
             raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")

@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
     distillation = Distillation(read_distilled(args.init, teacher).rest if args.init else new_rest(teacher))
     if (args.out / "state.pt").is_file():
         distillation.resume(args.out / "state.pt")
-        print(f"going on from step {distillation.steps} of {args.out}")
+        print(f"resuming from step {distillation.steps} of {args.out}")
     args.out.mkdir(parents=True, exist_ok=True)
     rng = random.Random(f"{args.seed} {distillation.steps}")
 

@@ -1,10 +1,12 @@
 """Fine-tune a vocoder on the mels that a model predicts.
 
-    python -m hifigan.train --filelist train.txt --mels predicted/ --out logs/vocoder
+    python -m training.predict_mels -c logs/mine/checkpoint.pt --filelist train.txt --out predicted
+    python -m hifigan.train --filelist train.txt --mels predicted --out logs/vocoder
 
 `predicted/NAME.npy` is the model's mel (n_mels, frames) for `NAME.wav`, made with the recording's own alignment, so
-that the two run in step. OUT receives `g_STEP` (the generator, loadable by `load_vocoder`), `do_STEP` (discriminators
-and optimizers), `config.json` and TensorBoard logs; run the same command again to go on from the last `g_`/`do_` pair.
+that the two run in step. OUT receives `g_STEP` (the generator: `inference.py --vocoder logs/vocoder/g_STEP`), `do_STEP`
+(discriminators and optimizers), `config.json` and TensorBoard logs; the same command again resumes from the last
+`g_`/`do_` pair.
 """
 
 from __future__ import annotations
@@ -139,7 +141,7 @@ class FineTuning:
         return checkpoint
 
     def resume(self, generator_path: Path, path: Path) -> None:
-        """Go on from a `g_`/`do_` pair, with the optimizers as they were."""
+        """Resume from a `g_`/`do_` pair, with the optimizers as they were."""
         state = tensors_of(read_checkpoint(generator_path, "vocoder"), "generator", generator_path)
         _load_strictly(self.generator, state, generator_path)
         checkpoint = self.load_discriminators(path)
@@ -235,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"--discriminator-channels: {error}") from error
     if last:
         tuning.resume(*last)
-        print(f"going on from step {tuning.steps} of {folder}")
+        print(f"resuming from step {tuning.steps} of {folder}")
     elif args.discriminators:
         tuning.load_discriminators(Path(args.discriminators))
 
@@ -250,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
         pin_memory=device.type == "cuda",
     )
     if tuning.steps >= args.steps:
-        print(f"{folder} has {tuning.steps} steps already; give more --steps to go on")
+        print(f"{folder} has {tuning.steps} steps already; give more --steps to continue")
         return 0
     with SummaryWriter(str(folder / "logs"), purge_step=tuning.steps) as writer, stopping_on_signals() as asked_to_stop:
         for mel, samples in loader:
@@ -265,7 +267,7 @@ def main(argv: list[str] | None = None) -> int:
             if saving or tuning.steps % args.log_every == 0:
                 values = {name: loss.item() for name, loss in losses.items()}
                 if not all(map(math.isfinite, values.values())):
-                    raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and go on")
+                    raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and resume")
                 for name, value in values.items():
                     writer.add_scalar(f"train/{name}", value, tuning.steps)
                 writer.add_scalar("train/learning_rate", learning_rate, tuning.steps)

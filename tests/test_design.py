@@ -52,11 +52,14 @@ def speak(folder) -> int:
 
 
 def train(folder) -> int:
-    return train_multi_speaker.main(arguments(write_corpus(folder / "corpus"), folder / "log", steps=1, encoder_steps=0))
+    corpus = write_corpus(folder / "corpus")
+    return train_multi_speaker.main(arguments(corpus, folder / "log", steps=1, encoder_steps=0))
 
 
 @pytest.mark.parametrize(
-    ("heading", "run"), [("From a text to a wav", speak), ("From a batch to its losses", train)], ids=["text", "batch"]
+    ("heading", "run"),
+    [("From a text to a wav", speak), ("From a batch to its losses", train)],
+    ids=["text", "batch"],
 )
 def test_a_run_makes_the_stops_of_the_page(heading, run, tmp_path):
     on_the_page = stops(heading)
