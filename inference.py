@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
     parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
     parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="output folder; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same audio; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")
     parser.add_argument("--guidance-scale", type=float, help="above 1 makes the style stronger, at twice the cost")

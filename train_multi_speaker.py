@@ -4,7 +4,7 @@ Without arguments it trains on the tiny corpus in resources/. A run whose log fo
 or SIGTERM saves and ends; a second one kills. `torchrun --nproc_per_node=N train_multi_speaker.py ...` shares every
 batch among N processes, with the same result.
 
-Exit code: 0; 2 and one line if something given cannot be used, or the training cannot go on; 3 if it was trained
+Exit code: 0; 2 and one line if something given cannot be used, or the training cannot continue; 3 if it was trained
 without the lines of filelists that cannot be used, which are listed at the end.
 """
 

@@ -2,8 +2,8 @@
 
     python benchmarks/interpolation.py [-c CHECKPOINT] [--pairs 40] [--only frequency]
 
-Every clip's numbers are kept in --out as they come, so that an interrupted run goes on; another checkpoint or other
-options begin anew. 40 pairs take hours on two cores.
+Every clip's numbers are kept in --out as they come, so that an interrupted run can be resumed; another checkpoint
+or other options begin anew. 40 pairs take hours on two cores.
 """
 
 from __future__ import annotations

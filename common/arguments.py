@@ -44,7 +44,7 @@ def real(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             number = math.nan
         if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{shortened(text)} is no number from {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not a number from {low:g} to {high:g}")
         return number
 
     return parse

@@ -77,7 +77,7 @@ def load_pair(wav: Path, mel: Path, audio: Audio) -> tuple[np.ndarray, np.ndarra
 
 
 class Segments(Dataset):
-    """Item n of an endless stream of crops, the same at every reading, so that a run goes on exactly where it stopped.
+    """Item n of an endless stream of crops, the same at every reading, so that a run resumes exactly where it stopped.
 
     Each epoch has every pair once, in an order of its own. An item is (mel (n_mels, frames), audio (frames * hop,));
     what is shorter is filled with silence.

@@ -220,9 +220,9 @@ def endless_batches(
             if deaths > MOST_DEATHS:
                 raise InputError(
                     f"{found}, and {MOST_DEATHS} before; free memory, lower train.workers, or take such a file off the "
-                    "list; then start again to go on from the last saved step"
+                    "list; then start again to resume from the last saved step"
                 ) from error
-            report(f"{found}; new ones go on in its place ({deaths} of at most {MOST_DEATHS} times)")
+            report(f"{found}; new ones take its place ({deaths} of at most {MOST_DEATHS} times)")
             loader = _loader(dataset, sampler, params.train.workers)
 
 

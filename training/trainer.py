@@ -79,7 +79,7 @@ class Trainer:
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model. Raises InputError if it is another's."""
+        """Resume from a saved state of the same model. Raises InputError if it is another's."""
         try:
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
@@ -97,7 +97,7 @@ class Trainer:
     def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step, or until asked to stop; True if the last step was reached. The end is always saved.
 
-        Raises InputError if the training cannot go on, or cannot be saved.
+        Raises InputError if the training cannot continue, or cannot be saved.
         """
         with self.processes.naming_a_lost_one():
             return self._run(asked_to_stop)
@@ -201,7 +201,7 @@ class Trainer:
             self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
         if self.skipped >= MOST_SKIPPED:
             raise InputError(
-                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; go on from the "
+                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; resume from the "
                 "last saved step with a lower train.learning_rate, or with train.precision=fp32"
             )
 
@@ -232,7 +232,7 @@ class Trainer:
             yield
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            self.log.line(f"step {self.step}  {what} failed and training goes on ({reason})")
+            self.log.line(f"step {self.step}  {what} failed; training continues ({reason})")
 
     @torch.no_grad()
     def _validate(self, asked_to_stop: Callable[[], bool]) -> str:
