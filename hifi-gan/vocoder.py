@@ -78,7 +78,7 @@ def load_vocoder(
     name = DEFAULT if path is None else str(path)
     if name in VOCODERS:
         if config is not None:
-            raise InputError("a vocoder configuration was given without its vocoder; give both, or neither")
+            raise InputError(f"the {name} vocoder takes no configuration; leave it out, or give the file that it is of")
         vocoder = VOCODERS[name](expect)
         _check_agreement(vocoder.config, expect, name, "the vocoder of that name")
         return vocoder

