@@ -144,7 +144,7 @@ def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = Non
 def _text_columns(line: str) -> tuple[str, str, str, str]:
     document, columns = "", line
     if is_markup(line):
-        document, columns = split_markup(line)
+        document, columns = split_markup(line.lstrip())
     columns = [column.strip() for column in columns.split("|")]
     columns[0] = document + columns[0]
     if len(columns) > 4 or not columns[0]:

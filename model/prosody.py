@@ -48,7 +48,9 @@ class TokenProsody:
         length_scale: what `spread` will multiply all of it by. Rounding in running sums then lets every stretch err by
         less than a frame; float64 keeps whole frames whole.
         """
-        spoken = (log_durations.double() - self.rate.double().log()).minimum(self.longest.double().log())
+        spoken = (log_durations.double() - self.rate.double().log()).minimum(
+            (self.longest.double() / length_scale).log()
+        )
         pause = (self.pause.double() / length_scale).log()  # of no frames: -inf, which lasts nothing
         return torch.where(self.pause < 0, spoken, pause)
 

@@ -78,8 +78,8 @@ class ProsodyEdits:
             found.append(replace(self, words=self.words[first:end], pauses=pauses))
         return found
 
-    def of_tokens(self, encoded: EncodedText, frame_seconds: float) -> TokenProsody:
-        """For the tokens of an encoded text, (1, S).
+    def of_tokens(self, encoded: EncodedText, frame_seconds: float, lead: float = math.inf) -> TokenProsody:
+        """For the tokens of an encoded text, (1, S); lead: seconds that it may take before its first sound.
 
         A word boundary holds the onset of the word after it and is changed with that; a mark between two words has what
         both have: of different values the one that changes less, or none if they change in different directions.
@@ -101,6 +101,8 @@ class ProsodyEdits:
             one.name: torch.tensor([[getattr(prosody, one.name) for prosody in asked]]) for one in fields(Prosody)
         }
         pause, longest = self._pauses(encoded.symbols, gaps, frame_seconds)
+        if encoded.symbols[0] == BLANK:
+            longest[0] = lead / frame_seconds
         return TokenProsody(**columns, longest=torch.tensor([longest]), pause=torch.tensor([pause]))
 
     def _pauses(self, symbols: Sequence[str], gaps: Sequence[int], frame_seconds: float) -> tuple[list, list]:
@@ -111,8 +113,10 @@ class ProsodyEdits:
         """
         pause, longest = [-1] * len(symbols), [math.inf] * len(symbols)
         for word, seconds in self.pauses.items():
+            if word < 0:
+                continue  # the silence before everything is no token's
             inside = [i for i, gap in enumerate(gaps) if gap == word]
-            if not inside and word >= 0 and seconds > 0:
+            if not inside and seconds > 0:
                 raise InputError(f"no mark after word {word} that could be silent; write one, such as a comma")
             for i in inside:
                 pause[i] = round(seconds / frame_seconds) if i == inside[0] else 0

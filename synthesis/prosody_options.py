@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.errors import InputError
+from common.arguments import real
 from synthesis.contour_file import Contour, read_contour
 from text.pronunciation import Lexicon, read_lexicon
-from text.prosody import Prosody
+from text.prosody import BOUNDS, Prosody
 
 _FIELDS = {"pitch_shift": "pitch", "pitch_range": "range", "speed": "rate", "volume": "volume"}
 
@@ -34,28 +34,23 @@ class Asked:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("prosody", "of every text, whatever its style; docs/prosody.md")
-    group.add_argument("--pitch-shift", type=float, metavar="ST", help="semitones up, such as +2")
+    bounded = {name: real(*BOUNDS[field]) for name, field in _FIELDS.items()}
+    group.add_argument("--pitch-shift", type=bounded["pitch_shift"], metavar="ST", help="semitones up, such as +2")
     group.add_argument(
-        "--pitch-range", type=float, metavar="X", help="stretches the melody about its median: 1.3, or 0"
+        "--pitch-range", type=bounded["pitch_range"], metavar="X", help="stretches the melody about its median: 1.3"
     )
-    group.add_argument("--speed", type=float, metavar="X", help="divides durations: .9 is slower")
-    group.add_argument("--volume", type=float, metavar="DB", help="decibels up, such as -3")
+    group.add_argument("--speed", type=bounded["speed"], metavar="X", help="divides durations: .9 is slower")
+    group.add_argument("--volume", type=bounded["volume"], metavar="DB", help="decibels up, such as -3")
     group.add_argument("--contour", type=Path, metavar="FILE", help="lines of seconds and Hz that replace the melody")
     group.add_argument("--phones", action="store_true", help="the texts are ARPAbet, with / between words")
     group.add_argument("--lexicon", type=Path, metavar="FILE", help="pronunciations: lines of a word and its ARPAbet")
 
 
 def read_arguments(args: argparse.Namespace) -> Asked:
-    """Raises InputError for a value out of range, and for a file that cannot be used."""
-    given = {field: getattr(args, name) for name, field in _FIELDS.items() if getattr(args, name) is not None}
-    for name, field in _FIELDS.items():
-        if field in given:
-            try:
-                Prosody(**{field: given[field]})
-            except InputError as error:
-                raise InputError(f"--{name.replace('_', '-')}: {error}") from error
+    """Raises InputError for a file that cannot be used."""
+    given = {field: getattr(args, name) for name, field in _FIELDS.items()}
     return Asked(
-        overall=Prosody(**given),
+        overall=Prosody(**{field: value for field, value in given.items() if value is not None}),
         contour=None if args.contour is None else read_contour(args.contour),
         phones=args.phones,
         lexicon=None if args.lexicon is None else read_lexicon(args.lexicon),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -403,9 +404,9 @@ class Synthesiser:
         tokens = len(piece.encoded.ids)
         if tokens > MOST_TOKENS:
             raise InputError(f"{tokens} tokens without a place to cut, more than {MOST_TOKENS}; write it in words")
-        if piece.edits.neutral:
+        if piece.edits.neutral and piece.lead == math.inf:
             return None
-        return piece.edits.of_tokens(piece.encoded, self.frame_seconds).to(self.device)
+        return piece.edits.of_tokens(piece.encoded, self.frame_seconds, piece.lead).to(self.device)
 
     @property
     def frame_seconds(self) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from common.errors import InputError
@@ -13,6 +14,8 @@ from text.marked_text import MarkedText, marked_texts, phones_text, read_marked
 from text.markup import is_markup, parse_markup
 from text.pronunciation import Lexicon
 
+LEAD_SECONDS = 0.023  # of silence, that every voice begins with by itself: two frames of the usual 256 samples
+
 
 @dataclass(frozen=True)
 class TextPiece:
@@ -20,6 +23,7 @@ class TextPiece:
 
     text: as a person reads it. edits: what is asked of it. marks: names, and the word after which each stands, -1 for
     the beginning. voice: the speaker's name, or None for the one that was chosen. silence: seconds before the piece.
+    lead: seconds of silence that it may begin with by itself.
     """
 
     text: str
@@ -28,6 +32,7 @@ class TextPiece:
     marks: tuple[tuple[str, int], ...] = ()
     voice: str | None = None
     silence: float = 0.0
+    lead: float = math.inf
 
 
 def text_pieces(
@@ -58,7 +63,7 @@ def text_pieces(
     if not edits.neutral:
         outer = edits.cut([len(piece.encoded.words) for piece in pieces])
         pieces = [replace(one, edits=asked.merge(one.edits)) for one, asked in zip(pieces, outer, strict=True)]
-    return tuple(replace(one, silence=_silence(pieces, number)) for number, one in enumerate(pieces))
+    return tuple(_with_pauses(pieces))
 
 
 def _cut(text: str, by_sentence: bool, phones: bool) -> list[MarkedText]:
@@ -78,9 +83,18 @@ def _encode(marked: MarkedText, front_end: FrontEnd, lexicon: Lexicon | None) ->
     return TextPiece(marked.shown, encoded, edits, asked.marks, marked.voice)
 
 
-def _silence(pieces: Sequence[TextPiece], number: int) -> float:
-    """Seconds before a piece. A break at the end of the one before it is all of the pause there."""
-    if number == 0:
-        return pieces[0].edits.pauses.get(-1, 0.0)
-    last = pieces[number - 1]
-    return 0.0 if len(last.encoded.words) - 1 in last.edits.pauses else PAUSE_SECONDS
+def _with_pauses(pieces: Sequence[TextPiece]) -> Iterator[TextPiece]:
+    """The pieces with the silence before each. A break between two is all of the pause there: what the second begins
+    with is taken off it.
+    """
+    silence, lead = pieces[0].edits.pauses.get(-1, 0.0), math.inf
+    for number, piece in enumerate(pieces, 1):
+        piece = replace(piece, silence=silence, lead=lead)
+        silence, lead = PAUSE_SECONDS, math.inf
+        last = len(piece.encoded.words) - 1
+        if last in piece.edits.pauses and number < len(pieces):
+            seconds = piece.edits.pauses[last]
+            silence, lead = 0.0, min(seconds, LEAD_SECONDS)
+            pauses = {**piece.edits.pauses, last: seconds - lead}
+            piece = replace(piece, edits=replace(piece.edits, pauses=pauses))
+        yield piece

@@ -55,15 +55,17 @@ def phone_times(
     """Phones, and the marks and pauses that last, in order.
 
     Blanks between two symbols belong half to each, which is where phones begin in labelled speech; one before a mark or
-    at the end for `RELEASE_FRAMES` to the phone and else to the mark, and one in front of everything to nothing. A word
-    boundary belongs half to each word, or after a mark to the word that begins.
+    at the end for `RELEASE_FRAMES` to the phone and else to the mark, and one in front of everything, or after a pause
+    between pieces, to nothing. A word boundary belongs half to each word, or after a mark to the word that begins.
     """
     edges = np.concatenate([[0.0], np.cumsum(durations)])
     spoken = [i for i, token in enumerate(tokens) if token != BLANK]
     found: list[Timed] = []
-    start = float(edges[spoken[0]])
-    for position, i in enumerate(spoken):
-        end = _boundary(tokens, edges, i, spoken[position + 1] if position + 1 < len(spoken) else None)
+    start = 0.0
+    for i, following in zip(spoken, [*spoken[1:], None], strict=True):
+        if _begins_piece(tokens, i):
+            start = float(edges[i])
+        end = _end(tokens, edges, i, following)
         if tokens[i] == SPACE:
             if found and found[-1].word >= 0:
                 start = (start + end) / 2
@@ -76,14 +78,25 @@ def phone_times(
     return found
 
 
-def _boundary(tokens: Sequence[str], edges: np.ndarray, symbol: int, following: int | None) -> float:
-    """Where a symbol ends and the following one begins, in frames."""
+def _begins_piece(tokens: Sequence[str], symbol: int) -> bool:
+    """Whether nothing of its own piece but a blank is in front of a symbol. Two blanks meet where two pieces do."""
+    before = [*tokens[max(symbol - 2, 0) : symbol]]
+    if before[-1:] == [BLANK]:
+        before.pop()
+    return before[-1:] in ([], [BLANK], [PAUSE])
+
+
+def _end(tokens: Sequence[str], edges: np.ndarray, symbol: int, following: int | None) -> float:
+    """Where a symbol ends, in frames; following: the next one that is no blank."""
     own_end = edges[symbol + 1]
     blank_end = edges[-1] if following is None else edges[following]
+    last = following is None or _begins_piece(tokens, following)
+    if tokens[symbol] == PAUSE:
+        return float(own_end)
     is_phone = tokens[symbol] not in _MARKS and tokens[symbol] != SPACE
-    if is_phone and (following is None or tokens[following] in _MARKS):
+    if is_phone and (last or tokens[following] in _MARKS):
         return float(min(own_end + RELEASE_FRAMES, blank_end))
-    return float(blank_end if following is None else (own_end + blank_end) / 2)
+    return float(blank_end if last else (own_end + blank_end) / 2)
 
 
 def word_times(words: Sequence[str], phones: Sequence[Timed]) -> list[Timed]:

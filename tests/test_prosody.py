@@ -94,9 +94,10 @@ def test_pauses_have_their_frames_and_the_rest_keeps_its_own(expected: list[floa
     assert ends.abs().max() <= 1  # the least frame of a text may fall on another token
 
 
-def test_a_token_has_no_more_than_its_longest():
-    durations = durations_of(tokens(3, longest=[math.inf, 3.0, math.inf]), torch.tensor([[5.0, 9.0, 2.0]]))
-    assert durations.tolist() == [[5, 3, 2]]
+@pytest.mark.parametrize(("length_scale", "expected"), [(1.0, [5, 3, 2]), (2.0, [10, 3, 4])])
+def test_a_token_has_no_more_than_its_longest(length_scale: float, expected: list[int]):
+    limited = tokens(3, longest=[math.inf, 3.0, math.inf])
+    assert durations_of(limited, torch.tensor([[5.0, 9.0, 2.0]]), length_scale).tolist() == [expected]
 
 
 def test_pitch_moves_its_tokens_alone():
@@ -208,6 +209,16 @@ def test_a_pause_lasts_what_it_says_within_a_frame(seconds: float, word: int, le
     assert abs(end - words[word].end - seconds) <= FRAME / 2 + 1e-6  # times are single precision
     silent = (found.pause[0] >= 0).nonzero().squeeze(1)
     assert durations[silent[0] - 1] <= RELEASE_FRAMES + 1  # rounded in running sums
+
+
+def test_a_pause_before_everything_is_no_token():
+    found = ProsodyEdits(pauses={-1: 2.0}).of_tokens(ENCODED, FRAME)
+    assert (found.pause == -1).all() and found.longest.isinf().all()
+
+
+def test_what_a_piece_begins_with_is_bounded():
+    found = ProsodyEdits().of_tokens(ENCODED, FRAME, lead=2 * FRAME)
+    assert found.longest[0, 0] == 2 and found.longest[0, 1:].isinf().all()
 
 
 def test_edits_that_do_not_fit_the_text():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 
@@ -9,7 +11,7 @@ from common.errors import InputError
 from synthesis.contour_file import Contour
 from synthesis.pieces import MAX_CHARS, PAUSE_SECONDS, split_text
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
-from synthesis.text_pieces import text_pieces
+from synthesis.text_pieces import LEAD_SECONDS, text_pieces
 from tests.test_markup import documents
 from text.front_end import arpabet_front_end, official_front_end
 from text.prosody import NEUTRAL, Prosody
@@ -49,7 +51,8 @@ def test_a_break_between_two_pieces_is_all_of_the_pause():
     text = "<speak><break time='2s'/>One.<break time='900ms'/> Two. <voice name='b'>Three.</voice></speak>"
     pieces = text_pieces(text, FRONT_END, by_sentence=True)
     assert [piece.silence for piece in pieces] == [2.0, 0.0, PAUSE_SECONDS]
-    assert pieces[0].edits.pauses == {-1: 2.0, 0: 0.9}
+    assert [piece.lead for piece in pieces] == [math.inf, LEAD_SECONDS, math.inf]
+    assert pieces[0].edits.pauses == {-1: 2.0, 0: 0.9 - LEAD_SECONDS}
 
 
 def test_edits_from_outside_are_cut_and_those_of_the_text_come_on_top():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from synthesis.times import RELEASE_FRAMES, mark_gaps, phone_times, spoken_with, word_times
 from text.front_end import arpabet_front_end
-from text.symbols import BLANK
+from text.symbols import BLANK, PAUSE
 
 
 def names_and_times(text: str, durations: list[int]):
@@ -43,6 +43,33 @@ def test_a_mark_has_what_is_silent_before_it():
 def test_a_mark_that_does_not_last_is_left_out():
     phones, _ = names_and_times("I, you.", [2, 4, 2, 0, 0, 2, 2, 4, 2, 6, 1, 0, 0])
     assert [name for name, *_ in phones] == ["AY1", "Y", "UW1"]
+
+
+def test_the_blank_after_a_pause_between_pieces_belongs_to_nothing():
+    one, two = (arpabet_front_end().encode(text) for text in ("I", "you"))
+    # <blank> AY1 <blank> <pause> <blank> Y <blank> UW1 <blank>
+    symbols = [*one.symbols, PAUSE, *two.symbols]
+    phones = phone_times(symbols, [1, 4, 3, 10, 4, 2, 0, 5, 1], [0, 0, 0, -1, 1, 1, 1, 1, 1], 1.0)
+    assert [(one.name, one.start, one.end) for one in phones] == [
+        ("AY1", 1.0, 8.0),
+        (PAUSE, 8.0, 18.0),
+        ("Y", 22.0, 24.0),
+        ("UW1", 24.0, 30.0),
+    ]
+
+
+def test_the_blank_of_a_piece_that_follows_at_once_belongs_to_the_mark_before_it():
+    one, two = (arpabet_front_end().encode(text) for text in ("I.", "you"))
+    # <blank> AY1 <blank> . <blank> <blank> Y <blank> UW1 <blank>
+    phones = phone_times(
+        [*one.symbols, *two.symbols], [1, 4, 3, 10, 2, 4, 2, 0, 5, 1], [0, 0, -1, -1, -1] + [1] * 5, 1.0
+    )
+    assert [(one.name, one.start, one.end) for one in phones] == [
+        ("AY1", 1.0, 8.0),
+        (".", 8.0, 24.0),
+        ("Y", 24.0, 26.0),
+        ("UW1", 26.0, 32.0),
+    ]
 
 
 def test_a_boundary_goes_with_the_word_after_it_and_a_mark_with_the_gap():
