@@ -68,12 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
-    parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
+    parser.add_argument("--stream", action="store_true", help="speak sentence by sentence; tells when the first is ready")
     parser.add_argument(
         "--time-scale",
         type=float,
         choices=(1.0, 1000.0),
-        help="of an official checkpoint's time embedding: 1 for grad-tts-old.pt; default: told from the weights",
+        help="of an official checkpoint: 1 for grad-tts-old.pt; default: told from the weights",
     )
     parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=BACKENDS, default="torch", help="auto: the fastest that is installed; default: %(default)s"
     )
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
-    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch decides")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     prosody_options.add_arguments(parser)
     interpolation_options.add_arguments(parser)

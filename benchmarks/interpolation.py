@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
     parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch decides")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/interpolation"))
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)

@@ -182,7 +182,7 @@ def test_recordings_are_found_by_text_or_stem_and_never_of_another_speaker(tmp_p
 
 BAD = {
     "nothing": ([], "nothing to measure"),
-    "no such folder": (["nowhere"], "nowhere is no folder"),
+    "no such folder": (["nowhere"], "nowhere is not a folder"),
     "not JSON": (["NOTJSON"], "is not JSON"),
     "another JSON": (["LIST"], "no list of results"),
     "a row without text": (["NOTEXT"], "lacks index, text or wav"),

@@ -163,7 +163,7 @@ def test_pictures_of_a_pair(run, tmp_path):
     [
         (["--interp", "linear"], "needs a second style"),
         (["--tal1", 0.3], "--tal1 needs a second style"),
-        (["-s2", "bert", "--tal1", 0.3], "--tal1 is of --interp staged, and this run is linear"),
+        (["-s2", "bert", "--tal1", 0.3], "--tal1 belongs to --interp staged, but this run is linear"),
         (["-s2", "bert", "--weight", 1.5], "weight must be a number from 0 to 1"),
         (["-s2", "bert", "--weight", 0.5, "--weights", "0,1"], "exclude each other"),
         (["-s2", "bert", "--weights", "0,x"], "numbers by comma"),

@@ -56,7 +56,7 @@ def load(log_dir: Path) -> TrainingState | None:
     unfit = [name for name, kind in _TYPES.items() if not isinstance(values.get(name), kind)]
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
         missing = unfit[0] if unfit else "weights"
-        raise InputError(f"{path} lacks {missing!r}: it is no training state; use another train.log_dir")
+        raise InputError(f"{path} lacks {missing!r}: it is not a training state; use another train.log_dir")
     return TrainingState(**{name: values[name] for name in _TYPES})
 
 
