@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
-    parser.add_argument("--stream", action="store_true", help="speak sentence by sentence; tells when the first is ready")
+    parser.add_argument("--stream", action="store_true", help="sentence by sentence; tells when the first is ready")
     parser.add_argument(
         "--time-scale",
         type=float,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.arguments import Parser, real, shortened, whole
-from common.errors import InputError, reports_input_errors, shown
+from common.errors import INTERRUPTED, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import terminated_as_interrupted
 from data.cache import FeatureCache, Reject
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _prepare(args)
     except KeyboardInterrupt:
         print("stopped; the same command resumes with what is missing", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _prepare(args: argparse.Namespace) -> int:

@@ -5,7 +5,8 @@ or SIGTERM saves and ends; a second one kills. `torchrun --nproc_per_node=N trai
 batch among N processes, with the same result.
 
 Exit code: 0; 2 and one line if something given cannot be used, or the training cannot continue; 3 if it was trained
-without the lines of filelists that cannot be used, which are listed at the end.
+without the lines of filelists that cannot be used, which are listed at the end; 130 if it was stopped before its first
+step.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from common.arguments import Parser
-from common.errors import SOME_SKIPPED, BadLines, reports_input_errors, shown
+from common.errors import INTERRUPTED, SOME_SKIPPED, BadLines, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores, stopping_on_signals, terminated_as_interrupted
 from params import Params
@@ -56,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     return fine_tune(official, **vars(arguments))
             return _train(arguments, params)
     except KeyboardInterrupt:
-        print(shown(f"stopped before the first step; {params.train.cache_dir} keeps the features that are done"))
-        return 0
+        kept = f"{params.train.cache_dir} keeps the features that are done"
+        print(shown(f"stopped before the first step; {kept}"), file=sys.stderr)
+        return INTERRUPTED
 
 
 def _train(arguments: argparse.Namespace, params: Params) -> int:

@@ -10,7 +10,6 @@ here, because its binary asks for NumPy 1. A peer that is not installed is left 
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import os
@@ -25,6 +24,9 @@ from pathlib import Path
 
 import torch
 
+from common.arguments import Parser, whole
+from common.errors import reports_input_errors
+from common.files import replacing
 from monotonic_align import alignment_durations, maximum_path
 from speed.outcome import Outcome, Row, Settings
 from speed.peer import add_peer_folder
@@ -138,9 +140,10 @@ def alignment_search(settings: Settings) -> Outcome:
     return outcome
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=20)
+@reports_input_errors
+def main() -> int:
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=whole(1, 10_000), default=20)
     parser.add_argument("--json", type=Path, help="also write the results here")
     arguments = parser.parse_args()
 
@@ -158,8 +161,10 @@ def main() -> None:
     if arguments.json:
         machine = {"machine": platform.machine(), "cpus": os.cpu_count(), "threads": torch.get_num_threads()}
         results = {"batch": BATCH, "repeats": arguments.repeats, "torch": torch.__version__, **machine, "results": rows}
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        with replacing(arguments.json) as temporary:
+            temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

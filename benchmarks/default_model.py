@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from common.arguments import Parser, real, whole
 from common.errors import InputError, reports_input_errors
+from common.files import in_use
 
 REFERENCE = Path("resources/held_out_reference.npz")
 LOADS = 3  # fresh processes that load the model
@@ -28,22 +30,25 @@ TIMED = 10  # sentences whose speed is measured
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("--reference", type=Path, default=REFERENCE, help="default: %(default)s")
-    parser.add_argument("--sentences", type=int, default=100, help="how many of them, evenly spread")
-    parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
-    parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sentences", type=whole(1, 10**6), default=100, help="how many of them, evenly spread")
+    parser.add_argument(
+        "-t", "--timesteps", type=whole(1, 10_000), help="network evaluations; default: the checkpoint's"
+    )
+    parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--workers", type=int, default=1, help="processes that speak and measure; one per core is best")
+    parser.add_argument(
+        "--workers", type=whole(1, 256), default=1, help="processes that speak and measure; one per core is best"
+    )
     parser.add_argument("-o", "--out", type=Path, default=Path("out/default_model"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
-    if args.workers < 1:
-        raise InputError(f"--workers {args.workers}: at least one process must do the work")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _measure(args)
+    with in_use(args.out):
+        _measure(args)
     return 0
 
 

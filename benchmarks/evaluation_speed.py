@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.arguments import Parser, whole
+from common.errors import reports_input_errors
+from common.processes import MOST_THREADS, cores
 from data.audio import write_wav
 from data.filelist import read_filelist
 from evaluation.analyser import Analyser
@@ -39,13 +43,14 @@ def make_run(folder: Path, results: int, audio_params: Audio) -> None:
     (folder / "report.json").write_text(json.dumps({"results": rows}), encoding="utf-8")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=int, default=100)
+@reports_input_errors
+def main() -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=whole(1, 10**5), default=100)
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="tiny")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=2)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(min(args.threads, cores()))
     audio = Audio()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
@@ -67,7 +72,8 @@ def main() -> None:
     )
     if result.missing.keys() & {"mos", "speaker_cosine", "wer"}:
         print("not measured:", {key: result.missing[key] for key in result.missing.keys() & {"mos", "wer"}})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

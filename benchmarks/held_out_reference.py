@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.arguments import Parser
 from common.errors import reports_input_errors
 from data.cache import FeatureCache
 from data.features import Features
@@ -48,7 +49,7 @@ VOICE_RECORDINGS = 30  # of each voice, for its centroid and its fine structure
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voice-packs", type=Path, required=True, help="as of prepare_data.py kokoro")
     parser.add_argument("--corpus", type=Path, required=True, help="the training filelist")
     parser.add_argument("--recordings", type=Path, required=True, help="folder of the recorded voice's files")

@@ -14,33 +14,40 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from common.arguments import Parser, real, whole
 from common.errors import reports_input_errors
+from common.files import in_use, parse_json, read_lines
+from common.processes import MOST_THREADS
 
 PARTS = ("frequency", "temporal", "linear")
 
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", type=Path, default=Path("checkpts/default.pt"))
     parser.add_argument("--bundled", type=Path, help="a checkpoint trained with style.kind=bundled, for its row")
     parser.add_argument("--reference", type=Path, default=Path("resources/held_out_reference.npz"))
     parser.add_argument("--oracle", type=Path, default=Path("resources/interpolation_oracle.json"))
-    parser.add_argument("--pairs", type=int, default=40, help="default: %(default)s")
+    parser.add_argument("--pairs", type=whole(1, 10_000), default=40, help="default: %(default)s")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--rows", help="frequency rows whose name holds this, besides a and b")
-    parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
-    parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
+    parser.add_argument(
+        "-t", "--timesteps", type=whole(1, 10_000), help="network evaluations; default: the checkpoint's"
+    )
+    parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: torch decides")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="CPU threads; default: torch decides")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/interpolation"))
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _run(args)
+    with in_use(args.out):
+        _run(args)
     return 0
 
 
@@ -50,8 +57,11 @@ class _Kept:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.values = {tuple(key): value for key, value in map(json.loads, lines)}
+        self.values = {}
+        for line in read_lines(path) if path.exists() else []:
+            with suppress(ValueError):  # half written by a run that was killed
+                key, value = parse_json(line)
+                self.values[tuple(key)] = value
 
     def put(self, key: tuple, value: dict) -> None:
         self.values[key] = value

@@ -5,10 +5,13 @@ CMU_DICTIONARY is the file `cmu_dictionary` of the official code (in the package
 
 from __future__ import annotations
 
-import argparse
 import re
+import sys
 from pathlib import Path
 
+from common.arguments import Parser
+from common.errors import reports_input_errors
+from common.files import read_bounded, replacing
 from text import lexicon
 from text.official_front_end import PATCH_PATH
 from text.symbols import ARPABET
@@ -22,23 +25,26 @@ def official_entries(path: Path) -> dict[str, str]:
     Entries with an unknown phone are left out, as by the official code, which therefore spells "Hawaii" (its AI1).
     """
     found: dict[str, str] = {}
-    for line in path.read_text(encoding="latin-1").splitlines():
+    for line in read_bounded(path).decode("latin-1").splitlines():
         entry = _ENTRY.fullmatch(line)
         if entry and set(entry[2].split()) <= set(ARPABET):
             found.setdefault(re.sub(r"\([0-9]+\)", "", entry[1]).lower(), entry[2].strip())
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+@reports_input_errors
+def main() -> int:
+    parser = Parser(description=__doc__)
     parser.add_argument("cmu_dictionary", type=Path)
     official = official_entries(parser.parse_args().cmu_dictionary)
     ours = {word: variants[0] for word, variants in lexicon.entries().items()}
     lines = [f"{word} {phones}" for word, phones in official.items() if ours.get(word) != phones]
     lines += [word for word in ours if word not in official]
-    PATCH_PATH.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
+    with replacing(PATCH_PATH) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
     print(f"{len(lines)} words differ")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
+from common.files import in_use, read_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,24 +33,32 @@ BREAKS = (0.0, 0.15, 0.3, 1.0)  # seconds
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument(
         "--texts", type=Path, default=TEXTS, help="lines of a sentence, or id|sentence; default: %(default)s"
     )
-    parser.add_argument("--sentences", type=int, default=10, help="that are spoken whole; default: %(default)s")
-    parser.add_argument("--voices", type=int, default=3, help="that speak each of them; default: %(default)s")
-    parser.add_argument("--words", type=int, default=50, help="that are changed alone; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of noise and choices; default: %(default)s")
+    parser.add_argument(
+        "--sentences", type=whole(1, 10**6), default=10, help="that are spoken whole; default: %(default)s"
+    )
+    parser.add_argument(
+        "--voices", type=whole(1, 1000), default=3, help="that speak each of them; default: %(default)s"
+    )
+    parser.add_argument(
+        "--words", type=whole(1, 10**6), default=50, help="that are changed alone; default: %(default)s"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0, 2**63 - 1), default=0, help="of noise and choices; default: %(default)s"
+    )
     parser.add_argument("-o", "--out", type=Path, default=Path("out/prosody"), help="default: %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _measure(args)
+    with in_use(args.out):
+        _measure(args)
     return 0
 
 
 def _measure(args: argparse.Namespace) -> None:
-    from common.files import read_lines
     from synthesis import load_model
 
     texts = [line.rpartition("|")[2].strip() for line in read_lines(args.texts) if line.strip()]
@@ -60,7 +70,6 @@ def _measure(args: argparse.Namespace) -> None:
         "markup": _markup(synthesiser, texts, args.words, args.seed),
     }
     text = f"{args.checkpoint} at step {synthesiser.step}\n\n{_tables(numbers)}\n"
-    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "table.md").write_text(text, encoding="utf-8")
     (args.out / "table.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     print(text)

@@ -18,7 +18,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
+from common.files import in_use, replacing
+from common.processes import MOST_THREADS, cores
 from speed.outcome import Outcome, Settings
 
 # By name: the module that has a function of that name, settings -> Outcome.
@@ -36,14 +39,14 @@ BENCHMARKS = {
 
 @reports_input_errors
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be given several times")
     parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("--official", default="logs/official_small/checkpoint.pt", help="default: %(default)s")
     parser.add_argument("--solvers", nargs="*", default=[], help="tuned solvers of the official one, .json")
     parser.add_argument("--filelist", default="corpora/default/train.txt", help="to train on; default: %(default)s")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: %(default)s")
-    parser.add_argument("--repeats", type=int, default=5, help="of each side; default: %(default)s")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=cores(), help="default: %(default)s")
+    parser.add_argument("--repeats", type=whole(1, 10_000), default=5, help="of each side; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
     parser.add_argument("--out", type=Path, default=Path("out/benchmarks"), help="default: %(default)s")
     args = parser.parse_args()
@@ -51,8 +54,14 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    args.threads = min(args.threads, cores())
     torch.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)
+    with in_use(args.out):
+        _compare(args)
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> None:
     repeats = 1 if args.quick else args.repeats
     settings = Settings(
         args.checkpoint, args.official, tuple(args.solvers), args.filelist, args.threads, repeats, args.quick, args.out
@@ -69,7 +78,6 @@ def main() -> int:
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
     _print_table(outcomes)
     _write(args.out / "results.json", outcomes, settings)
-    return 0
 
 
 def _print_table(outcomes: dict[str, Outcome]) -> None:
@@ -92,7 +100,8 @@ def _write(path: Path, outcomes: dict[str, Outcome], settings: Settings) -> None
     except (OSError, ValueError):
         results = {}
     results |= {name: {"about": about, **outcome.to_dict()} for name, outcome in outcomes.items()}
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten to {path}")
 
 

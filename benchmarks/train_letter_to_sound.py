@@ -7,9 +7,9 @@ asserted by the tests.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from common.arguments import Parser, real, whole
+from common.errors import reports_input_errors
+from common.files import replacing
 from evaluation.words import edit_distance
 from text import letter_to_sound, lexicon
 from text.letter_to_sound import CLASSES, KERNEL, LETTERS, SLOTS
@@ -115,17 +118,19 @@ def save(network: Network, path: Path) -> None:
             arrays[name], arrays[f"{name}.scale"] = letter_to_sound.quantise(value.numpy())
         else:
             arrays[name] = value.numpy().astype(np.float16)
-    np.savez_compressed(path, **arrays)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=13)
-    parser.add_argument("--channels", type=int, default=160)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+@reports_input_errors
+def main() -> int:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--epochs", type=whole(1, 10_000), default=13)
+    parser.add_argument("--channels", type=whole(1, 8192), default=160)
+    parser.add_argument("--layers", type=whole(1, 100), default=6)
+    parser.add_argument("--dropout", type=real(0, 0.99), default=0.1)
+    parser.add_argument("--batch-size", type=whole(1, 2**16), default=128)
+    parser.add_argument("--learning-rate", type=real(1e-12, 1), default=3e-3)
     parser.add_argument("--out", type=Path, default=Path(letter_to_sound.__file__).with_name("letter_to_sound.npz"))
     arguments = parser.parse_args()
 
@@ -141,7 +146,8 @@ def main() -> None:
     guesses = {word: letter_to_sound.guess(word) for word in kept_back}
     rate = phone_error_rate(guesses, {word: truth[word] for word in kept_back})
     print(f"phone error rate of {len(kept_back)} held-out words: {rate:.2%}; {arguments.out.stat().st_size:,} bytes")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

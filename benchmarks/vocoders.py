@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from common.arguments import Parser
 from common.errors import reports_input_errors
+from common.files import in_use
 from data.audio import read_audio, write_wav
 from data.filelist import read_filelist
 from data.mel import mel_spectrogram
@@ -38,13 +40,19 @@ TIMED = 5  # recordings
 
 @reports_input_errors
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-f", "--filelist", required=True, help="wav_path|text|group, one a line")
     parser.add_argument("--vocoder", default="distilled", help="a name or a file; default: %(default)s")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/vocoders"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
+    with in_use(args.out):
+        _compare(args)
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> None:
     audio = Audio()
     sides = {"universal": load_vocoder("universal", expect=audio), "other": load_vocoder(args.vocoder, expect=audio)}
     analyser = Analyser(args.cache, audio, args.asr)
@@ -74,7 +82,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"not measured: {what} ({why})")
     results = {"means": table, "time_ratio": ratio, "recordings": groups}
     (args.out / "table.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    return 0
 
 
 def compare(analyser: Analyser, text: str, universal: Sound, other: Sound) -> dict[str, float]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 SOME_SKIPPED = 3  # of a script that did everything but the lines it skipped
-INTERRUPTED = 130  # of one that was stopped by Ctrl-C or SIGTERM
+INTERRUPTED = 130  # of one that was stopped by a signal
 MOST_SHOWN = 100  # skipped lines that a summary lists
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -38,9 +38,9 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
     """The door through which every script ends: wrap its `main` so that nothing a user can cause is a traceback.
 
     An `InputError`, a full disk, a closed pipe and every other `OSError`, too little memory, and nesting that is too
-    deep become one line on standard error and exit code 2; Ctrl-C and SIGTERM one line and 130, after `finally` blocks
-    have cleared away what is half made. What the output cannot encode is escaped. Errors of the program itself keep
-    their traceback.
+    deep become one line on standard error and exit code 2; the signals of `stop_signals` one line and 130, after
+    `finally` blocks have cleared away what is half made. What the output cannot encode is escaped. Errors of the
+    program itself keep their traceback.
     """
 
     @functools.wraps(main)
@@ -120,9 +120,15 @@ def _prepare_output() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Those that ask a script to end: Ctrl-C, SIGTERM, and SIGHUP of a terminal that closes, unless nohup is there."""
+    hang_up = (signal.SIGHUP,) if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else ()
+    return (signal.SIGINT, signal.SIGTERM, *hang_up)
+
+
 @contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
-    """Inside, SIGTERM is answered as Ctrl-C is; yields a function that tells whether either has come."""
+    """Inside, all `stop_signals` are answered as Ctrl-C is; yields a function that tells whether one has come."""
     asked = False
     if threading.current_thread() is not threading.main_thread():  # it gets no signals
         yield lambda: False
@@ -133,7 +139,7 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         asked = True
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = stop_signals()
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield lambda: asked

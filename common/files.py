@@ -8,6 +8,10 @@ import fcntl
 import json
 import math
 import os
+import re
+import select
+import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +25,9 @@ from common.errors import BadLines, InputError
 MOST_BYTES = 256 * 2**20  # of a file of text
 MOST_LINES = 1_000_000
 LONGEST_LINE = 50_000  # bytes; about an hour of speech
+SECONDS_FOR_A_WRITER = 10.0  # to come to a pipe that nobody writes to
 _LOCK = ".in_use"
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")  # what `replacing` yields
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)  # of a file system without them
 
 
@@ -56,7 +62,7 @@ def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterat
     """Inside, this process alone has the folder (made if missing, and removed again if nothing was put there).
 
     The lock ends with the process, however that ends, so what a killed one leaves behind bars nobody; processes that it
-    forked do not hold it. A file system without locks gives none.
+    forked do not hold it. A file system without locks gives none. Half-written files of a killed one are removed.
 
     Raises:
         InputError: another process has it, or the folder cannot be written to.
@@ -66,6 +72,7 @@ def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterat
     lock = None
     try:
         lock = _locked(path, f"{what} {folder}")
+        remove_leftovers(folder)
         yield
     finally:
         if lock is not None:
@@ -76,11 +83,19 @@ def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterat
                 os.rmdir(folder)
 
 
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove what killed processes had half written by `replacing` in a folder that nobody else writes to now."""
+    for path in Path(folder).iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+
+
 def _locked(path: Path, name: str) -> int:
     """The descriptor that holds the lock; it says who has it."""
     while True:
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise InputError(f"{name} cannot be written to ({error.strerror}); choose another") from error
         try:
@@ -95,8 +110,8 @@ def _locked(path: Path, name: str) -> int:
             if os.fstat(lock).st_ino == os.stat(path).st_ino:
                 break
         os.close(lock)  # the one before removed it in between
-    os.ftruncate(lock, 0)
     with suppress(OSError):  # a full disk: who has it is not said, that is all
+        os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode(), 0)
     return lock
 
@@ -104,13 +119,39 @@ def _locked(path: Path, name: str) -> int:
 def read_bounded(path: str | os.PathLike, most: int = MOST_BYTES) -> bytes:
     """The content of a file, a device or a pipe; InputError if it cannot be read, or has more than `most` bytes."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else a pipe without a writer hangs
+        with open(descriptor, "rb") as file:
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                content = _read_pipe(descriptor, most + 1)
+            else:
+                os.set_blocking(descriptor, True)
+                content = file.read(most + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {_reason(error)}; check the path") from error
     if len(content) > most:
         raise InputError(f"{path} has more than {most // 2**20} MB; is it the right file?")
     return content
+
+
+def _read_pipe(descriptor: int, most: int) -> bytes:
+    """Up to `most` bytes of a pipe that was opened without waiting; TimeoutError if no writer comes."""
+    content, came, end = bytearray(), False, time.monotonic() + SECONDS_FOR_A_WRITER
+    while len(content) < most:
+        try:
+            part = os.read(descriptor, most - len(content))
+        except BlockingIOError:
+            came = True
+            select.select([descriptor], [], [])
+            continue
+        content += part
+        came = came or bool(part)
+        if not part and came:
+            break
+        if not came:
+            if time.monotonic() > end:
+                raise TimeoutError(None, "nobody writes to this pipe")
+            time.sleep(0.01)
+    return bytes(content)
 
 
 def decode_lines(content: bytes, name: str, bad_lines: BadLines | None = None) -> list[tuple[int, str]]:

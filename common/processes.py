@@ -12,9 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from common.errors import InputError
+from common.errors import InputError, stop_signals
 
 MOST_THREADS = 1024
+_OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
@@ -43,7 +44,13 @@ def map_in_processes(
     context = multiprocessing.get_context("spawn")  # neither torch's nor onnxruntime's threads survive a fork
     pool = ProcessPoolExecutor(min(workers, cores()), context, _start, (start, start_arguments))
     try:
-        yield from pool.map(function, items, chunksize=chunksize)
+        # What a terminal sends to all its processes the parent answers; the new ones are deaf to it from their start.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OF_A_TERMINAL)
+        try:
+            results = pool.map(function, items, chunksize=chunksize)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_A_TERMINAL)
+        yield from results
     except BrokenProcessPool as error:
         raise InputError(
             "a worker process was killed (out of memory?); run again with fewer workers, what is finished is kept"
@@ -53,7 +60,6 @@ def map_in_processes(
 
 
 def _start(start: Callable[..., None], start_arguments: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     start(*start_arguments)
 
@@ -66,13 +72,13 @@ def _end_with_the_parent() -> None:
 
 @contextmanager
 def stopping_on_signals(patiently: bool = False) -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGINT or SIGTERM has come; a second one kills the process.
+    """Yield a function that tells whether one of `stop_signals` has come; a second one kills the process.
 
     patiently: it does not, as under torchrun, which passes on what every process may have got already, and kills those
     that take too long. The handlers that were there before come back at the end.
     """
     asked = False
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in stop_signals()}
 
     def ask(_number: int, _frame: object) -> None:
         nonlocal asked

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,39 @@ def read_checkpoint(path: str | os.PathLike, kind: str = "checkpoint") -> dict[s
     if not isinstance(payload, dict):
         raise InputError(f"{path} holds a {type(payload).__name__}, not a {kind}; give another file")
     return payload
+
+
+@contextmanager
+def restoring(path: str | os.PathLike) -> Iterator[None]:
+    """Inside, what a file's content cannot be loaded for is an InputError: it is another model's, or damaged."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise InputError(f"{path} is another model's state, or damaged ({reason}); use another folder") from error
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """What an optimizer remembers of its parameters; its settings stay as they are.
+
+    Raises ValueError, or another error of `restoring`, if it is not the same parameters' memory.
+    """
+    own = optimizer.state_dict()
+    if [len(group["params"]) for group in own["param_groups"]] != [len(g["params"]) for g in saved["param_groups"]]:
+        raise ValueError("the optimizer has other parameters")
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": own["param_groups"]})
+    expected = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else None
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            memory = optimizer.state.get(parameter, {})
+            if memory and expected is not None and memory.keys() != expected:
+                raise ValueError(f"the optimizer remembers {', '.join(map(str, memory))}")
+            for name, value in memory.items():
+                fits = isinstance(value, torch.Tensor) and value.dtype == torch.float32 and not value.is_meta
+                if not fits or value.shape not in (parameter.shape, ()) or not value.isfinite().all():
+                    raise ValueError(f"the optimizer's {name} does not fit its parameter")
 
 
 def _read_torch(path: Path, kind: str) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import BadLines, InputError
-from common.files import read_lines, read_numbered_lines
+from common.files import read_bounded, read_lines, read_numbered_lines
 from data.filelist import Utterance
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
@@ -109,7 +109,7 @@ def read_esd(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
 
 def _esd_texts(path: Path) -> dict[str, str]:
     """Texts by id. The files of the release differ in their encodings."""
-    content = path.read_bytes()
+    content = read_bounded(path)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", errors="replace")
     else:

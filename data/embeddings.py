@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import read_bounded, replacing
+from data.array_file import MOST_BYTES, read_array, read_arrays
 from data.filelist import Utterance
 
 
@@ -59,17 +60,16 @@ def read_embeddings(path: str | os.PathLike) -> dict[str, np.ndarray]:
         InputError: there is no such file, or it is something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(zip(arrays["stems"].tolist(), arrays["vectors"], strict=True))
-    except Exception as error:  # missing or damaged in one of many ways
+        arrays = read_arrays(read_bounded(path, MOST_BYTES))
+        return dict(zip(arrays["stems"].tolist(), arrays["vectors"], strict=True))
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is not a table of embeddings ({error}); write it with prepare_data.py") from error
 
 
 def _read_vector(path: Path) -> np.ndarray:
     try:
-        vector = np.load(path, allow_pickle=False)
-        vector = np.squeeze(vector).astype(np.float32)
-    except Exception as error:  # damaged or something else
+        vector = np.squeeze(read_array(path)).astype(np.float32)
+    except (ValueError, TypeError) as error:
         raise InputError(f"{path} is not a .npy array ({error}); make it again") from error
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise InputError(f"{path} must hold one finite vector, not an array of shape {vector.shape} or NaN")

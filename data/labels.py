@@ -6,7 +6,6 @@ Arrays: `f0` (Hz, 0 = unvoiced; value j at j / frame_rate seconds), `frame_rate`
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from data.array_file import read_arrays
 from data.features import Features
 from params import Audio
 
@@ -42,14 +42,14 @@ def parse_labels(content: bytes, path: str | os.PathLike) -> Labels:
         InputError: not such a file, or values that cannot be.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            labels = Labels(
-                f0=np.asarray(arrays["f0"], dtype=np.float32).ravel(),
-                frame_rate=float(arrays["frame_rate"]),
-                symbols=tuple(arrays["symbols"].tolist()),
-                symbol_seconds=np.asarray(arrays["symbol_seconds"], dtype=np.float32).ravel(),
-            )
-    except Exception as error:  # a damaged archive fails in many ways; the remedy is the same
+        arrays = read_arrays(content)
+        labels = Labels(
+            f0=np.asarray(arrays["f0"], dtype=np.float32).ravel(),
+            frame_rate=float(arrays["frame_rate"]),
+            symbols=tuple(arrays["symbols"].tolist()),
+            symbol_seconds=np.asarray(arrays["symbol_seconds"], dtype=np.float32).ravel(),
+        )
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is not a label file ({error}); remove it or generate it again") from error
     numbers = np.concatenate([labels.f0, labels.symbol_seconds, [labels.frame_rate]])
     if not np.isfinite(numbers).all() or (numbers < 0).any() or labels.frame_rate == 0 or labels.f0.size == 0:

@@ -17,6 +17,7 @@ import numpy as np
 
 from common.errors import InputError, shown
 from common.files import read_json
+from data.array_file import read_array
 from evaluation.speech import Phones, phones_of_recording, phones_of_tokens
 from params import Audio
 
@@ -63,8 +64,8 @@ class Run:
         if not path.is_file():
             return None
         try:
-            mask = np.load(path, allow_pickle=False).astype(np.float32)
-        except (OSError, ValueError) as error:
+            mask = read_array(path).astype(np.float32)
+        except (ValueError, TypeError) as error:
             raise InputError(f"{path} is not an array ({error}); remove it or make it again") from error
         if mask.ndim != 2:
             raise InputError(f"{path} must have shape (n_mels, frames), not {mask.shape}; make it again")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import read_bounded
+from data.array_file import MOST_BYTES
 from data.labels import labels_path, parse_labels, symbol_boundaries
 from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
 from evaluation.sound import AnalysisCache, Sound
@@ -48,7 +50,7 @@ def phones_of_recording(wav: Path, audio_params: Audio) -> Phones | None:
     path = labels_path(wav)
     if not path.is_file():
         return None
-    labels = parse_labels(path.read_bytes(), path)
+    labels = parse_labels(read_bounded(path, MOST_BYTES), path)
     return Phones(labels.symbols, symbol_boundaries(labels.symbol_seconds, audio_params).astype(np.float64))
 
 

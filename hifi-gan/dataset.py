@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from common.errors import InputError
+from common.files import read_numbered_lines
+from data.array_file import read_array
 from data.audio import read_audio
 from data.mel import AMPLITUDE_FLOOR
 from params import Audio
@@ -26,13 +28,8 @@ def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tup
     Raises:
         InputError: the filelist is missing or empty, two files share a name, or a mel is missing.
     """
-    filelist = Path(filelist)
-    try:
-        lines = filelist.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{filelist} cannot be read as a UTF-8 filelist ({type(error).__name__})") from error
     pairs: dict[str, tuple[Path, Path]] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in read_numbered_lines(filelist):
         if not line.strip():
             continue
         wav = Path(line.split("|")[0].strip())
@@ -40,7 +37,7 @@ def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tup
         mel = Path(mels) / f"{wav.stem}.npy"
         if wav.stem in pairs:
             raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")
-        if not mel.is_file():
+        if not os.path.isfile(mel):
             raise InputError(f"{filelist}:{number}: {mel} is missing; predict mels for the whole filelist first")
         pairs[wav.stem] = (wav, mel)
     if not pairs:
@@ -56,9 +53,9 @@ def load_pair(wav: Path, mel: Path, audio: Audio) -> tuple[np.ndarray, np.ndarra
     """
     samples = read_audio(wav, audio.sample_rate)
     try:
-        frames = np.load(mel, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{mel} cannot be read as a NumPy array ({type(error).__name__}); predict it again") from error
+        frames = read_array(mel)
+    except ValueError as error:
+        raise InputError(f"{mel} cannot be read as a NumPy array ({error}); predict it again") from error
     if frames.ndim == 3 and frames.shape[0] == 1:
         frames = frames[0]  # (n_mels, T)
     if frames.ndim != 2 or frames.shape[0] != audio.n_mels or frames.dtype.kind != "f":

@@ -26,10 +26,12 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from common.errors import InputError, reports_input_errors
+from common.arguments import Parser, whole
+from common.errors import InputError, reports_input_errors, shown
+from common.files import in_use
 from common.processes import stopping_on_signals
 from data.audio import read_audio
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.filelist import read_filelist, read_texts
 from data.mel import mel_spectrogram
 from hifigan.distilled import Rest, file_content, new_rest, read_distilled
@@ -37,6 +39,7 @@ from hifigan.generator import Generator
 from hifigan.muon import Muon
 from hifigan.vocoder import load_vocoder
 from params import Audio
+from training.saving import counted
 
 Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)
 Passage = tuple[Tensor, Tensor]  # features (C, T * rate) bfloat16, and the teacher's audio (T * hop,)
@@ -92,13 +95,11 @@ class Distillation:
 
     def resume(self, path: Path) -> None:
         state = read_checkpoint(path, "training state")
-        try:
+        with restoring(path):
             self.rest.load_state_dict(state["rest"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
-            self.steps = int(state["steps"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+                load_optimizer(optimizer, saved)
+            self.steps = counted(state["steps"])
 
 
 def losses(given: Tensor, wanted: Tensor) -> dict[str, Tensor]:
@@ -199,24 +200,24 @@ def crops(pool: list[Passage], batch: int, rate: int, rng: random.Random) -> Pas
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m hifigan.distil", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m hifigan.distil", description=__doc__.splitlines()[0])
     parser.add_argument("recordings", nargs="+", help="folders, filelists, WAV and FLAC files")
     parser.add_argument("--checkpoint", help="a model whose predicted mels are taught too")
     parser.add_argument("--texts", default="resources/texts/own_sentences.txt", help="for it; default: %(default)s")
     parser.add_argument("--init", help="a distilled vocoder to start from")
     parser.add_argument("--out", type=Path, default=Path("logs/distil"), help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=10_000, help="total, those before a resumption included")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--new-every", type=int, default=5, help="steps between two new passages of the teacher")
-    parser.add_argument("--pool", type=int, default=1200, help="passages kept in memory, about 1.2 MB each")
-    parser.add_argument("--first", type=int, default=48, help="passages before the first step")
-    parser.add_argument("--save-every", type=int, default=300, metavar="SECONDS")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    for name in ("steps", "batch_size", "new_every", "pool", "first"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be 1 or more, not {getattr(args, name)}")
-    return args
+    parser.add_argument(
+        "--steps", type=whole(1, 10**9), default=10_000, help="total, those before a resumption included"
+    )
+    parser.add_argument("--batch-size", type=whole(1, 4096), default=8)
+    parser.add_argument(
+        "--new-every", type=whole(1, 10**9), default=5, help="steps between two new passages of the teacher"
+    )
+    parser.add_argument("--pool", type=whole(1, 10**6), default=1200, help="passages kept in memory, about 1.2 MB each")
+    parser.add_argument("--first", type=whole(1, 10**6), default=48, help="passages before the first step")
+    parser.add_argument("--save-every", type=whole(0, 10**9), default=300, metavar="SECONDS")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
+    return parser.parse_args(argv)
 
 
 @reports_input_errors
@@ -228,10 +229,17 @@ def main(argv: list[str] | None = None) -> int:
     recorded = recorded_mels(find_recordings(args.recordings), audio)
     predicted = predicted_mels(args.checkpoint, args.texts) if args.checkpoint else None
     distillation = Distillation(read_distilled(args.init, teacher).rest if args.init else new_rest(teacher))
+    with in_use(args.out):
+        _train(args, teacher, distillation, recorded, predicted)
+    return 0
+
+
+def _train(
+    args: argparse.Namespace, teacher: Generator, distillation: Distillation, recorded: Mels, predicted: Mels | None
+) -> None:
     if (args.out / "state.pt").is_file():
         distillation.resume(args.out / "state.pt")
-        print(f"resuming from step {distillation.steps} of {args.out}")
-    args.out.mkdir(parents=True, exist_ok=True)
+        print(shown(f"resuming from step {distillation.steps} of {args.out}"))
     rng = random.Random(f"{args.seed} {distillation.steps}")
 
     def new_passage() -> Passage:
@@ -264,8 +272,7 @@ def main(argv: list[str] | None = None) -> int:
                 saved = time.monotonic()
         bar.close()
     distillation.save(args.out)
-    print(f"saved {args.out / 'vocoder.pt'} at step {distillation.steps}")
-    return 0
+    print(shown(f"saved {args.out / 'vocoder.pt'} at step {distillation.steps}"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 
-from common.errors import InputError, reports_input_errors
-from common.files import replacing
+from common.arguments import Parser, real, whole
+from common.errors import InputError, reports_input_errors, shown
+from common.files import in_use, replacing
 from common.processes import stopping_on_signals
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from hifigan.checkpoint import add_weight_norm, official_names, parametrized_names, tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
@@ -45,6 +46,9 @@ from hifigan.losses import (
 )
 from hifigan.vocoder import load_vocoder, vocode
 from params import Audio
+from training.curves import Curves
+from training.loader_process import obey_only_the_parent
+from training.saving import counted
 
 BETAS = (0.8, 0.99)
 VALIDATION_CHUNK = 512  # frames
@@ -145,12 +149,10 @@ class FineTuning:
         state = tensors_of(read_checkpoint(generator_path, "vocoder"), "generator", generator_path)
         _load_strictly(self.generator, state, generator_path)
         checkpoint = self.load_discriminators(path)
-        try:
-            self.generator_optimizer.load_state_dict(checkpoint["optim_g"])
-            self.discriminator_optimizer.load_state_dict(checkpoint["optim_d"])
-            self.steps = int(checkpoint["steps"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is not a whole training state ({type(error).__name__}); remove it") from error
+        with restoring(path):
+            load_optimizer(self.generator_optimizer, checkpoint["optim_g"])
+            load_optimizer(self.discriminator_optimizer, checkpoint["optim_d"])
+            self.steps = counted(checkpoint["steps"])
 
 
 def _load_strictly(module: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:
@@ -188,7 +190,7 @@ def validation_error(tuning: FineTuning, pairs: list[tuple[Path, Path]], audio: 
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m hifigan.train", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m hifigan.train", description=__doc__.splitlines()[0])
     parser.add_argument("--filelist", required=True, help="wav_path|..., one a line")
     parser.add_argument("--mels", required=True, help="folder of predicted mels, NAME.npy for NAME.wav")
     parser.add_argument("--valid-filelist", help="held-out recordings, their mels in the same folder")
@@ -196,25 +198,23 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--generator", help="weights to start from (default: the universal V1 generator)")
     parser.add_argument("--config", help="their config.json")
     parser.add_argument("--discriminators", help="a do_* file to take the discriminators from; much better than none")
-    parser.add_argument("--discriminator-channels", type=int, default=CHANNELS, help="smaller is quicker and worse")
-    parser.add_argument("--steps", type=int, default=20_000, help="total, those before a resumption included")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--segment-frames", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=2e-5)
-    parser.add_argument("--learning-rate-decay", type=float, default=0.999, help="factor an epoch")
-    parser.add_argument("--warmup-steps", type=int, default=500, help="the rate rises linearly over these")
-    parser.add_argument("--save-every", type=int, default=1000)
-    parser.add_argument("--log-every", type=int, default=10)
-    parser.add_argument("--workers", type=int, default=0, help="data-loader processes")
-    parser.add_argument("--seed", type=int, default=1234)
+    parser.add_argument(
+        "--discriminator-channels", type=whole(1, 1024), default=CHANNELS, help="smaller is quicker and worse"
+    )
+    parser.add_argument(
+        "--steps", type=whole(1, 10**9), default=20_000, help="total, those before a resumption included"
+    )
+    parser.add_argument("--batch-size", type=whole(1, 4096), default=16)
+    parser.add_argument("--segment-frames", type=whole(MIN_FRAMES, 8192), default=32)
+    parser.add_argument("--learning-rate", type=real(1e-12, 1), default=2e-5)
+    parser.add_argument("--learning-rate-decay", type=real(1e-3, 1), default=0.999, help="factor an epoch")
+    parser.add_argument("--warmup-steps", type=whole(1, 10**9), default=500, help="the rate rises linearly over these")
+    parser.add_argument("--save-every", type=whole(1, 10**9), default=1000)
+    parser.add_argument("--log-every", type=whole(1, 10**9), default=10)
+    parser.add_argument("--workers", type=whole(0, 64), default=0, help="data-loader processes")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=1234)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    args = parser.parse_args(argv)
-    for name in ("steps", "batch_size", "warmup_steps", "save_every", "log_every"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} must be 1 or more")
-    if args.segment_frames < MIN_FRAMES:
-        parser.error(f"--segment-frames must be {MIN_FRAMES} or more")
-    return args
+    return parser.parse_args(argv)
 
 
 @reports_input_errors
@@ -229,17 +229,35 @@ def main(argv: list[str] | None = None) -> int:
     held_out = read_pairs(args.valid_filelist, args.mels) if args.valid_filelist else []
     folder = Path(args.out)
 
+    with in_use(folder):
+        _train(args, folder, pairs, held_out, audio, device)
+    return 0
+
+
+def _train(
+    args: argparse.Namespace,
+    folder: Path,
+    pairs: list[tuple[Path, Path]],
+    held_out: list[tuple[Path, Path]],
+    audio: Audio,
+    device: torch.device,
+) -> None:
     last = last_pair(folder)
     generator = load_vocoder(last[0], expect=audio) if last else load_vocoder(args.generator, args.config, expect=audio)
+    if not isinstance(generator, Generator):
+        raise InputError(f"{args.generator} is no HiFi-GAN generator, which alone can be fine-tuned; give another")
     try:
         tuning = FineTuning(generator, args.discriminator_channels, audio, args.learning_rate, device)
     except ValueError as error:
         raise InputError(f"--discriminator-channels: {error}") from error
     if last:
         tuning.resume(*last)
-        print(f"resuming from step {tuning.steps} of {folder}")
+        print(shown(f"resuming from step {tuning.steps} of {folder}"))
     elif args.discriminators:
         tuning.load_discriminators(Path(args.discriminators))
+    if tuning.steps >= args.steps:
+        print(shown(f"{folder} has {tuning.steps} steps already; give more --steps to continue"))
+        return
 
     with replacing(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(generator.config.to_dict(), indent=2) + "\n", encoding="utf-8")
@@ -249,13 +267,12 @@ def main(argv: list[str] | None = None) -> int:
         batch_size=args.batch_size,
         sampler=range(first, args.steps * args.batch_size),
         num_workers=args.workers,
+        worker_init_fn=obey_only_the_parent,
         pin_memory=device.type == "cuda",
     )
-    if tuning.steps >= args.steps:
-        print(f"{folder} has {tuning.steps} steps already; give more --steps to continue")
-        return 0
-    with SummaryWriter(str(folder / "logs"), purge_step=tuning.steps) as writer, stopping_on_signals() as asked_to_stop:
-        for mel, samples in loader:
+    curves = Curves(folder / "logs", tuning.steps)
+    with stopping_on_signals() as asked_to_stop:
+        for mel, samples in _batches(loader):
             tuning.epoch = tuning.steps * args.batch_size // len(pairs)
             # Adam's first steps move every weight by the whole rate, which would undo a trained generator.
             warmup = min(1.0, (tuning.steps + 1) / args.warmup_steps)
@@ -268,20 +285,32 @@ def main(argv: list[str] | None = None) -> int:
                 values = {name: loss.item() for name, loss in losses.items()}
                 if not all(map(math.isfinite, values.values())):
                     raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and resume")
-                for name, value in values.items():
-                    writer.add_scalar(f"train/{name}", value, tuning.steps)
-                writer.add_scalar("train/learning_rate", learning_rate, tuning.steps)
+                curves.scalars("train", {**values, "learning_rate": learning_rate}, tuning.steps)
                 print(f"step {tuning.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
             if saving:
                 tuning.save(folder)
                 if held_out:
                     error = validation_error(tuning, held_out, audio)
-                    writer.add_scalar("valid/mel_error", error, tuning.steps)
+                    curves.scalars("valid", {"mel_error": error}, tuning.steps)
                     print(f"step {tuning.steps}  held-out mel error {error:.4f}")
             if ending:
                 break
-    print(f"saved {folder / f'g_{tuning.steps:08d}'}")
-    return 0
+    curves.close()
+    print(shown(f"saved {folder / f'g_{tuning.steps:08d}'}"))
+
+
+def _batches(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of a loader. Raises InputError, in one line, for a file that cannot be used and a loader process that died."""
+    try:
+        yield from loader
+    except InputError as error:  # from a loader process it comes with a traceback in front
+        raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise InputError(
+            "a data-loader process was killed (out of memory?); free memory, or lower --workers"
+        ) from error
 
 
 if __name__ == "__main__":

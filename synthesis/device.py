@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import torch
 
@@ -10,6 +11,9 @@ from common.errors import InputError
 from synthesis.options import BACKENDS
 
 DEVICES = ("auto", "cpu", "cuda")
+# One text needs about 150 kernels of a sort; torch would keep 1024, each with its copy of weights, and most are for one
+# length alone: a process that speaks many texts would grow by hundreds of MB.
+_KERNELS = {"LRU_CACHE_CAPACITY": "256", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -24,6 +28,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "cuda" and not available:
         raise InputError("device cuda: torch finds no usable GPU here; use cpu or auto")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def bound_kernels() -> None:
+    """Bound what oneDNN keeps, unless the environment says how much; to be called before anything is computed."""
+    for name, most in _KERNELS.items():
+        os.environ.setdefault(name, most)  # torch reads it when it needs a kernel for the first time
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import InputError, reports_input_errors
+from common.arguments import Parser, real, whole
+from common.errors import InputError, reports_input_errors, shown
 from data.filelist import read_texts
 
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m synthesis.fit_solver",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -27,24 +28,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-f", "--file", default="resources/filelists/synthesis.txt", help="texts; default: %(default)s")
     parser.add_argument("--held-out", help="other texts, to measure on")
     parser.add_argument(
-        "-t", "--timesteps", type=int, nargs="+", required=True, help="network evaluations of the solver, or solvers"
+        "-t",
+        "--timesteps",
+        type=whole(1, 1000),
+        nargs="+",
+        required=True,
+        help="network evaluations of the solver, or solvers",
     )
     parser.add_argument(
         "-o", "--out", required=True, help="the solver's file, ending in .json; {steps} stands for their number"
     )
-    parser.add_argument("--temperature", type=float, help="default: the checkpoint's")
-    parser.add_argument("--reference-steps", type=int, help="default: 1000 for official checkpoints, else 100")
-    parser.add_argument("--trials", type=int, default=100, help="sets of times that are tried; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
+    parser.add_argument(
+        "--reference-steps", type=whole(4, 10_000), help="default: 1000 for official checkpoints, else 100"
+    )
+    parser.add_argument(
+        "--trials", type=whole(1, 10**6), default=100, help="sets of times that are tried; default: %(default)s"
+    )
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0)
     args = parser.parse_args(argv)
     outs = {steps: Path(args.out.replace("{steps}", str(steps))) for steps in args.timesteps}
     if not args.out.endswith(".json"):
         raise InputError(f"{args.out}: a solver's file ends in .json")
     if len(set(outs.values())) < len(args.timesteps):
         raise InputError(f"{args.out}: several solvers need {{steps}} in the name, and different numbers of steps")
-    for name, least in (("timesteps", min(args.timesteps)), ("trials", args.trials)):
-        if least < 1:
-            raise InputError(f"--{name} must be at least 1")
     texts, held_out = read_texts(args.file), read_texts(args.held_out) if args.held_out else []
 
     from tqdm import tqdm
@@ -79,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name in usual:
                 print(f"  {name}: {mean_error(SAMPLERS[name], others, steps):.5f}")
         write_solver(out, solver, about)
-        print(f"saved {out}")
+        print(shown(f"saved {out}"))
     return 0
 
 

@@ -59,7 +59,8 @@ def interpolations(args: argparse.Namespace, defaults: Any) -> dict[str, Kind]:
     known = [setting.name for setting in fields(KINDS[name])]
     for other in settings_of(KINDS):
         if other not in known and _given(args, other):
-            raise InputError(f"{_flag(other)} belongs to --interp {' or '.join(_owners(other))}, but this run is {name}")
+            owners = " or ".join(_owners(other))
+            raise InputError(f"{_flag(other)} belongs to --interp {owners}, but this run is {name}")
     chosen = {setting: getattr(args, setting) for setting in known if _given(args, setting)}
     try:
         if args.weights is None:

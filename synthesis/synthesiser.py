@@ -23,7 +23,7 @@ from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
-from synthesis.device import choose_backend, choose_device, has_bfloat16
+from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
@@ -128,6 +128,7 @@ def load_model(
     Raises:
         InputError: a file cannot be used, the two do not fit together, or there is no such device.
     """
+    bound_kernels()
     chosen = choose_device(device)
     payload = read_checkpoint(path)
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from common.errors import InputError
 from synthesis.pieces import PAUSE_SECONDS, split_text
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
-from text.front_end import EncodedText, FrontEnd, read_arpabet
+from text.front_end import EncodedText, FrontEnd, check_words, read_arpabet
 from text.marked_text import MarkedText, marked_texts, phones_text, read_marked
 from text.markup import is_markup, parse_markup
 from text.pronunciation import Lexicon
@@ -77,6 +77,7 @@ def _cut(text: str, by_sentence: bool, phones: bool) -> list[MarkedText]:
 
 
 def _encode(marked: MarkedText, front_end: FrontEnd, lexicon: Lexicon | None) -> TextPiece:
+    check_words(marked.text)
     reading, asked = read_marked(marked, lexicon)
     encoded = front_end.encode_reading(reading, marked.shown)
     edits = ProsodyEdits(words=asked.prosody, pauses=asked.pauses)

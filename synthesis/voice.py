@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from common.errors import InputError
+from data.array_file import read_array
 
 Label = str | int | os.PathLike | np.ndarray
 
@@ -54,9 +55,9 @@ def choose_embedding(kind: str, wanted: Label | None, width: int) -> Choice:
         raise InputError(f"this model takes {kind} embeddings: give a .npy file of {width} numbers as the {kind}")
     name = "embedding" if isinstance(wanted, np.ndarray) else str(wanted)
     try:
-        vector = wanted if isinstance(wanted, np.ndarray) else np.load(wanted, allow_pickle=False)
+        vector = wanted if isinstance(wanted, np.ndarray) else read_array(wanted)
         vector = np.asarray(vector, dtype=np.float32).squeeze()
-    except (OSError, ValueError, TypeError, EOFError) as error:
+    except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name} is not a {kind} embedding ({reason}); give a .npy file of {width} numbers") from error
     if vector.shape != (width,) or not np.isfinite(vector).all():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,11 +14,15 @@ import pytest
 import inference
 import prepare_data
 import train_multi_speaker
+from data.wav_stream import WavStream
+from synthesis.synthesiser import Synthesiser
 
 from .odd_files import BAD_CHECKPOINTS, BAD_WAVS, USABLE_WAVS, write_checkpoints, write_wavs
 from .tiny_corpus import write_corpus
 from .tiny_synthesiser import tiny_vocoder, write_tiny_files
 from .training_process import arguments
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +323,176 @@ def test_a_name_that_a_run_does_not_know_names_its_line(train, given, capsys):
     assert train(good_line(given) + good_line(given).replace("anna\n", "zoe\n"), "train.steps=2") == 2
     message = one_line(capsys)
     assert "list.txt:2: " in message and "was trained without 'zoe'" in message
+
+
+# -------------------------------------------------- sizes, and what ends a run
+
+
+TOO_LONG = {
+    "5,000 digits": "9" * 5000,
+    "300 digits and 300 more": "9" * 300 + "." + "9" * 300,
+    "a word of 50,000 letters": "a" * 49_990,
+    "a line of 60,000 characters": "so on and " * 6000,
+    "signs that become many words": "\u2260" * 240,
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LONG)
+def test_a_text_beyond_all_bounds(speak, kind, tmp_path, capsys):
+    assert speak(f"{TOO_LONG[kind]}\n") == 2
+    message = one_line(capsys)
+    assert "texts.txt:1: " in message and len(message) < 400 and nothing_was_written(tmp_path)
+    assert speak(f"{TOO_LONG[kind]}\nHello.\n") == 3
+    assert [path.name for path in (tmp_path / "out").glob("*.wav")] == ["0001.wav"]
+
+
+@pytest.mark.parametrize("script", ["speak", "train"])
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_as_a_list(script, device, request, monkeypatch, capsys):
+    monkeypatch.setattr("common.files.MOST_BYTES", 2**20)
+    monkeypatch.setattr("common.files.read_bounded.__defaults__", (2**20,))
+    assert request.getfixturevalue(script)(Path(device)) == 2
+    assert f"{device} has more than 1 MB" in one_line(capsys)
+
+
+def test_a_piece_that_would_last_minutes_is_left_out(speak, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("model.lengths.MOST_FRAMES", 200)
+    assert speak("Hello.\nMany words make a long text, and here are some more of them.\n", "--length-scale", 2) == 3
+    assert "texts.txt:2: it would last" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").glob("*.wav")] == ["0000.wav"]
+
+
+def test_a_text_that_would_last_hours_is_left_out(speak, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("synthesis.synthesiser.MOST_SECONDS", 1)
+    assert speak("Hello.\nOne. Two. Three. Four. Five. Six. Seven. Eight.\n", "--stream") == 3
+    assert "texts.txt:2: it lasts more than 1 s" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").glob("*.wav")] == ["0000.wav"]  # no partial one
+
+
+BAD_OVERRIDES = {
+    "encoder.channels=1000000000": "encoder.channels must be at least 1, and at most 8192",
+    "encoder.layers=100000000": "encoder.layers must be at least 1, and at most 100",
+    "train.workers=100000": "train.workers must be 0 or more, and at most 64",
+    "encoder.channels=8192": "these parameters make no model: a model of",
+    "audio.n_fft=1000000000": "audio.n_fft must be",
+    "train.batch_size=1000000000": "train.batch_size must be",
+    "train.learning_rate=nan": "train.learning_rate must be a finite number",
+}
+
+
+@pytest.mark.parametrize("override", BAD_OVERRIDES)
+def test_a_parameter_beyond_all_bounds(train, override, tmp_path, capsys):
+    more = ["encoder.filter_channels=8192"] if override == "encoder.channels=8192" else []
+    assert train(None, override, *more) == 2
+    assert BAD_OVERRIDES[override] in one_line(capsys) and nothing_was_written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("0.25,0.2500001", "two shares for one file, ab_0.25"),
+        ("0.5,0.5", "two shares"),
+        (",".join(["0.5"] * 101), "up to 100 numbers"),
+        ("nan", "weight must be"),
+    ],
+)
+def test_shares_that_cannot_be_told_apart(speak, weights, words, tmp_path, capsys):
+    assert speak("Hello.\n", "--emotion2", "angry", "--weights", weights) == 2
+    assert words in one_line(capsys) and nothing_was_written(tmp_path)
+
+
+def test_a_text_with_escapes_is_shown_as_they_are_written(speak, capsys):
+    assert speak("Hello \x1b]0;evil\x07 there.\nBad\x1b.|no\x1bbody\n") == 3
+    shown = "".join(capsys.readouterr())
+    assert "\x1b" not in shown and "\x07" not in shown and r"Hello \x1b]0;evil\x07 there." in shown
+
+
+PREPARE = {
+    "--out on a file": (["--out", "FILE"], "the corpus folder"),
+    "seconds that are none": (["--min-seconds", "nan"], "--min-seconds: 'nan' is no number from 0 to 3600"),
+    "no workers": (["--workers", "0"], "--workers: '0' is no whole number from 1 to 256"),
+    "too many workers": (["--workers", "100000"], "--workers"),
+    "a negative seed": (["--seed", "-1"], "--seed"),
+    "a share of nothing": (["--shard", "0/0"], "--shard"),
+    "no such corpus\x1b": (["--x\x1b"], r"unrecognized arguments: --x\x1b"),
+}
+
+
+@pytest.mark.parametrize("kind", PREPARE)
+def test_a_preparation_that_cannot_be(given, kind, tmp_path, capsys):
+    more, words = PREPARE[kind]
+    (tmp_path / "file").touch()
+    more = [tmp_path / "file" if part == "FILE" else part for part in more]
+    argv = ["folder", given.corpus, "--out", tmp_path / "out", "--cache", tmp_path / "cache", *more]
+    assert call(prepare_data.main, argv) == 2
+    assert words in one_line(capsys) and not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------------- locks
+
+
+@pytest.fixture
+def held():
+    """A function that lets another process have a folder."""
+    processes = []
+
+    def hold(folder: Path) -> None:
+        code = f"from common.files import in_use\nwith in_use({str(folder)!r}): print(flush=True); input()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        )
+        process.stdout.readline()
+        processes.append(process)
+
+    yield hold
+    for process in processes:
+        process.communicate(b"\n")
+
+
+def test_a_second_run_in_a_folder_ends_at_once(speak, train, given, held, tmp_path, capsys):
+    held(tmp_path / "out")
+    assert speak("Hello.\n") == 2
+    assert "out is in use by process" in one_line(capsys)
+    held(tmp_path / "log")
+    assert train(None) == 2
+    assert "the log folder" in (message := one_line(capsys)) and "is in use by process" in message
+    held(tmp_path / "corpus")
+    argv = ["folder", given.corpus, "--out", tmp_path / "corpus", "--cache", tmp_path / "cache"]
+    assert call(prepare_data.main, argv) == 2
+    assert "the corpus folder" in one_line(capsys)
+
+
+# ------------------------------------------------------------ a run that is stopped
+
+
+def test_ctrl_c_leaves_whole_files_and_a_report(speak, monkeypatch, tmp_path, capsys):
+    count = 0
+
+    def spoken(self, *arguments, **options):
+        nonlocal count
+        count += 1
+        if count == 3:
+            signal.raise_signal(signal.SIGINT)
+        return speak_piece(self, *arguments, **options)
+
+    speak_piece = Synthesiser.speak_piece
+    monkeypatch.setattr(Synthesiser, "speak_piece", spoken)
+    assert speak("One.\nTwo.\nThree.\n") == 130
+    assert capsys.readouterr().err == "stopped; what is finished stays\n"
+    assert [row["wav"] for row in json.loads((tmp_path / "out" / "report.json").read_text())["results"]] == [
+        "0000.wav",
+        "0001.wav",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000.wav", "0001.wav", "report.json"]
+
+
+def test_a_stream_that_is_stopped_leaves_no_part_of_a_file(speak, monkeypatch, tmp_path, capsys):
+    def full(self, audio) -> None:
+        if self._bytes:
+            raise OSError(28, "No space left on device")
+        append(self, audio)
+
+    append = WavStream.append
+    monkeypatch.setattr(WavStream, "append", full)
+    assert speak("One day. Two days.\n", "--stream") == 2
+    assert "No space left on device" in one_line(capsys) and not list((tmp_path / "out").glob("*"))

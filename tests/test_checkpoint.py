@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
@@ -358,8 +358,6 @@ def test_the_state_of_a_run(tmp_path, model, ema):
     assert saving.load(tmp_path / "none") is None
     state = TrainingState(7, 2, 1, pack(model, ema=ema, **NAMES), {"state": {}, "param_groups": []})
     saving.save(tmp_path, state)
-    (tmp_path / ".0123.tmp").write_bytes(b"of a killed run")
-    saving.remove_leftovers(tmp_path)
     found = saving.load(tmp_path)
     assert (found.step, found.epoch, found.batch, found.optimizer) == (7, 2, 1, state.optimizer)
     assert unpack(found.payload).step == unpack(read_checkpoint(saving.checkpoint_path(tmp_path))).step == 5
@@ -502,3 +500,47 @@ def test_an_archive_that_unpacks_to_more_than_it_holds(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10**7))
     assert "promises more than it holds" in read_error(path)
+
+
+# --------------------------------------------------------- what an optimizer remembers
+
+
+def adam(steps: int = 1) -> torch.optim.AdamW:
+    """After some steps, on a matrix and a vector."""
+    parameters = [torch.ones(2, 3, requires_grad=True), torch.ones(4, requires_grad=True)]
+    optimizer = torch.optim.AdamW(parameters, lr=0.1)
+    for _ in range(steps):
+        sum(parameter.sum() for parameter in parameters).backward()
+        optimizer.step()
+    return optimizer
+
+
+def test_an_optimizers_memory_comes_back_and_its_settings_stay():
+    fresh, saved = adam(0), adam(2).state_dict()
+    saved["param_groups"][0]["lr"] = 7.0
+    load_optimizer(fresh, saved)
+    assert fresh.param_groups[0]["lr"] == 0.1
+    for own, other in zip(fresh.state_dict()["state"].values(), saved["state"].values(), strict=True):
+        assert own.keys() == other.keys() and all(torch.equal(own[name], other[name]) for name in own)
+
+
+BAD_MEMORY = {
+    "another shape": lambda saved: saved["state"][0].update(exp_avg=torch.zeros(3, 2)),
+    "not finite": lambda saved: saved["state"][0].update(exp_avg_sq=torch.full((2, 3), torch.nan)),
+    "no numbers": lambda saved: saved["state"][0].update(exp_avg=torch.zeros(2, 3, device="meta")),
+    "another type": lambda saved: saved["state"][0].update(exp_avg="x"),
+    "a part missing": lambda saved: saved["state"][0].pop("step"),
+    "other parameters": lambda saved: saved["param_groups"][0]["params"].append(2),
+    "no table": lambda saved: saved.update(state=3),
+    "no groups": lambda saved: saved.pop("param_groups"),
+    "groups of nothing": lambda saved: saved.update(param_groups=[None]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MEMORY)
+def test_an_optimizers_memory_that_does_not_fit(kind):
+    saved = adam().state_dict()
+    BAD_MEMORY[kind](saved)
+    with pytest.raises(InputError, match=r"^a\.pt is another model's state, or damaged") as error, restoring("a.pt"):
+        load_optimizer(adam(0), saved)
+    assert "\n" not in str(error.value)

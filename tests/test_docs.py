@@ -190,7 +190,7 @@ def test_every_python_block_runs(block: Snippet, desk, monkeypatch, speaker, cap
 def test_every_markup_block_can_be_spoken(block: Snippet, desk, speaker):
     (desk / "texts.txt").write_text(block.text, encoding="utf-8")
     texts = read_texts("texts.txt")
-    assert len(speaker.requests(texts)) == len(texts) == len(block.text.splitlines())
+    assert len(speaker.requests(texts, None, None, None)) == len(texts) == len(block.text.splitlines())
 
 
 # ------------------------------------------------------------------ names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -71,6 +73,24 @@ def test_a_summary_stays_short():
     assert lines[-1].startswith("1000 bad lines")
 
 
+SCRIPTS = [
+    path
+    for path in sorted(ROOT.rglob("*.py"))
+    if not path.relative_to(ROOT).parts[0].startswith((".", "tests", "hifigan"))
+    and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+]
+
+
+def test_every_script_ends_through_the_door_and_has_bounded_arguments():
+    assert {"inference.py", "train.py", "fit_solver.py", "export.py", "run.py"} <= {path.name for path in SCRIPTS}
+    for path in SCRIPTS:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+        assert "reports_input_errors" in map(ast.unparse, main.decorator_list), path
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            assert ast.unparse(call.func) != "argparse.ArgumentParser", path
+
+
 # ------------------------------------------------------------- real processes
 
 _SCRIPT = """
@@ -89,7 +109,7 @@ def script(body: str, **options) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", source], **settings)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_in_one_line_and_clears_away(number, tmp_path):
     half = tmp_path / "half"
     body = f"try:\n    open({str(half)!r}, 'w'); print('begun', flush=True); time.sleep(60)\nfinally:\n"
@@ -98,6 +118,35 @@ def test_a_signal_ends_in_one_line_and_clears_away(number, tmp_path):
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130 and errors == "stopped; what is finished stays\n" and not half.exists()
+
+
+def test_a_terminal_that_closes_ends_nothing_under_nohup():
+    process = script("print('begun', flush=True); time.sleep(0.5); print('done')", preexec_fn=_ignore_hang_up)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate(timeout=20) == ("done\n", "") and process.returncode == 0
+
+
+def _ignore_hang_up() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def test_ctrl_c_while_a_script_still_imports_is_one_line():
+    source = "import common, time\nprint('begun', flush=True)\ntime.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == "stopped before anything was begun\n" and process.returncode == 130
+
+
+@pytest.mark.parametrize("package", ["training", "hifigan"])
+def test_packages_that_load_torch_are_ready_for_it(package):
+    first = next(
+        node for node in ast.parse((ROOT / package / "__init__.py").read_text()).body if isinstance(node, ast.Import)
+    )
+    assert [alias.name for alias in first.names] == ["common"]
 
 
 def test_an_exception_that_hides_the_signal_ends_the_same_way():
@@ -169,6 +218,27 @@ def test_a_folder_that_got_nothing_is_gone_again(tmp_path):
     assert (tmp_path / "b").is_dir()
 
 
+def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
+    body = f"from common.files import replacing\nwith replacing({str(tmp_path / 'a')!r}) as half:\n    half.touch()\n"
+    process = script(f"{body}    print(half.name, flush=True); time.sleep(60)")
+    half = tmp_path / process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+    (tmp_path / ".own.tmp").touch()
+    assert half.exists()
+    with in_use(tmp_path):
+        assert not half.exists() and (tmp_path / ".own.tmp").exists()
+
+
+def test_a_lock_is_no_way_to_another_file(tmp_path):
+    (tmp_path / "precious").write_text("words")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".in_use").symlink_to(tmp_path / "precious")
+    with pytest.raises(InputError, match="cannot be written to"), in_use(tmp_path / "out"):
+        raise AssertionError
+    assert (tmp_path / "precious").read_text() == "words"
+
+
 def test_a_place_that_can_have_no_folder(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nul\0"):
@@ -207,6 +277,25 @@ def test_a_device_is_read_within_bounds():
     with pytest.raises(InputError, match="/dev/zero has more than 1 MB"):
         read_bounded("/dev/zero", 2**20)
     assert read_bounded("/dev/null") == b""
+
+
+def test_a_pipe_is_read_to_its_end_and_one_without_a_writer_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("common.files.SECONDS_FOR_A_WRITER", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"pipe: nobody writes to this pipe"):
+        read_bounded(pipe)
+    content = os.urandom(200_000)  # more than a pipe holds
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    assert read_bounded(pipe) == content
+    writer.join()
+    with subprocess.Popen(f"sleep 0.4 > {pipe}", shell=True):  # who is silent is waited for
+        assert read_bounded(pipe) == b""
+    with subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE) as endless:
+        with pytest.raises(InputError, match="more than 1 MB"):
+            read_bounded(f"/dev/fd/{endless.stdout.fileno()}", 2**20)
+        endless.kill()
 
 
 def test_lines_are_bounded(monkeypatch):

@@ -716,7 +716,7 @@ def test_unusable_training_data_is_refused(corpus):
     refused("train.txt:2: two audio files are named utterance_1", read_pairs, filelist, mels)
     filelist.write_text("\n")
     refused("names no audio", read_pairs, filelist, mels)
-    refused("cannot be read", read_pairs, corpus / "none.txt", mels)
+    refused("none.txt: No such file", read_pairs, corpus / "none.txt", mels)
 
 
 # ---------------------------------------------------------------- fine-tuning

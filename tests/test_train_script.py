@@ -339,8 +339,8 @@ def test_a_signal_before_the_first_step_has_nothing_to_save(folder, tmp_path, mo
 
     monkeypatch.setattr("training.statistics.set_statistics", interrupted)
     before = signal.getsignal(signal.SIGTERM)
-    assert train_multi_speaker.main(arguments(folder, tmp_path / "log")) == 0
-    assert "stopped before the first step" in capsys.readouterr().out
+    assert train_multi_speaker.main(arguments(folder, tmp_path / "log")) == 130
+    assert "stopped before the first step" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before and not list(tmp_path.glob("log/*.pt"))
 
 

@@ -32,6 +32,15 @@ class EncodedText:
     word_of: list[int]  # index into words, -1 for a symbol between words; a blank goes with the symbol before it
 
 
+def check_words(text: str) -> None:
+    """Raises InputError for a text with a word or number longer than any is."""
+    longest = max(map(len, text.split()), default=0)
+    if longest > LONGEST_WORD:
+        raise InputError(
+            f"{longest} characters without a blank, more than {LONGEST_WORD}: no word or number; put blanks in"
+        )
+
+
 @dataclass(frozen=True)
 class FrontEnd:
     symbols: tuple[str, ...]  # a symbol's id is its position
@@ -43,11 +52,7 @@ class FrontEnd:
 
         Marks that `symbols` lacks are left out, so that a model with fewer marks reads every text.
         """
-        longest = max(map(len, text.split()), default=0)
-        if longest > LONGEST_WORD:
-            raise InputError(
-                f"{longest} characters without a blank, more than {LONGEST_WORD}: no word or number; put blanks in"
-            )
+        check_words(text)
         return self.encode_reading(self.read(text), text)
 
     def encode_reading(self, reading: Reading, text: str) -> EncodedText:

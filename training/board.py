@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
 
 from model.text_to_mel import Synthesis
+from training.curves import Curves
 
 # Shown as a text, so that nobody has to ask whether a loss is supposed to fall.
 LOSS_GUIDE = """\
@@ -27,14 +26,8 @@ levels, most of which cannot be predicted better. Watch validation, pictures and
 """
 
 
-class Board:
-    """TensorBoard's writer with this project's figures.
-
-    Where it can write no longer (a full disk), it says so once and shows nothing more: a run does not end for that.
-
-    step: that the run starts from; what an earlier one showed after it, and then lost, is hidden. report: takes that
-    line.
-    """
+class Board(Curves):
+    """A run's curves, with this project's figures and samples."""
 
     def __init__(
         self,
@@ -44,44 +37,18 @@ class Board:
         step: int = 0,
         report: Callable[[str], None] = print,
     ) -> None:
+        super().__init__(log_dir, step, report)
         self.sample_rate = sample_rate
         self.frame_seconds = hop_length / sample_rate
-        self._report = report
-        self._closed = False
-        self._hook_before = threading.excepthook
-        threading.excepthook = self._leave_to_the_main_thread
-        self._writer: SummaryWriter | None = None
-        self._write(lambda _: self._open(log_dir, step))
-        self._write(lambda writer: writer.add_text("losses", LOSS_GUIDE))
-
-    def _open(self, log_dir: Path, step: int) -> None:
-        self._writer = SummaryWriter(str(log_dir), purge_step=step + 1 if step else None)
-
-    def _leave_to_the_main_thread(self, failure: threading.ExceptHookArgs) -> None:
-        """The thread that writes prints what stops it; the next call from here raises that again."""
-        if not isinstance(failure.exc_value, OSError):
-            self._hook_before(failure)
-
-    def _write(self, action: Callable[[SummaryWriter | None], object]) -> None:
-        if self._closed:
-            return
-        try:
-            action(self._writer)
-        except OSError as error:
-            self._closed = True
-            self._report(f"curves, pictures and audio are no longer written: {error.strerror or error}")
-
-    def scalars(self, group: str, values: dict[str, float], step: int) -> None:
-        for name, value in values.items():
-            self._write(lambda writer, name=name, value=value: writer.add_scalar(f"{group}/{name}", value, step))
+        self.write(lambda writer: writer.add_text("losses", LOSS_GUIDE))
 
     def sample(self, name: str, synthesis: Synthesis, audio: np.ndarray | None, step: int) -> None:
         """Pictures of one synthesised text, and its audio (samples,) in [-1, 1] where there is a vocoder."""
         picture = self._picture(synthesis)
-        self._write(lambda writer: writer.add_image(f"{name}/mel", picture, step, dataformats="HWC"))
+        self.write(lambda writer: writer.add_image(f"{name}/mel", picture, step, dataformats="HWC"))
         if audio is not None:
             samples = audio[None]
-            self._write(lambda writer: writer.add_audio(f"{name}/audio", samples, step, sample_rate=self.sample_rate))
+            self.write(lambda writer: writer.add_audio(f"{name}/audio", samples, step, sample_rate=self.sample_rate))
 
     def _picture(self, synthesis: Synthesis) -> np.ndarray:
         """(height, width, 3) of mel, mu and alignment."""
@@ -98,11 +65,3 @@ class Board:
         axes.set_xlabel("seconds")
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-    def flush(self) -> None:
-        """Write what has been shown so far to disk."""
-        self._write(lambda writer: writer.flush())
-
-    def close(self) -> None:
-        self._write(lambda writer: writer.close())
-        threading.excepthook = self._hook_before

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.errors import InputError, reports_input_errors
+from common.arguments import Parser
+from common.errors import InputError, reports_input_errors, shown
 
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", type=Path, help="log folder or checkpoint")
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_checkpoint(arguments.out, payload)
     megabytes = arguments.out.stat().st_size / 1e6
     defaults = ", ".join(f"{name} {value}" for name, value in vars(params.inference).items())
-    print(f"{arguments.out}: {megabytes:.1f} MB, step {loaded.step}; {defaults}")
+    print(shown(f"{arguments.out}: {megabytes:.1f} MB, step {loaded.step}; {defaults}"))
     return 0
 
 

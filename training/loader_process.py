@@ -16,12 +16,13 @@ PATIENCE = 10.0  # seconds for a process that is dying to be dead
 
 
 def obey_only_the_parent(_worker: int = 0) -> None:
-    """Make this process deaf to Ctrl-C, and to SIGTERM from anyone but its parent.
+    """Make this process deaf to Ctrl-C, to a terminal that closes, and to SIGTERM from anyone but its parent.
 
     A request to stop often reaches every process of a run. A loader that died of it would interrupt the training step
     that is being ended; it ends with the run instead, or when the run is gone.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_await_the_parent, args=(os.getppid(),), daemon=True).start()
 

@@ -23,11 +23,12 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from common.arguments import Parser
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
-from common.files import replacing
-from common.processes import stopping_on_signals
+from common.files import in_use, replacing
+from common.processes import cores, stopping_on_signals
 from data.batching import Batch
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import UtteranceDataset
 from data.filelist import Utterance
 from model.checkpoint import extend, is_official, unpack
@@ -40,7 +41,7 @@ from text.symbols import OFFICIAL_SYMBOLS
 from training import corpus
 from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
-from training.saving import RunLog, checkpoint_path, open_log, state_path
+from training.saving import RunLog, checkpoint_path, counted, open_log, state_path
 
 _LOSSES = ("duration", "prior", "diffusion")
 
@@ -113,14 +114,12 @@ class OfficialTrainer:
         write_checkpoint(checkpoint_path(log_dir), {**weights, **self.ema.values})
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Raises ValueError if it is another model's state."""
-        try:
+        """Raises InputError if it is another model's state."""
+        with restoring(state_path(Path(self.params.train.log_dir))):
             self.model.load_state_dict(state["weights"])
             self.ema.load(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.epoch, self.batch = (int(state[name]) for name in ("step", "epoch", "batch"))
-        except (RuntimeError, KeyError, TypeError) as error:
-            raise ValueError(f"another model's state ({' '.join(str(error).split())[:120]})") from error
+            load_optimizer(self.optimizer, state["optimizer"])
+            self.step, self.epoch, self.batch = (counted(state[name]) for name in ("step", "epoch", "batch"))
 
 
 def new_model(params: Params, n_speakers: int) -> GradTTS:
@@ -185,7 +184,7 @@ def _train(
     notes: Sequence[str] = (),
 ) -> int:
     if params.train.threads:
-        torch.set_num_threads(params.train.threads)
+        torch.set_num_threads(min(params.train.threads, cores()))
     log_dir = Path(params.train.log_dir)
     log = open_log(log_dir, params, leads=True)
     with replacing(log_dir / "speakers.txt") as temporary:
@@ -204,10 +203,7 @@ def _train(
         log.line(f"note: {note}")
     path = state_path(log_dir)
     if path.exists():
-        try:
-            trainer.resume(read_checkpoint(path, "training state"))
-        except ValueError as error:
-            raise InputError(f"{path}: {error}; use another train.log_dir") from error
+        trainer.resume(read_checkpoint(path, "training state"))
         log.line(f"step {trainer.step}  resuming in {log_dir}")
     with stopping_on_signals() as asked_to_stop:
         trainer.run(dataset, log, asked_to_stop)
@@ -219,7 +215,7 @@ def _train(
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.official", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/official_small.yaml", help="default: %(default)s")
@@ -230,11 +226,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if params.estimator.name != "unet" or params.text.front_end != "official":
         raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
     bad_lines = BadLines(strict=True)
-    training, validation = corpus.read_filelists(params, bad_lines)
-    speakers, _ = corpus.names_of(training + validation)
-    torch.manual_seed(params.train.seed)
-    model = new_model(params, len(speakers))
-    return _train(model, params, speakers, training, validation, arguments.device, bad_lines)
+    with in_use(params.train.log_dir, "the log folder"):
+        training, validation = corpus.read_filelists(params, bad_lines)
+        speakers, _ = corpus.names_of(training + validation)
+        torch.manual_seed(params.train.seed)
+        model = new_model(params, len(speakers))
+        return _train(model, params, speakers, training, validation, arguments.device, bad_lines)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
-from common.processes import stopping_on_signals
+from common.files import in_use
+from common.processes import MOST_THREADS, cores, stopping_on_signals
 from data.cache import FeatureCache
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.filelist import Utterance, read_filelist
 from model.manner import RateEstimator
 from model.voice import VoiceEncoder
@@ -34,6 +36,7 @@ from text.front_end import front_end
 from text.symbols import BLANK
 from training.microphone import through_microphones
 from training.overrides import resolve_params
+from training.saving import counted
 
 VOICE_CHANNELS = 128
 _SHORTEST, _LONGEST = 100, 300  # frames of a stretch
@@ -132,10 +135,11 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
     optimizer = torch.optim.AdamW(listener.parameters(), lr=1e-3, weight_decay=0.02)
     step = 0
     if state_path.exists():
-        state = read_checkpoint(state_path)
-        listener.load_state_dict(state["listener"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+        state = read_checkpoint(state_path, "training state")
+        with restoring(state_path):
+            listener.load_state_dict(state["listener"])
+            load_optimizer(optimizer, state["optimizer"])
+            step = counted(state["step"])
     frame_seconds = params.audio.hop_length / params.audio.sample_rate
     everyone = np.arange(len(recordings.names))
     held_out = everyone[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY]
@@ -177,23 +181,23 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, help="for its training list and its cache")
-    parser.add_argument("--steps", type=int, default=4000, help="default: %(default)s")
+    parser.add_argument("--steps", type=whole(1, 10**9), default=4000, help="default: %(default)s")
     parser.add_argument("-o", "--out", type=Path, default=Path("logs/recordings"), help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=0, help="default: as torch chooses")
+    parser.add_argument("--threads", type=whole(0, MOST_THREADS), default=0, help="default: as torch chooses")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_args(argv)
     if args.threads:
-        torch.set_num_threads(args.threads)
+        torch.set_num_threads(min(args.threads, cores()))
     params = resolve_params(args.config, args.overrides)
     utterances = read_filelist(params.train.train_filelist)
     recordings = load_recordings(utterances, FeatureCache(params.train.cache_dir, params.audio), params)
     if len(recordings.names) < 2:
         raise InputError(f"{params.train.train_filelist} has one voice only; voices are learned from their differences")
     torch.manual_seed(params.train.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
-    train(Listener(params.audio.n_mels, len(recordings.names)), recordings, args.out, args.steps, params)
+    with in_use(args.out):
+        train(Listener(params.audio.n_mels, len(recordings.names)), recordings, args.out, args.steps, params)
     return 0
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from common.errors import InputError, shown
 from common.files import replacing
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import read_checkpoint, restoring, write_checkpoint
 from model.params_dict import params_to_dict
 from params import Params
 
@@ -57,13 +57,17 @@ def load(log_dir: Path) -> TrainingState | None:
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
         missing = unfit[0] if unfit else "weights"
         raise InputError(f"{path} lacks {missing!r}: it is not a training state; use another train.log_dir")
+    with restoring(path):
+        for name in ("step", "epoch", "batch"):
+            counted(values[name])
     return TrainingState(**{name: values[name] for name in _TYPES})
 
 
-def remove_leftovers(log_dir: Path) -> None:
-    """Remove the half-written files of a killed run."""
-    for leftover in log_dir.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def counted(value: Any) -> int:
+    """A number of steps that a file holds. Raises ValueError for what is none."""
+    if not isinstance(value, int) or not 0 <= value < 2**40:
+        raise ValueError("a step that is no number of steps")
+    return value
 
 
 def write_params(log_dir: Path, params: Params) -> None:
@@ -99,12 +103,11 @@ class RunLog:
 
 
 def open_log(log_dir: Path, params: Params, leads: bool) -> RunLog:
-    """The run's log; the process that leads also writes the parameters, and clears up after a killed run.
+    """The run's log; the process that leads also writes the parameters.
 
     Raises InputError, before any long work, if the place cannot be written to.
     """
     if not leads:
         return RunLog(None)
     write_params(log_dir, params)
-    remove_leftovers(log_dir)
     return RunLog(log_dir / "train.log")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
+from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
@@ -80,18 +81,10 @@ class Trainer:
 
     def resume(self, state: TrainingState) -> None:
         """Resume from a saved state of the same model. Raises InputError if it is another's."""
-        try:
+        with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
-            decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state.optimizer)
-        except (RuntimeError, KeyError, ValueError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise InputError(
-                f"{state_path(self.log_dir)}: the state is another model's ({reason}); use another train.log_dir"
-            ) from error
-        for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # the run's, not the state's
+            load_optimizer(self.optimizer, state.optimizer)
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
 
     def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:

@@ -62,7 +62,7 @@ def make_case(world: World, folder: Path, seed: int) -> Case:
 
 
 def _some(options: dict[str, Callable[[], str]], dice: random.Random, most: int) -> list[str]:
-    chosen = dice.sample(list(options), dice.randint(0, most))
+    chosen = dice.sample(list(options), dice.choice([0, 0, 0, *range(1, most + 1)]))
     values = [options[name]() for name in chosen]
     return [f"{name}={value}" if value else name for name, value in zip(chosen, values, strict=True)]
 
@@ -101,7 +101,10 @@ def _speak(world: World, folder: Path, dice: random.Random) -> Case:
         "--vocoder": lambda: odd.odd_path(dice, given),
         "--timesteps": lambda: odd.number(dice),
         "--precision": lambda: dice.choice(["fp32", "bf16", "x"]),
-        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown"), lambda: ""),
+        **dict.fromkeys(("--pitch-shift", "--pitch-range", "--speed", "--volume"), lambda: odd.number(dice)),
+        "--contour": lambda: odd.lines_file(given / "contour.csv", odd.contour_lines(dice), dice),
+        "--lexicon": lambda: odd.lines_file(given / "lexicon.txt", ["hello  HH AH0 L OW1", odd.text(dice)], dice),
+        **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown", "--phones", "--list"), lambda: ""),
     }  # fmt: skip
     texts = odd.lines_file(given / "texts.txt", lines, dice)
     out = str(folder / "out") if dice.random() < 0.93 else odd.no_folder(dice, given)
@@ -147,8 +150,10 @@ def _prepare(world: World, folder: Path, dice: random.Random) -> Case:
         odd.audio_file(source / "anna" / f"odd{number}.wav", dice)
         (source / "anna" / f"odd{number}.txt").write_bytes(odd.text(dice).encode("utf-8", "surrogatepass"))
     if dice.random() < 0.3:
-        rows = ["anna/0.wav|One day", "|".join([dice.choice(odd.NAMES), odd.text(dice)]), odd.text(dice)]
+        rows = ["0|One day", "1.wav|Two|Two days", "|".join([dice.choice(odd.NAMES), odd.text(dice)]), odd.text(dice)]
         odd.lines_file(source / "metadata.csv", rows, dice)
+    if dice.random() < 0.5:
+        (source / "anna").rename(source / "wavs")
     options = {
         **dict.fromkeys(
             ("--min-seconds", "--max-seconds", "--seed", "--valid", "--workers"), lambda: odd.number(dice)
@@ -158,7 +163,7 @@ def _prepare(world: World, folder: Path, dice: random.Random) -> Case:
         "--speaker-embeddings": lambda: odd.odd_path(dice, given),
         "--unknown": lambda: "",
     }  # fmt: skip
-    name = dice.choice(["folder"] * 6 + ["ljspeech", "vctk", "libritts", "esd", "ravdess", "kathleen", "x"])
+    name = dice.choice(["folder"] * 9 + ["ljspeech", "ljspeech", "vctk", "libritts", "esd", "ravdess", "kathleen", "x"])
     out = str(folder / "out" / "corpus") if dice.random() < 0.9 else odd.no_folder(dice, given)
     where = str(source) if dice.random() < 0.9 else odd.odd_path(dice, given)
     argv = [name, where, f"--out={out}", f"--cache={folder / 'out' / 'cache'}", "--valid=1", *_some(options, dice, 2)]
@@ -200,7 +205,7 @@ def _evaluate(world: World, folder: Path, dice: random.Random) -> Case:
 
 def _export(world: World, folder: Path, dice: random.Random) -> Case:
     source = odd.checkpoint_file(folder / "given" / "c.pt", world.payload, dice)
-    name = dice.choice(["out.pt", "out.safetensors", "a/b/out.pt", "."])
+    name = dice.choice(["out.pt", "out.safetensors", "a/b/out.pt", "x" * 300])
     argv = [source, str(folder / "out" / name)]
     if dice.random() < 0.4:
         argv.append(f"--inference={dice.choice(['steps', 'temperature', 'x', ''])}={odd.number(dice)}")

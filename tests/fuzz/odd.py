@@ -45,6 +45,9 @@ WORDS = (
 
 
 def number(dice: random.Random) -> str:
+    """Half of them can be used in most places."""
+    if dice.random() < 0.5:
+        return dice.choice(["0", "1", "2", "0.5", "1.5", "0.1"])
     if dice.random() < 0.3:
         return str(dice.choice([dice.randint(-10, 10), dice.randint(-(2**70), 2**70), dice.uniform(-5, 5)]))
     return dice.choice(NUMBERS)
@@ -52,7 +55,9 @@ def number(dice: random.Random) -> str:
 
 def text(dice: random.Random) -> str:
     """One line, mostly short."""
-    kind = dice.randrange(12)
+    kind = dice.randrange(14)
+    if kind > 11:
+        return markup(dice)
     if kind < 5:
         return " ".join(dice.choice(WORDS) for _ in range(dice.randint(1, 5)))
     if kind == 5:  # one thing far too often
@@ -71,6 +76,39 @@ def text(dice: random.Random) -> str:
     if kind == 10:
         return "".join(dice.choice("aA1.,'-$ %/:\u00bd{}&@#") for _ in range(dice.randint(1, 60)))
     return f"Hello \x1b]0;{dice.choice(NAMES)}\x07 there."
+
+
+_ELEMENTS = (
+    ("prosody", "pitch", "+2st"), ("prosody", "range", "130%"), ("prosody", "rate", "90%"),
+    ("prosody", "volume", "-3dB"), ("emphasis", "level", "strong"), ("voice", "name", "bert"),
+    ("phoneme", "ph", "təˈm"), ("break", "time", "300ms"), ("mark", "name", "here"),
+)  # fmt: skip
+
+
+def markup(dice: random.Random) -> str:
+    """A document of known elements, nested now and then deeply; about half have something odd in them."""
+    document = dice.choice(WORDS)
+    for _ in range(dice.choice([1, 2, 4, 4, 200])):
+        name, attribute, value = dice.choice(_ELEMENTS)
+        if dice.random() < 0.1:
+            name = dice.choice(["speak", "audio", "a:b", "say-as"])
+        if dice.random() < 0.1:
+            attribute = dice.choice(["x", "level", "xml:lang", "xmlns:a"])
+        if dice.random() < 0.1:
+            value = dice.choice([*NUMBERS, *NAMES, "9e9s", "-100%", "99st"]).replace("<", "&lt;")
+        empty = name in ("break", "mark")
+        inside = "" if empty else dice.choice(WORDS) if name == "phoneme" else document
+        element = f"{dice.choice(WORDS)} <{name} {attribute}='{value}'>{inside}</{name}>"
+        document = f"{element} {document}" if inside != document else element
+    document = f"<speak>{document} {dice.choice(WORDS)}</speak>"
+    if dice.random() < 0.2:
+        place = dice.randrange(len(document))
+        document = document[:place] + dice.choice(["<", "&", "&x;", "]]>", "<!DOCTYPE a>", ""]) + document[place + 1 :]
+    return document
+
+
+def contour_lines(dice: random.Random) -> list[str]:
+    return ["seconds,hz", "0,120", f"0.5 {number(dice)}", f"{number(dice)},150", "9,100"][: dice.randint(1, 5)]
 
 
 def damaged(content: bytes, dice: random.Random) -> bytes:
@@ -147,12 +185,12 @@ def audio_file(path: Path, dice: random.Random) -> str:
     time = np.arange(int(seconds * min(rate, 96_000))) / max(rate, 1000)
     audio = np.repeat(0.3 * np.sin(2 * np.pi * 150 * time)[:, None], channels, axis=1)
     if dice.random() < 0.2:
-        audio *= dice.choice([0.0, 1e-9, 1e9, np.nan, np.inf])
+        audio = np.where(audio > 0, dice.choice([0.0, 1e-9, 1e9, np.nan, np.inf]), audio)
     buffer = io.BytesIO()
     try:
         subtype = "FLOAT" if form == "WAV" and dice.random() < 0.3 else None
         soundfile.write(buffer, audio, rate, format=form, subtype=subtype)
-    except (RuntimeError, ValueError, TypeError):  # there is no such file
+    except (RuntimeError, ValueError, TypeError, AssertionError):  # there is no such file
         return odd_path(dice, path.parent)
     content = buffer.getvalue()
     if dice.random() < 0.4:
