@@ -33,7 +33,7 @@ def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tup
         if not line.strip():
             continue
         wav = Path(line.split("|")[0].strip())
-        wav = beside if os.path.isfile(beside := filelist.parent / wav) else wav
+        wav = beside if os.path.isfile(beside := Path(filelist).parent / wav) else wav
         mel = Path(mels) / f"{wav.stem}.npy"
         if wav.stem in pairs:
             raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")
