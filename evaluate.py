@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import MOST_THREADS, cores
@@ -33,8 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--baseline", type=Path, metavar="RUN", help="a run to compare with, sentence by sentence")
     how = "how contours go from one clip to another; auto: phones where known, else dtw"
     parser.add_argument("--carry", choices=("auto", "phones", "linear", "dtw"), default="auto", help=how)
-    parser.add_argument("-o", "--out", type=Path, help="default: the first run's folder")
-    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, help="default: the first run's folder")
+    parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"), help="default: %(default)s")
     parser.add_argument(
         "--sentences", type=whole(0, 10**6), default=100, help="most with players in the page; default: %(default)s"
     )

@@ -26,7 +26,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.arguments import Parser
+from common.arguments import Parser, folder
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-s", "--speaker", help="name or id; default: the first")
     parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
     parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="output folder; default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same audio; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser, real, shortened, whole
+from common.arguments import Parser, folder, real, shortened, whole
 from common.errors import INTERRUPTED, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import terminated_as_interrupted
@@ -64,9 +64,9 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
             command.add_argument(
                 "--max-seconds", type=real(0, 3600), default=15.0, help="reject what is longer; default: %(default)s"
             )
-        command.add_argument("--out", type=Path, required=True, help="folder for filelists and tables")
+        command.add_argument("--out", type=folder, required=True, help="folder for filelists and tables")
         command.add_argument(
-            "--cache", type=Path, default=Path(Params().train.cache_dir), help="feature cache; default: %(default)s"
+            "--cache", type=folder, default=Path(Params().train.cache_dir), help="feature cache; default: %(default)s"
         )
         command.add_argument(
             "--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the split, or of what is generated; default: 0"
@@ -126,9 +126,9 @@ def _prepare(args: argparse.Namespace) -> int:
         return 0
     parts = {name: part for name in ("train", "valid", "test") if (part := getattr(split, name))}
     everything = [utterance for part in parts.values() for utterance in part]
-    for kind, folder in (("speaker", args.speaker_embeddings), ("emotion", args.emotion_embeddings)):
-        if folder is not None:
-            write_embeddings(args.out / f"{kind}_embeddings.npz", collect_embeddings(folder, everything))
+    for kind, vectors in (("speaker", args.speaker_embeddings), ("emotion", args.emotion_embeddings)):
+        if vectors is not None:
+            write_embeddings(args.out / f"{kind}_embeddings.npz", collect_embeddings(vectors, everything))
     write_names(args.out / "speakers.txt", (u.speaker for u in (*split.train, *split.valid)))
     write_names(args.out / "emotions.txt", (u.emotion for u in (*split.train, *split.valid)))
     for name, part in parts.items():

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from common.arguments import Parser, real, whole
+from common.arguments import Parser, folder, real, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use
 
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=whole(1, 256), default=1, help="processes that speak and measure; one per core is best"
     )
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/default_model"), help="default: %(default)s")
-    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out/default_model"), help="default: %(default)s")
+    parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with in_use(args.out):

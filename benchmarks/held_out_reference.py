@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from common.arguments import Parser
+from common.arguments import Parser, folder
 from common.errors import reports_input_errors
 from data.cache import FeatureCache
 from data.features import Features
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpus", type=Path, required=True, help="the training filelist")
     parser.add_argument("--recordings", type=Path, required=True, help="folder of the recorded voice's files")
     parser.add_argument("--speaker", default="kathleen", help="the recorded voice; default: %(default)s")
-    parser.add_argument("--work", type=Path, default=Path("out/held_out_reference"), help="for the wavs it makes")
-    parser.add_argument("--cache", type=Path, default=Path("cache"), help="the feature cache of the training")
+    parser.add_argument("--work", type=folder, default=Path("out/held_out_reference"), help="for the wavs it makes")
+    parser.add_argument("--cache", type=folder, default=Path("cache"), help="the feature cache of the training")
     parser.add_argument("-o", "--out", type=Path, default=Path("resources/held_out_reference.npz"))
     args = parser.parse_args(argv)
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from common.arguments import Parser, real, whole
+from common.arguments import Parser, folder, real, whole
 from common.errors import reports_input_errors
 from common.files import in_use, parse_json, read_lines
 from common.processes import MOST_THREADS
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
     parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="CPU threads; default: torch decides")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/interpolation"))
-    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
+    parser.add_argument("-o", "--out", type=folder, default=Path("out/interpolation"))
+    parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with in_use(args.out):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import reports_input_errors
 from data.generator.corpus import Spoken, speak, write_spoken
 from data.generator.engine import KokoroEngine
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--voice-packs", type=Path, required=True, help="as of prepare_data.py kokoro")
     parser.add_argument("--reference", type=Path, default=Path("resources/held_out_reference.npz"))
     parser.add_argument("--pairs", type=whole(1, 10_000), default=40)
-    parser.add_argument("--work", type=Path, default=Path("out/interpolation_oracle"), help="for the wavs it makes")
-    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"))
+    parser.add_argument("--work", type=folder, default=Path("out/interpolation_oracle"), help="for the wavs it makes")
+    parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"))
     parser.add_argument("-o", "--out", type=Path, default=Path("resources/interpolation_oracle.json"))
     args = parser.parse_args(argv)
     reference = read_reference(args.reference)

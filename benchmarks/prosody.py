@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use, read_lines
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=whole(0, 2**63 - 1), default=0, help="of noise and choices; default: %(default)s"
     )
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/prosody"), help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out/prosody"), help="default: %(default)s")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with in_use(args.out):

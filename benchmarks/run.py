@@ -18,7 +18,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use, replacing
 from common.processes import MOST_THREADS, cores
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=cores(), help="default: %(default)s")
     parser.add_argument("--repeats", type=whole(1, 10_000), default=5, help="of each side; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
-    parser.add_argument("--out", type=Path, default=Path("out/benchmarks"), help="default: %(default)s")
+    parser.add_argument("--out", type=folder, default=Path("out/benchmarks"), help="default: %(default)s")
     args = parser.parse_args()
     # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

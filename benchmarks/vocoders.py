@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common.arguments import Parser
+from common.arguments import Parser, folder
 from common.errors import reports_input_errors
 from common.files import in_use
 from data.audio import read_audio, write_wav
@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-f", "--filelist", required=True, help="wav_path|text|group, one a line")
     parser.add_argument("--vocoder", default="distilled", help="a name or a file; default: %(default)s")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/vocoders"), help="default: %(default)s")
-    parser.add_argument("--cache", type=Path, default=Path("cache/evaluation"), help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("out/vocoders"), help="default: %(default)s")
+    parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
     with in_use(args.out):
         _compare(args)

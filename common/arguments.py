@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from common.errors import shown
@@ -18,6 +19,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {shown(message)} (--help lists the options)\n")
+
+
+def folder(text: str) -> Path:
+    """The type of an option: a folder to write to. An empty text, of a variable that was not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder")
+    return Path(text)
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -35,7 +35,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)  # of a
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in `path`'s folder (made if missing); on success rename it to `path`, else remove it.
 
-    The rename is atomic, so an interruption leaves either the old file or the new one.
+    The rename is atomic, so an interruption leaves either the old file or the new one. An OSError names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # what a user is told of
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

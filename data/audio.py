@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from dataclasses import dataclass
@@ -109,12 +110,15 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         ValueError: audio is not one-dimensional or not finite.
         InputError: the place cannot be written to.
     """
-    pcm = pcm16(audio)
+    content = io.BytesIO()  # libsndfile does not say why it cannot write
+    soundfile.write(content, pcm16(audio), sample_rate, subtype="PCM_16", format="WAV")
     try:
         with replacing(path) as temporary:
-            soundfile.write(temporary, pcm, sample_rate, subtype="PCM_16", format="WAV")
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be written ({error}); choose another output folder") from error
+            temporary.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
+        ) from error
 
 
 def _check_rate(path: Path, rate: int) -> None:

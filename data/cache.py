@@ -55,7 +55,8 @@ class FeatureCache:
         """Features of an audio file, and of the labels beside it (data.labels) where there are any; made if missing.
 
         Raises:
-            InputError: the audio or its labels cannot be used, it has no voiced frame, or the cache cannot be written.
+            InputError: the audio or its labels cannot be used, or it has no voiced frame.
+            OSError: the cache cannot be written to, which is no fault of the audio's.
         """
         path = Path(path)
         known = None if self._known is None else self._known.get(str(path))
@@ -70,7 +71,8 @@ class FeatureCache:
             try:
                 self._save(entry, features)
             except OSError as error:
-                raise InputError(f"the cache {self.folder} cannot be written ({error}); choose another") from error
+                what = f"the cache cannot be written ({error.strerror})"
+                raise OSError(error.errno, what, str(self.folder)) from error
             # What was just computed and what a later call reads must be the same.
             features.mel = features.mel.astype(np.float16).astype(np.float32)
         return features
@@ -96,6 +98,7 @@ class FeatureCache:
             The files that cannot be used, and why.
         Raises:
             InputError: a worker was killed (memory).
+            OSError: the cache cannot be written to.
         """
         number, shards = shard
         if not 0 <= number < shards:

@@ -14,6 +14,11 @@ from common.errors import InputError
 from data.audio import pcm16
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe in the place of the file would wait for a reader; so it is an error."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+
+
 class WavStream:
     """16-bit PCM, mono. The header is right after every `append`, so a reader finds a whole file of what there is yet.
 
@@ -29,7 +34,7 @@ class WavStream:
         self._bytes = 0  # of samples
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "wb")  # noqa: SIM115
+            self._file = open(self.path, "wb", opener=_without_waiting)  # noqa: SIM115
         except OSError as error:
             raise self._failure(error) from error
 

@@ -107,7 +107,9 @@ def write_evaluation(
             with replacing(path) as temporary:
                 temporary.write_text(content, encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
+            ) from error
         paths.append(path)
     return paths
 

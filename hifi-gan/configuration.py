@@ -59,7 +59,7 @@ class VocoderConfig:
         for name in ("fmin", "fmax"):
             value = getattr(self, name)
             if value is not None and not (_is_real(value) and value >= 0):
-                raise ValueError(f"{name} must be a frequency in Hz, not {value!r}")
+                raise ValueError(f"{name} must be a frequency in Hz, not {reprlib.repr(value)}")
         for name in ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes"):
             _check_integers(name, getattr(self, name))
         if not isinstance(self.resblock_dilation_sizes, tuple):
@@ -110,7 +110,7 @@ class VocoderConfig:
 
 
 def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def _is_positive(value: Any) -> bool:

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import stopping_on_signals
@@ -205,7 +205,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", help="a model whose predicted mels are taught too")
     parser.add_argument("--texts", default="resources/texts/own_sentences.txt", help="for it; default: %(default)s")
     parser.add_argument("--init", help="a distilled vocoder to start from")
-    parser.add_argument("--out", type=Path, default=Path("logs/distil"), help="default: %(default)s")
+    parser.add_argument("--out", type=folder, default=Path("logs/distil"), help="default: %(default)s")
     parser.add_argument(
         "--steps", type=whole(1, 10**9), default=10_000, help="total, those before a resumption included"
     )

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from common.arguments import Parser, real, whole
+from common.arguments import Parser, folder, real, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
@@ -194,7 +194,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--filelist", required=True, help="wav_path|..., one a line")
     parser.add_argument("--mels", required=True, help="folder of predicted mels, NAME.npy for NAME.wav")
     parser.add_argument("--valid-filelist", help="held-out recordings, their mels in the same folder")
-    parser.add_argument("--out", default="logs/vocoder", help="folder for checkpoints and logs")
+    parser.add_argument("--out", type=folder, default=Path("logs/vocoder"), help="folder for checkpoints and logs")
     parser.add_argument("--generator", help="weights to start from (default: the universal V1 generator)")
     parser.add_argument("--config", help="their config.json")
     parser.add_argument("--discriminators", help="a do_* file to take the discriminators from; much better than none")
@@ -227,22 +227,20 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(args.seed)
     pairs = read_pairs(args.filelist, args.mels)
     held_out = read_pairs(args.valid_filelist, args.mels) if args.valid_filelist else []
-    folder = Path(args.out)
-
-    with in_use(folder):
-        _train(args, folder, pairs, held_out, audio, device)
+    with in_use(args.out):
+        _train(args, args.out, pairs, held_out, audio, device)
     return 0
 
 
 def _train(
     args: argparse.Namespace,
-    folder: Path,
+    out: Path,
     pairs: list[tuple[Path, Path]],
     held_out: list[tuple[Path, Path]],
     audio: Audio,
     device: torch.device,
 ) -> None:
-    last = last_pair(folder)
+    last = last_pair(out)
     generator = load_vocoder(last[0], expect=audio) if last else load_vocoder(args.generator, args.config, expect=audio)
     if not isinstance(generator, Generator):
         raise InputError(f"{args.generator} is no HiFi-GAN generator, which alone can be fine-tuned; give another")
@@ -252,14 +250,14 @@ def _train(
         raise InputError(f"--discriminator-channels: {error}") from error
     if last:
         tuning.resume(*last)
-        print(shown(f"resuming from step {tuning.steps} of {folder}"))
+        print(shown(f"resuming from step {tuning.steps} of {out}"))
     elif args.discriminators:
         tuning.load_discriminators(Path(args.discriminators))
     if tuning.steps >= args.steps:
-        print(shown(f"{folder} has {tuning.steps} steps already; give more --steps to continue"))
+        print(shown(f"{out} has {tuning.steps} steps already; give more --steps to continue"))
         return
 
-    with replacing(folder / "config.json") as temporary:
+    with replacing(out / "config.json") as temporary:
         temporary.write_text(json.dumps(generator.config.to_dict(), indent=2) + "\n", encoding="utf-8")
     first = tuning.steps * args.batch_size
     loader = DataLoader(
@@ -270,7 +268,7 @@ def _train(
         worker_init_fn=obey_only_the_parent,
         pin_memory=device.type == "cuda",
     )
-    curves = Curves(folder / "logs", tuning.steps)
+    curves = Curves(out / "logs", tuning.steps)
     with stopping_on_signals() as asked_to_stop:
         for mel, samples in _batches(loader):
             tuning.epoch = tuning.steps * args.batch_size // len(pairs)
@@ -288,7 +286,7 @@ def _train(
                 curves.scalars("train", {**values, "learning_rate": learning_rate}, tuning.steps)
                 print(f"step {tuning.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
             if saving:
-                tuning.save(folder)
+                tuning.save(out)
                 if held_out:
                     error = validation_error(tuning, held_out, audio)
                     curves.scalars("valid", {"mel_error": error}, tuning.steps)
@@ -296,7 +294,7 @@ def _train(
             if ending:
                 break
     curves.close()
-    print(shown(f"saved {folder / f'g_{tuning.steps:08d}'}"))
+    print(shown(f"saved {out / f'g_{tuning.steps:08d}'}"))
 
 
 def _batches(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:

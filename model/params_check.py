@@ -34,7 +34,7 @@ _POSITIVE: _Rule = (lambda value: 0 < value <= _LARGEST_FLOAT), f"above 0, and a
 _SHARE: _Rule = (lambda value: 0 <= value <= 1), "from 0 to 1"
 _BELOW_1: _Rule = (lambda value: 0 <= value < 1), "at least 0 and below 1"
 _ANY: _Rule = (lambda value: True), ""
-_NAME: _Rule = (lambda value: "\0" not in value), "a text without null characters"
+_NAME: _Rule = (lambda value: bool(value) and "\0" not in value), "a text that is not empty, without null characters"
 
 # Whole numbers must be at least 1 and other numbers above 0, except for these.
 _RULES: dict[str, _Rule] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import reprlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
@@ -44,7 +44,7 @@ def check_options(**given: Any) -> None:
     for name, value in given.items():
         allowed, words = _RULES[name]
         if value is not None and not allowed(value):
-            raise InputError(f"{name} must be {words}, not {value if _plain(value) else repr(value)}")
+            raise InputError(f"{name} must be {words}, not {reprlib.repr(value)}")
 
 
 def check_solver(solver: str | None) -> None:
@@ -57,10 +57,6 @@ def check_solver(solver: str | None) -> None:
         )
     if not os.path.isfile(solver):
         raise InputError(f"{solver}: no such solver file; check the path")
-
-
-def _plain(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from common.errors import InputError
+from common.errors import InputError, shown
 from common.files import replacing
 from data.pitch import extract_f0
 from model.interpolation.plan import Interpolated
@@ -77,7 +77,8 @@ def _draw_mel(axes: Axes, title: str, result: Result, audio_params: Audio) -> No
     pitch.yaxis.set_major_locator(FixedLocator(_TICKS))
     pitch.yaxis.set_major_formatter("{x:g}")
     pitch.yaxis.set_minor_locator(NullLocator())
-    axes.set(title=title, ylabel="mel bin", xlim=extent[:2])
+    axes.set_title(shown(title), parse_math=False)
+    axes.set(ylabel="mel bin", xlim=extent[:2])
 
 
 def _draw_history(axes: Axes, done: Interpolated) -> None:

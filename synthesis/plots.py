@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from common.errors import InputError
+from common.errors import InputError, shown
 from common.files import replacing
 from data.pitch import extract_f0
 from params import Audio
@@ -24,7 +24,7 @@ _DPI = 100
 
 
 def plot_result(path: str | os.PathLike, result: Result, audio_params: Audio) -> None:
-    """Write a PNG: the mel with the audio's F0 over it, words and phones at their durations, and mu.
+    """Write a PNG: the mel with the audio's F0 over it, words and phones where there is room for names, and mu.
 
     Raises:
         InputError: the place cannot be written to.
@@ -36,22 +36,26 @@ def plot_result(path: str | os.PathLike, result: Result, audio_params: Audio) ->
     frame_seconds = audio_params.hop_length / audio_params.sample_rate
 
     title = result.text if len(result.text) <= 80 else f"{result.text[:77]}..."
-    mel_axes.set_title(f"{result.index}: {title}  ({result.speaker}, {result.emotion})", loc="left", fontsize=10)
+    title = shown(f"{result.index}: {title}  ({result.speaker}, {result.emotion})")
+    mel_axes.set_title(title, loc="left", fontsize=10, parse_math=False)
     _draw_mel(mel_axes, result.mel, "mel", result, frame_seconds)
     _draw_f0(mel_axes, result, audio_params)
-    _draw_labels(label_axes, result, frame_seconds, (width - _MARGIN_INCHES) / result.seconds)
     _draw_mel(mu_axes, result.mu, "mu", result, frame_seconds)
-    for start, end, _ in symbol_spans(result):
-        for axes in (mel_axes, mu_axes):
-            for at in (start, end):
-                axes.axvline(at * frame_seconds, color="white", linewidth=0.4, alpha=0.35)
+    if width < _MAX_INCHES:  # else there is no room for names, of which a long text has very many
+        _draw_labels(label_axes, result, frame_seconds, (width - _MARGIN_INCHES) / result.seconds)
+        for start, end, _ in symbol_spans(result):
+            for axes in (mel_axes, mu_axes):
+                for at in (start, end):
+                    axes.axvline(at * frame_seconds, color="white", linewidth=0.4, alpha=0.35)
     mu_axes.set_xlabel("seconds")
     mu_axes.set_xlim(0, result.frames * frame_seconds)
     try:
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png")
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
+        ) from error
 
 
 def symbol_spans(result: Result) -> list[tuple[int, int, str]]:

@@ -86,7 +86,7 @@ class Report:
                 file.write(f'{{"results": [\n{rows}\n],\n{json.dumps(rest, indent=2, ensure_ascii=False)[2:]}\n')
         except OSError as error:
             raise InputError(
-                f"{self.path} cannot be written ({error.strerror}); choose another output folder"
+                f"{self.path} cannot be written ({error.strerror}); free space, or choose another output folder"
             ) from error
         self._written = time.monotonic()
 

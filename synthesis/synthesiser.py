@@ -23,7 +23,7 @@ from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
-from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16
+from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16, return_memory
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
@@ -488,6 +488,7 @@ class Synthesiser:
             "mel_seconds": spoken.mel_seconds,
             "vocoder_seconds": spoken.vocoder_seconds,
         }
+        return_memory()
         return Result(**{**fields, **changes})
 
     @torch.no_grad()

@@ -153,4 +153,6 @@ def write_mask(path: str | os.PathLike, done: Interpolated) -> None:
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.save(file, field)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another output folder") from error
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
+        ) from error

@@ -168,10 +168,12 @@ def test_what_cannot_be_used_is_named(cache, tmp_path):
             cache.get(path)
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path, wav):
+def test_a_cache_that_cannot_be_written_ends_the_run_and_rejects_nothing(tmp_path, wav):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written"):
-        FeatureCache(tmp_path / "file", AUDIO).get(wav)
+    cache = FeatureCache(tmp_path / "file", AUDIO)
+    for call in (lambda: cache.get(wav), lambda: cache.build([wav])):
+        with pytest.raises(OSError, match=r"the cache cannot be written \(Not a directory\): '.*file'"):
+            call()
 
 
 def corpus(tmp_path) -> list[Path]:

@@ -148,6 +148,14 @@ def test_sounds_come_through():
 # ---------------------------------------------------------------------- learning
 
 
+def test_of_a_few_voices_none_is_held_out():
+    data = recordings.Recordings(
+        [mels()[0].half()] * 2, recordings.np.array([0, 1]), recordings.np.array([5, 6]), ["a", "b"]
+    )
+    nearest = recordings.nearest_own_voice(recordings.Listener(80, 2), data, recordings.np.array([]), FRAME_SECONDS)
+    assert recordings.np.isnan(nearest)
+
+
 def test_voices_and_rates_are_learned(monkeypatch, tmp_path, capsys):
     """Three voices that differ in one row; the rest is noise. A resumed run ends as an unbroken one."""
     monkeypatch.setattr(recordings, "_BATCH", 12)

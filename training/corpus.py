@@ -210,8 +210,10 @@ def endless_batches(
             epoch, number = epoch + 1, 0
         except InputError as error:  # from a loader process it comes with a traceback in front
             raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            # The last two: it died while its batch was being handed over.
+        except (RuntimeError, OSError, EOFError) as error:
+            # A ConnectionError or the last: it died while its batch was being handed over.
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                raise InputError(f"{str(error).splitlines()[-1]}; start again when that is mended") from error
             if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker (pid"):
                 raise
             deaths += 1

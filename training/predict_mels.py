@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from params import Params
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-c", "--checkpoint", required=True, help="the model")
     parser.add_argument("--filelist", required=True, help="recordings that it was trained on")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the mels")
+    parser.add_argument("--out", type=folder, required=True, help="folder for the mels")
     parser.add_argument("-t", "--timesteps", type=whole(1, 10_000), help="evaluations; default: the checkpoint's")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the noise; default: %(default)s")
     parser.add_argument("--cache", default=Params().train.cache_dir, help="feature cache; default: %(default)s")

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.arguments import Parser, whole
+from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use
 from common.processes import MOST_THREADS, cores, stopping_on_signals
@@ -116,6 +116,8 @@ def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.nda
     """Share of the utterances of some voices whose vector is nearest to the mean of their own voice's others."""
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     chosen = np.flatnonzero(np.isin(recordings.voices, voices))
+    if not len(chosen):
+        return float("nan")
     vectors = []
     for start in range(0, len(chosen), _BATCH):
         mel, lengths = _stretches(recordings, chosen[start : start + _BATCH], rng)
@@ -126,7 +128,7 @@ def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.nda
         others = [(owner == voice) & (np.arange(len(owner)) != i) for voice in voices]
         means = torch.stack([found[torch.from_numpy(mask)].mean(0) if mask.any() else -vector for mask in others])
         right.append(voices[int(F.cosine_similarity(means, vector[None]).argmax())] == owner[i])
-    return float(np.mean(right)) if right else float("nan")
+    return float(np.mean(right))
 
 
 def train(listener: Listener, recordings: Recordings, out: Path, steps: int, params: Params) -> None:
@@ -184,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, help="for its training list and its cache")
     parser.add_argument("--steps", type=whole(1, 10**9), default=4000, help="default: %(default)s")
-    parser.add_argument("-o", "--out", type=Path, default=Path("logs/recordings"), help="default: %(default)s")
+    parser.add_argument("-o", "--out", type=folder, default=Path("logs/recordings"), help="default: %(default)s")
     parser.add_argument("--threads", type=whole(0, MOST_THREADS), default=0, help="default: as torch chooses")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_args(argv)

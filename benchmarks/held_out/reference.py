@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import read_bounded, replacing
+from data.array_file import MOST_BYTES, read_arrays
 from evaluation.speech import Phones
 
 NEUTRAL = "neutral"
@@ -96,10 +97,8 @@ def read_reference(path: str | os.PathLike) -> HeldOutReference:
         InputError: there is no such file, or it is another kind of file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _from_arrays(arrays)
-    except (OSError, KeyError, ValueError, EOFError) as error:
+        return _from_arrays(read_arrays(read_bounded(path, MOST_BYTES)))
+    except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{path} is no reference of held-out sentences ({error}); make it again") from error
 
 

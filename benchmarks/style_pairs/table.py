@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import read_json, replacing
 from evaluation.statistics import Mean, bootstrap_mean
 from style_pairs.pairs import SEED
 
@@ -92,10 +92,9 @@ def write_oracle(path: str | os.PathLike, rows: _Rows) -> None:
 def read_oracle(path: str | os.PathLike) -> dict[int, dict[str, dict[str, float]]]:
     """Numbers by text and row. Raises InputError for a file that is missing, of another kind or of other pairs."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(path)
         if content["seed"] != SEED:
             raise InputError(f"{path} is of other pairs; make it again")
         return {int(number): rows for number, rows in content["texts"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} holds no numbers of the oracle ({error}); make it again") from error

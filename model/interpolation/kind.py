@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import Field, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -74,10 +75,10 @@ def _check(setting: Field, value: Any) -> None:
         return
     whole = "int" in str(setting.type)
     fits = isinstance(value, int if whole else int | float) and isinstance(value, bool) == ("bool" in str(setting.type))
-    fits = fits and math.isfinite(value)
+    fits = fits and -math.inf < value < math.inf  # also for whole numbers that are no float
     fits = fits and (low is None or value >= low) and (high is None or value <= high)
     if not fits or (above is not None and not value > above):
-        raise ValueError(f"{setting.name} must be {_words(whole, low, high, above)}, not {value}")
+        raise ValueError(f"{setting.name} must be {_words(whole, low, high, above)}, not {reprlib.repr(value)}")
 
 
 def _words(whole: bool, low: float | None, high: float | None, above: float | None) -> str:

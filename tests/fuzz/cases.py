@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
 import random
 import shutil
@@ -12,17 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from data.audio import write_wav
+from data.audio import read_audio, write_wav
 from data.checkpoint_file import read_checkpoint
+from data.mel import mel_spectrogram
 from model.params_dict import flat_params
 from params import Params
 from tests.fuzz import odd
 from tests.resynthesis import write_run
+from tests.test_official_training import arguments as official_arguments
 from tests.tiny_corpus import write_corpus
-from tests.tiny_synthesiser import voice_like, write_tiny_files
+from tests.tiny_synthesiser import VOCODER, voice_like, write_tiny_files
 from tests.training_process import arguments
 
 KEYS = list(flat_params(Params()))
+STATE = "training_state.pt"
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,12 @@ class World:
     checkpoint: Path
     vocoder: Path
     payload: dict[str, Any]
+    states: dict[str, dict[str, Any]]  # what runs go on from, by script
 
 
 @dataclass(frozen=True)
 class Case:
-    script: str  # without ".py"
+    script: str  # a module or a file, without ".py"
     arguments: list[str]
 
 
@@ -50,7 +57,21 @@ def make_world(folder: Path) -> World:
         write_wav(folder / "source" / "anna" / f"{number}.wav", voice_like(0.7, 120 + 20 * number), 22050)
         (folder / "source" / "anna" / f"{number}.txt").write_text(f"Day {number}.\n")
     write_run(folder / "run", [{"text": "One day.", "audio": {"": voice_like(0.6, 130)}, "speaker": "anna"}])
-    return World(folder, corpus, models.checkpoint, models.vocoder, read_checkpoint(models.checkpoint))
+    vocoder = read_checkpoint(models.vocoder)
+    payload, states = read_checkpoint(models.checkpoint), {}
+    for script, argv in (
+        ("train_multi_speaker", arguments(corpus, folder / "log", steps=1, precision="fp32")),
+        ("training.official", [*official_arguments(corpus, folder / "official"), "train.steps=1"]),
+    ):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            assert importlib.import_module(script).main(argv) == 0
+        states[script] = read_checkpoint(folder / ("official" if "official" in script else "log") / STATE)
+    mels = folder / "mels"
+    mels.mkdir()
+    for number in range(3):
+        audio = read_audio(folder / "source" / "anna" / f"{number}.wav", 22050)
+        np.save(mels / f"{number}.npy", mel_spectrogram(audio, Params().audio)[:, : len(audio) // 256])
+    return World(folder, corpus, models.checkpoint, models.vocoder, payload, {**states, "vocoder": vocoder})
 
 
 def make_case(world: World, folder: Path, seed: int) -> Case:
@@ -58,7 +79,12 @@ def make_case(world: World, folder: Path, seed: int) -> Case:
     dice = random.Random(seed)
     (folder / "given").mkdir(parents=True)
     kinds = [_speak] * 9 + [_train] * 4 + [_prepare] * 3 + [_evaluate] * 2 + [_export] * 2
+    kinds += [_official, _recordings, _vocoder, _solver, _benchmark]
     return dice.choice(kinds)(world, folder, dice)
+
+
+def _out(folder: Path, dice: random.Random) -> str:
+    return str(folder / "out") if dice.random() < 0.93 else odd.no_folder(dice, folder / "given")
 
 
 def _some(options: dict[str, Callable[[], str]], dice: random.Random, most: int) -> list[str]:
@@ -107,9 +133,9 @@ def _speak(world: World, folder: Path, dice: random.Random) -> Case:
         **dict.fromkeys(("--stream", "--strict", "--plots", "--unknown", "--phones", "--list"), lambda: ""),
     }  # fmt: skip
     texts = odd.lines_file(given / "texts.txt", lines, dice)
-    out = str(folder / "out") if dice.random() < 0.93 else odd.no_folder(dice, given)
-    fixed = [f"--file={texts}", f"--checkpoint={checkpoint}", f"--out={out}", "--device=cpu"]
-    argv = [*fixed, f"--vocoder={world.vocoder}", "--timesteps=1", "--threads=1", *_some(options, dice, 3)]
+    fixed = [f"--file={texts}", f"--checkpoint={checkpoint}", f"--out={_out(folder, dice)}", "--device=cpu"]
+    vocoder = _odd_vocoder(world, given, dice) if dice.random() < 0.15 else str(world.vocoder)
+    argv = [*fixed, f"--vocoder={vocoder}", "--timesteps=1", "--threads=1", *_some(options, dice, 3)]
     return Case("inference", argv)
 
 
@@ -136,10 +162,92 @@ def _train(world: World, folder: Path, dice: random.Random) -> Case:
         argv += ["--init", odd.checkpoint_file(given / "init.pt", world.payload, dice)]
     if dice.random() < 0.2:
         argv.append(dice.choice(["--strict", "--device", "--device=x", "x", "=", "a=b=c", "train.steps", "\x1b=1"]))
-    if dice.random() < 0.1:
+    if dice.random() < 0.2:
         log.mkdir(parents=True)
-        odd.checkpoint_file(log / "training_state.pt", world.payload, dice)
+        odd.torch_file(log / STATE, world.states["train_multi_speaker"], dice)
+        argv.append("train.steps=2")
     return Case("train_multi_speaker", argv)
+
+
+def _odd_vocoder(world: World, given: Path, dice: random.Random) -> str:
+    odd.json_file(given / "config.json", VOCODER.to_dict(), dice)
+    return odd.torch_file(given / "generator", world.states["vocoder"], dice)
+
+
+def _official(world: World, folder: Path, dice: random.Random) -> Case:
+    log = folder / "out"
+    cache = f"train.cache_dir={folder / 'out' / 'cache'}"
+    argv = [*official_arguments(world.corpus, log), cache, "train.steps=2"]
+    for _ in range(dice.choice([0, 1, 2])):
+        key = dice.choice(KEYS)
+        if key not in ("train.log_dir", "train.cache_dir", "train.steps"):
+            argv.append(f"{key}={odd.number(dice)}")
+    if dice.random() < 0.5:
+        log.mkdir()
+        odd.torch_file(log / STATE, world.states["training.official"], dice)
+    return Case("training.official", argv)
+
+
+def _recordings(world: World, folder: Path, dice: random.Random) -> Case:
+    lines = [f"{world.folder / 'source' / 'anna' / '0.wav'}|One day.|anna", "x.wav|x"]
+    listed = odd.lines_file(folder / "given" / "list.txt", lines, dice)
+    argv = [f"--out={_out(folder, dice)}", f"train.train_filelist={listed}", f"train.cache_dir={folder / 'out'}"]
+    options = {"--steps": lambda: odd.number(dice), "--threads": lambda: odd.number(dice), "--unknown": lambda: ""}
+    return Case("training.recordings", [*argv, *_some(options, dice, 2)])
+
+
+def _vocoder(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+    mels = given / "mels"
+    shutil.copytree(world.folder / "mels", mels)
+    if dice.random() < 0.6:
+        odd.array_file(mels / f"{dice.randrange(3)}.npy", dice)
+    lines = [f"{world.folder / 'source' / 'anna' / f'{number}.wav'}|Day." for number in range(3)]
+    if dice.random() < 0.3:
+        lines.append(odd.audio_file(given / "3.wav", dice))
+    generator = _odd_vocoder(world, given, dice) if dice.random() < 0.4 else str(world.vocoder)
+    argv = [
+        f"--filelist={odd.lines_file(given / 'list.txt', lines, dice)}",
+        f"--mels={mels}",
+        f"--out={_out(folder, dice)}",
+    ]
+    argv += [f"--generator={generator}", "--device=cpu", "--steps=1", "--batch-size=1", "--segment-frames=16"]
+    options = {
+        **dict.fromkeys(("--steps", "--batch-size", "--segment-frames", "--learning-rate"), lambda: odd.number(dice)),
+        **dict.fromkeys(("--warmup-steps", "--save-every", "--seed", "--workers"), lambda: odd.number(dice)),
+        "--discriminators": lambda: odd.odd_path(dice, given),
+    }
+    # One that is not refused learns one step of the smallest networks there are.
+    return Case("hifigan.train", [*argv, *_some(options, dice, 2), "--steps=1", "--discriminator-channels=128"])
+
+
+def _solver(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+    checkpoint = odd.checkpoint_file(given / "c.pt", world.payload, dice)
+    texts = odd.lines_file(given / "texts.txt", ["Oh.", odd.text(dice)[:60]], dice)
+    argv = [f"--checkpoint={checkpoint}", f"--file={texts}", "--timesteps=1", "--reference-steps=4", "--trials=1"]
+    options = {
+        **dict.fromkeys(("--temperature", "--seed"), lambda: odd.number(dice)),
+        "--held-out": lambda: odd.odd_path(dice, given),
+        "--unknown": lambda: "",
+    }
+    name = dice.choice(["a.json", "a_{steps}.json", "a", "x" * 300 + ".json"])
+    return Case("synthesis.tune_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
+
+
+def _benchmark(world: World, folder: Path, dice: random.Random) -> Case:
+    given = folder / "given"
+    checkpoint = odd.checkpoint_file(given / "c.pt", world.payload, dice)
+    options = {
+        **dict.fromkeys(("--sentences", "--timesteps", "--temperature", "--seed"), lambda: odd.number(dice)),
+        **dict.fromkeys(("--voices", "--words", "--workers", "--pairs", "--repeats"), lambda: odd.number(dice)),
+        "--texts": lambda: odd.lines_file(given / "texts.txt", [odd.text(dice)], dice),
+        "--reference": lambda: odd.array_file(given / "reference.npz", dice),
+    }
+    name = dice.choice(["prosody", "default_model", "interpolation"])
+    # Of what is in order nothing is left to measure: the reference's voices are none of the model's.
+    argv = [f"--checkpoint={checkpoint}", f"--out={_out(folder, dice)}", *_some(options, dice, 3)]
+    return Case(f"benchmarks/{name}", argv)
 
 
 def _prepare(world: World, folder: Path, dice: random.Random) -> Case:

@@ -132,10 +132,12 @@ def damaged(content: bytes, dice: random.Random) -> bytes:
 
 def odd_path(dice: random.Random, folder: Path) -> str:
     """Something that is no ordinary file."""
-    link = folder / "link"
+    link, pipe = folder / "link", folder / "pipe"
     if not link.is_symlink():
         link.symlink_to(link)
-    choices = ["/dev/null", "/dev/zero", "/dev/full", str(folder), str(folder / "missing"), str(link), "", "x" * 5000]
+        os.mkfifo(pipe)
+    choices = ["/dev/null", "/dev/zero", "/dev/full", str(folder), str(folder / "missing"), str(link), str(pipe), ""]
+    choices += ["x" * 5000, str(folder / os.fsdecode(b"caf\xe9"))]
     return dice.choice([*choices, "a\x1bb", "/proc/self/mem", "/dev/urandom"])
 
 
@@ -158,8 +160,18 @@ def odd_bytes(dice: random.Random) -> bytes:
     return bytes(dice.choice([1, 10**6]))
 
 
+def odd_name(path: Path, dice: random.Random) -> Path:
+    """A path as it is, or with a name that is no UTF-8, or has characters that a terminal obeys."""
+    if dice.random() < 0.9:
+        return path
+    return path.with_name(
+        dice.choice([os.fsdecode(b"caf\xe9"), "a\x1b[2Jb", "a\nb", "-x", "a|b", "\u202e"]) + path.name
+    )
+
+
 def lines_file(path: Path, lines: list[str], dice: random.Random) -> str:
     """Write lines, or something else in their place; the path to give."""
+    path = odd_name(path, dice)
     if dice.random() < 0.1:
         return odd_path(dice, path.parent)
     content = "\n".join(lines).encode("utf-8", "surrogatepass") + b"\n"
@@ -175,10 +187,11 @@ def audio_file(path: Path, dice: random.Random) -> str:
     """A recording, mostly odd."""
     if dice.random() < 0.1:
         return odd_path(dice, path.parent)
-    seconds = dice.choice([0.0, 0.01, 0.3, 0.8])
+    path = odd_name(path, dice)
+    seconds = dice.choice([0.0, 1 / 22050, 0.01, 0.3, 0.8])
     channels, rate = (
-        dice.choice([1, 1, 1, 2, 5, 200]),
-        dice.choice([22050, 22050, 16000, 8000, 96000, 1, 100, 2_000_000]),
+        dice.choice([1, 1, 1, 2, 5, 8, 200]),
+        dice.choice([22050, 22050, 16000, 8000, 96000, 192_000, 1, 100, 2_000_000]),
     )
     # libsndfile's own writer of OGG crashes for what no such file can have.
     form = dice.choice(["WAV", "WAV", "FLAC", "AIFF", *(["OGG"] if channels < 3 and 8000 <= rate <= 96_000 else [])])
@@ -188,7 +201,8 @@ def audio_file(path: Path, dice: random.Random) -> str:
         audio = np.where(audio > 0, dice.choice([0.0, 1e-9, 1e9, np.nan, np.inf]), audio)
     buffer = io.BytesIO()
     try:
-        subtype = "FLOAT" if form == "WAV" and dice.random() < 0.3 else None
+        subtype = dice.choice(["FLOAT", "DOUBLE", "PCM_24", "PCM_32", "PCM_U8", "ULAW"]) if form == "WAV" else None
+        subtype = subtype if dice.random() < 0.5 else None
         soundfile.write(buffer, audio, rate, format=form, subtype=subtype)
     except (RuntimeError, ValueError, TypeError, AssertionError):  # there is no such file
         return odd_path(dice, path.parent)
@@ -215,6 +229,24 @@ def _odd_tensor(tensor: torch.Tensor, dice: random.Random) -> Any:
         return None
 
 
+def array_file(path: Path, dice: random.Random) -> str:
+    """An array, or several, with something wrong."""
+    shape = dice.choice([(80, 50), (80, 60), (1, 80, 60), (3,), (0,), ()])
+    array = np.zeros(shape, dice.choice([np.float32, np.float64, np.int64, np.complex64, "U3"]))
+    if dice.random() < 0.2 and array.dtype.kind == "f":
+        array = array + dice.choice([np.nan, np.inf])
+    buffer = io.BytesIO()
+    if path.suffix == ".npz" or dice.random() < 0.1:
+        np.savez(buffer, **{dice.choice(NAMES) or "a": array})
+    else:
+        np.save(buffer, array)
+    content = buffer.getvalue()
+    if dice.random() < 0.3:
+        content = content.replace(b"'shape': (80", b"'shape': (10000000000, 80")
+    path.write_bytes(damaged(content, dice) if dice.random() < 0.3 else content)
+    return str(path)
+
+
 def odd_value(dice: random.Random, depth: int = 0) -> Any:
     kinds = [
         lambda: None, lambda: True, lambda: dice.randint(-3, 3), lambda: 10 ** dice.choice([3, 9, 30, 400]),
@@ -226,10 +258,44 @@ def odd_value(dice: random.Random, depth: int = 0) -> Any:
     return dice.choice(kinds)()
 
 
+def torch_file(path: Path, whole: Any, dice: random.Random) -> str:
+    """Nested tables and tensors with something wrong in one or two places of them."""
+    payload = copy.deepcopy(whole)
+    for _ in range(dice.choice([0, 1, 2])):
+        inner = payload
+        while isinstance(inner, dict | list) and inner:
+            key = dice.choice(list(inner)) if isinstance(inner, dict) else dice.randrange(len(inner))
+            if not isinstance(inner[key], dict | list) or not inner[key] or dice.random() < 0.15:
+                value = inner[key]
+                inner[key] = _odd_tensor(value, dice) if isinstance(value, torch.Tensor) else odd_value(dice)
+                break
+            inner = inner[key]
+    try:
+        torch.save(payload, path)
+    except Exception:  # it cannot be written so
+        path.write_bytes(dice.randbytes(100))
+    if dice.random() < 0.2:
+        path.write_bytes(damaged(path.read_bytes(), dice))
+    return str(path)
+
+
+def json_file(path: Path, whole: dict[str, Any], dice: random.Random) -> str:
+    """A table with something wrong in it."""
+    content = dict(whole)
+    for _ in range(dice.choice([0, 1, 2])):
+        content[dice.choice([*whole, "unknown"])] = dice.choice(
+            [odd_value(dice), 2 ** dice.randrange(40), [2 ** dice.randrange(20)] * 3, [[10**6]] * 3]
+        )
+    encoded = json.dumps(content).encode()
+    path.write_bytes(damaged(encoded, dice) if dice.random() < 0.2 else encoded)
+    return str(path)
+
+
 def checkpoint_file(path: Path, whole: dict[str, Any], dice: random.Random) -> str:
     """A checkpoint with something wrong in it, as a torch file or as safetensors."""
     if dice.random() < 0.08:
         return odd_path(dice, path.parent)
+    path = odd_name(path, dice)
     payload = copy.deepcopy(whole)
     weights = payload["weights"]
     for _ in range(dice.choice([0, 1, 1, 2])):
@@ -242,7 +308,8 @@ def checkpoint_file(path: Path, whole: dict[str, Any], dice: random.Random) -> s
             payload[dice.choice([*payload, "x"])] = odd_value(dice)
         elif kind == 2:
             key = dice.choice(["speakers", "emotions", "symbols"])
-            payload[key] = [*payload[key][: dice.randint(0, 3)], *(odd_value(dice) for _ in range(dice.randint(0, 2)))]
+            kept = list(whole[key][: dice.randint(0, 3)])
+            payload[key] = [*kept, *(odd_value(dice) for _ in range(dice.randint(0, 2)))]
         elif kind == 3 and isinstance(payload.get("weights"), dict):
             for name in list(weights) if dice.random() < 0.2 else [dice.choice(list(weights))]:
                 value = weights[name]
