@@ -37,7 +37,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             number = None
         if number is None or not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{shortened(text)} is no whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not a whole number from {low} to {high}")
         return number
 
     return parse

@@ -194,7 +194,7 @@ BAD = {
     "no such baseline": (["BLEND", "--baseline", "nowhere"], "nowhere"),
     "an unknown option": (["BLEND", "--nonsense"], "--nonsense"),
     "an unknown recogniser": (["BLEND", "--asr", "huge"], "--asr"),
-    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "no whole number from 0"),
+    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "not a whole number from 0"),
 }
 
 
