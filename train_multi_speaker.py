@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from common.arguments import Parser
 from common.errors import INTERRUPTED, SOME_SKIPPED, BadLines, reports_input_errors, shown
 from common.files import in_use
-from common.processes import cores, stopping_on_signals, terminated_as_interrupted
+from common.processes import cores, stopping_on_signals
 from params import Params
 from training.overrides import resolve_params
 
@@ -44,11 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     params = resolve_params(arguments.config, arguments.overrides)
     try:
-        with (
-            terminated_as_interrupted(),  # while there is nothing to save
-            # Of several processes the first one writes.
-            nullcontext() if int(os.environ.get("RANK", 0)) else in_use(params.train.log_dir, "the log folder"),
-        ):
+        # Of several processes the first one writes.
+        with nullcontext() if int(os.environ.get("RANK", 0)) else in_use(params.train.log_dir, "the log folder"):
             if arguments.init is not None:
                 from training.official import fine_tune, official_payload
 

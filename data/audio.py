@@ -34,7 +34,7 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
     """Raises InputError for a file that is missing, a folder, empty, truncated or not audio."""
     path = _existing(path)
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(os.fsencode(path))  # it would encode only names that are UTF-8
         cut = _is_cut_short(path)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
@@ -62,7 +62,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     path = _existing(path)
     try:
         # (samples, channels)
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             rate, promised = file.samplerate, file.frames
             _check_rate(path, rate)
             if promised * max(file.channels, sample_rate / rate) > MOST_SAMPLES:

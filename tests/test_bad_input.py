@@ -376,7 +376,10 @@ BAD_OVERRIDES = {
     "encoder.channels=8192": "these parameters make no model: a model of",
     "audio.n_fft=1000000000": "audio.n_fft must be",
     "train.batch_size=1000000000": "train.batch_size must be",
-    "train.learning_rate=nan": "train.learning_rate must be a",
+    "train.learning_rate=nan": "train.learning_rate must be a number, not 'nan'",
+    "train.learning_rate=.nan": "train.learning_rate must be a finite number",
+    "train.learning_rate=-.inf": "train.learning_rate must be a finite number",
+    "train.log_dir=": "train.log_dir must be a text that is not empty",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ class RunLog:
         self.path = path
 
     def line(self, text: str) -> None:
-        tqdm.write(shown(text))  # above a progress bar, if there is one
+        with suppress(OSError):  # whoever read the output is gone: no reason to end a run of days
+            tqdm.write(shown(text))  # above a progress bar, if there is one
         if self.path is None:
             return
         try:

@@ -232,7 +232,7 @@ def _solver(world: World, folder: Path, dice: random.Random) -> Case:
         "--unknown": lambda: "",
     }
     name = dice.choice(["a.json", "a_{steps}.json", "a", "x" * 300 + ".json"])
-    return Case("synthesis.tune_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
+    return Case("synthesis.fit_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
 
 
 def _benchmark(world: World, folder: Path, dice: random.Random) -> Case:
