@@ -35,6 +35,7 @@ from model.interpolation import name_of
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
+from synthesis.parts import PARTS, Given, parse_parts
 
 if TYPE_CHECKING:
     from model.interpolation import Kind
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from synthesis.synthesiser import Synthesiser
 
 _BEGAN = time.perf_counter()
+_STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
 
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
@@ -57,7 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-t", "--timesteps", type=int, help="network evaluations; default: the checkpoint's")
     parser.add_argument("-s", "--speaker", help="name or id; default: the first")
     parser.add_argument("--emotion", help="name or id; default: neutral, or the first")
-    parser.add_argument("--ref", type=Path, help="a recording whose timbre and melody are taken")
+    parser.add_argument(
+        "--ref",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="a recording whose style is taken, or several of one person",
+    )
+    parser.add_argument(
+        "--take",
+        type=parse_parts,
+        metavar="PARTS",
+        help=f"what of --ref: {','.join(PARTS)}; default: what no name gives",
+    )
     parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same audio; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
@@ -119,8 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
     if two_styles and args.stream:
         raise InputError("--stream speaks in one style; leave it out, or the second style")
-    for name in (args.checkpoint, args.ref, args.ref2):
-        if name is not None and not os.path.isfile(name):
+    for name in (args.checkpoint, *(args.ref or ()), *(args.ref2 or ())):
+        if not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     with in_use(args.out):
         _speak(args, texts, given, asked, two_styles, bad_lines)
@@ -144,7 +158,7 @@ def _speak(
 
     from data.audio import write_wav
     from synthesis import load_model
-    from synthesis.notes import chosen_speaker, notes
+    from synthesis.notes import chosen_speaker, notes, recording_warnings, style_sources
     from synthesis.report import Report
 
     if args.threads is not None:
@@ -159,16 +173,22 @@ def _speak(
     )
     options = synthesiser.options(**given, sampler=args.solver)
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
-    style = {"speaker": args.speaker, "emotion": args.emotion, "ref": args.ref}
-    how = {**style, **asked.arguments(), "bad_lines": bad_lines}
+    a, b = _given(args)
+    how = {**vars(a), **asked.arguments(), "bad_lines": bad_lines}
     if between:
         each = _pairs(args, synthesiser, texts, options, how, between)
     elif args.stream:
         each = _streamed(args, synthesiser, texts, options, how)
     else:
         each = _singles(args, synthesiser, texts, options, how)
+    recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
+    warnings = recording_warnings(recordings)
+    for source in style_sources(synthesiser, a, b if between else None):
+        print(shown(f"note: {source}"), file=sys.stderr)
+    for warning in warnings:
+        print(shown(f"warning: {warning}"), file=sys.stderr)
     with (
-        Report(args.out / "report.json", _settings(args, synthesiser, options, between)) as report,
+        Report(args.out / "report.json", _settings(args, synthesiser, options, between), warnings) as report,
         tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
     ):
         for spoken in each:
@@ -184,7 +204,7 @@ def _speak(
     for note in (
         *synthesiser.notes,
         *chosen_speaker(finished, args.speaker, synthesiser.speakers),
-        *notes(finished, args.ref, synthesiser.params),
+        *notes(finished, recordings, synthesiser.params),
     ):
         print(shown(f"note: {note}"), file=sys.stderr)
     count, seconds = len(report.texts), report.seconds
@@ -197,19 +217,34 @@ def _settings(
     """Of the run, for its report."""
     from torch import get_num_threads
 
-    named = ("checkpoint", "vocoder", "speaker", "emotion", "ref", "speaker2", "emotion2", "ref2", "interp", "lead")
     return {
-        **{name: None if getattr(args, name) is None else str(getattr(args, name)) for name in named},
+        "checkpoint": args.checkpoint,
+        "vocoder": None if args.vocoder is None else str(args.vocoder),
         "step": synthesiser.step,
         "device": str(synthesiser.device),
         "precision": synthesiser.precision,
         "backend": synthesiser.backend,
         "threads": get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
+        **{name: _listed(getattr(args, name)) for name in _STYLE},
+        **{name: getattr(args, name) for name in ("interp", "lead")},
         "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
         **prosody_options.settings(args),
         **asdict(options),
     }
+
+
+def _given(args: argparse.Namespace) -> tuple[Given, Given]:
+    """What the options say of a (or of the one style) and of b."""
+    return (
+        Given(args.speaker, args.emotion, args.ref, args.take),
+        Given(args.speaker2, args.emotion2, args.ref2, args.take2),
+    )
+
+
+def _listed(value: Any) -> Any:
+    """An option's value as the report has it."""
+    return [str(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _streamed(
@@ -274,8 +309,7 @@ def _pairs(
     """Each text as a alone, b alone and in between, by the endings of the file names."""
     from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
 
-    style_b = {"speaker": args.speaker2, "emotion": args.emotion2, "ref": args.ref2}
-    for request_a, request_b in requests_of_pairs(synthesiser, texts, style_b, **how):
+    for request_a, request_b in requests_of_pairs(synthesiser, texts, *_given(args), **how):
         lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
         with how["bad_lines"].skipping(request_a.place, TextError):
             (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)

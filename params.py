@@ -67,6 +67,8 @@ class Style:
     drop_all_probability: float = 0.05  # of every type, for guidance
     speaker_embedding_dim: int = 0  # width of external ones (speaker_embeddings.npz beside the filelist); 0: a table
     emotion_embedding_dim: int = 0  # likewise, emotion_embeddings.npz
+    # Of the vector that says who speaks, read from a recording (model/hearing.py); 0: speakers and emotions are names.
+    voice_channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Diffusion:
 
 @dataclass(frozen=True)
 class Train:
+    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     train_filelist: str = "resources/filelists/tiny_train.txt"
     valid_filelist: str = "resources/filelists/tiny_valid.txt"
     cache_dir: str = "cache"

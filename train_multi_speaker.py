@@ -84,6 +84,8 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         statistics.set_statistics(run.model, dataset, params.train.seed)
     if run.state is None:
         statistics.set_default_references(run.model, dataset, params.train.seed)
+        if run.model.hearing is not None:
+            statistics.set_voices(run.model, dataset, params.train.seed, anew=run.is_new)
 
     board, listen = open_board(run, valid_dataset[0], device, log) if processes.leads else (None, None)
     trainer = Trainer(run.model, run.params, dataset, valid_dataset, run.names, board, log, device, listen, processes)

@@ -84,6 +84,7 @@ class Batch:
     index: torch.Tensor  # (B,) positions in the dataset
     ids: torch.Tensor  # (B, S) int64
     id_lengths: torch.Tensor  # (B,)
+    phones: torch.Tensor  # (B,) how many of the tokens are phones
     mel: torch.Tensor  # (B, n_mels, T)
     mel_lengths: torch.Tensor  # (B,)
     f0: torch.Tensor  # (B, T) Hz, 0 where unvoiced
@@ -116,6 +117,7 @@ def collate(items: Sequence[Item]) -> Batch:
         index=torch.tensor([item.index for item in items]),
         ids=_pad([item.ids for item in items]),
         id_lengths=torch.tensor([len(item.ids) for item in items]),
+        phones=torch.tensor([item.phones for item in items]),
         mel=_pad_frames([item.mel for item in items]),
         mel_lengths=torch.tensor([item.mel.shape[1] for item in items]),
         f0=_pad([item.f0 for item in items]),

@@ -35,6 +35,7 @@ class Item:
 
     index: int  # position in the dataset
     ids: torch.Tensor  # (S,) int64
+    phones: int  # of the text: tokens that are neither blanks nor punctuation
     mel: torch.Tensor  # (n_mels, T)
     f0: torch.Tensor  # (T,) Hz, 0 where unvoiced
     voicing: torch.Tensor  # (T,)
@@ -107,6 +108,7 @@ class UtteranceDataset(torch.utils.data.Dataset):
         return Item(
             index=index,
             ids=torch.tensor(self._encoded[index].ids, dtype=torch.long),
+            phones=count_phones(self._encoded[index].symbols),
             mel=torch.from_numpy(features.mel),
             f0=torch.from_numpy(features.f0),
             voicing=torch.from_numpy(features.voicing),
@@ -135,6 +137,11 @@ class UtteranceDataset(torch.utils.data.Dataset):
         if tuple(token for token in tokens if token != BLANK) != features.symbols:
             return None  # the labels are of another text, or of another front end
         return token_spans([token == BLANK for token in tokens], features.durations, features.frames)
+
+
+def count_phones(symbols: Sequence[str]) -> int:
+    """How many of a text's symbols are phones (or letters): neither blanks nor punctuation."""
+    return sum(symbol != BLANK and symbol[0].isalpha() for symbol in symbols)
 
 
 def _id(name: str, table: Mapping[str, int], kind: str) -> int:

@@ -117,7 +117,8 @@ def new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], e
 def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], symbols: Sequence[str]) -> Loaded:
     """The model with further speakers, emotions and symbols appended, all old weights kept (for fine-tuning).
 
-    A new row of a table starts as the mean of the old ones; a new speaker has no default reference. An official model
+    A new row of a table starts as the mean of the old ones; a new speaker has no default reference, and no voice yet
+    where the model hears. An official model
     gets further speakers alone, if it has several; one of a single speaker becomes the one that is given.
 
     Raises ValueError for several speakers to an official model of one.
@@ -139,10 +140,38 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
         if target.shape == value.shape:
             target.copy_(value)
         else:  # a table that grew
-            target[: len(value)] = value
-            if not key.startswith("default_reference"):
+            target[tuple(slice(size) for size in value.shape)] = value
+            if not key.startswith(("default_reference", "hearing.")):
                 target[len(value) :] = value.mean(0)
     return Loaded(model.eval(), loaded.params, new_speakers, new_emotions, new_symbols, loaded.step)
+
+
+def with_names(loaded: Loaded, speakers: Sequence[str] | None, emotions: Sequence[str] | None) -> Loaded:
+    """A model that hears, with some of its named speakers and emotions alone, in this order; None: all of them.
+
+    Raises ValueError for a model with tables, and for names that it does not have.
+    """
+    if loaded.params.style.voice_channels == 0:
+        raise ValueError("only a model that hears (style.voice_channels) can forget names; its own are a table")
+    chosen = []
+    for kind, wanted, names in (("speaker", speakers, loaded.speakers), ("emotion", emotions, loaded.emotions)):
+        wanted = names if wanted is None else tuple(wanted)
+        missing = [name for name in wanted if name not in names]
+        if missing or not wanted:
+            raise ValueError(f"there is no {kind} {missing[0]!r}" if missing else f"no {kind} would be left")
+        chosen.append(torch.tensor([names.index(name) for name in wanted]))
+    voices, manners = chosen
+    state = loaded.model.state_dict()
+    for key in ("default_reference", "default_reference_lengths", "hearing.voices"):
+        state[key] = state[key][voices]
+    state["hearing.manners"] = state["hearing.manners"][voices][:, manners]
+    state["hearing.usual_manners"] = state["hearing.usual_manners"][manners]
+    kept_speakers = tuple(loaded.speakers[i] for i in voices)
+    kept_emotions = tuple(loaded.emotions[i] for i in manners)
+    with SkipInit():
+        model = _build(loaded.params, loaded.symbols, kept_speakers, kept_emotions)
+    model.load_state_dict(state)
+    return replace(loaded, model=model.eval(), speakers=kept_speakers, emotions=kept_emotions)
 
 
 def _extend_official(loaded: Loaded, speakers: Sequence[str]) -> Loaded:

@@ -14,6 +14,7 @@ from model.contour import spread_smoothly
 from model.denoiser import BatchGuidedDenoiser, Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
+from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.randomness import drawn
 from model.schedule import Schedule
@@ -45,7 +46,11 @@ class CondLosses:
 
 
 class CondGradTTS(TextToMel):
-    """The conditional model. Speakers and emotions are ids, or embeddings when `params.style` gives their widths."""
+    """The conditional model.
+
+    Speakers and emotions are ids, or external embeddings when `params.style` gives their widths. With
+    `style.voice_channels` the model hears: they are voices and manners of recordings, or ids that stand for such.
+    """
 
     guides = True
     usual_sampler = "edm-2m"
@@ -56,6 +61,8 @@ class CondGradTTS(TextToMel):
         n_mels = params.audio.n_mels
         self.encoder = CondTextEncoder(n_symbols, n_mels, params.encoder, params.style, n_speakers, n_emotions)
         self.style = StyleEncoder(params.style, n_mels, n_speakers, n_emotions)
+        width = params.style.voice_channels
+        self.hearing = Hearing(params.audio, width, n_speakers, n_emotions) if width else None
         if params.estimator.name not in ESTIMATORS:
             raise ValueError(f"there is no estimator {params.estimator.name!r}; there are {', '.join(ESTIMATORS)}")
         estimator = ESTIMATORS[params.estimator.name].of(params)
@@ -170,7 +177,7 @@ class CondGradTTS(TextToMel):
             counts["diffusion"] = frames.mask.sum()
             frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
-                diffusion = self.decoder.loss(mel, self.condition(frames, self.style(style, len(ids))), generator)
+                diffusion = self.decoder.loss(mel, self.condition(frames, self.tokens(style, len(ids))), generator)
         return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations, counts)
 
     def aligned(
@@ -210,6 +217,7 @@ class CondGradTTS(TextToMel):
 
     @torch.no_grad()
     def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> CondTextEncoding:
+        style = self._with_vectors(style)
         return self.encoder(ids, id_lengths, style.speaker, style.emotion)
 
     @torch.no_grad()
@@ -241,7 +249,7 @@ class CondGradTTS(TextToMel):
         batch_size = len(frames.mu)
         both = self.complete(style, frames).beside_nothing(batch_size)
         doubled = {name: torch.cat([getattr(frames, name)] * 2) for name in ("mu", "mask", "position", "content")}
-        condition = self.condition(replace(frames, **doubled), self.style(both, 2 * batch_size))
+        condition = self.condition(replace(frames, **doubled), self.tokens(both, 2 * batch_size))
         return BatchGuidedDenoiser(self.decoder.denoiser(condition), scale)
 
     def condition(self, frames: Frames, style: Style) -> Any:
@@ -249,7 +257,14 @@ class CondGradTTS(TextToMel):
         return self.decoder.estimator.prepare(frames.mu, frames.mask, style, frames.position, frames.content)
 
     def _tokens(self, style: StyleSource | Style, frames: Frames) -> Style:
-        return style if isinstance(style, Style) else self.style(self.complete(style, frames), len(frames.mu))
+        return style if isinstance(style, Style) else self.tokens(self.complete(style, frames), len(frames.mu))
+
+    def tokens(self, style: StyleSource, batch_size: int) -> Style:
+        """A style's typed tokens."""
+        return self.style(self._with_vectors(style), batch_size)
+
+    def _with_vectors(self, style: StyleSource) -> StyleSource:
+        return style if self.hearing is None else self.hearing.named(style)
 
     def denormalise(self, mel: Tensor) -> Tensor:
         return mel * self.mel_std + self.mel_mean

@@ -9,7 +9,11 @@ from torch import Tensor, nn
 
 import params
 from model.contour import ContourPredictor
+from model.manner import MANNER
+from model.style import label_widths
 from model.text_encoder import TextEncoder
+
+_LOUDNESS = [MANNER.index(name) for name in ("level", "effort")]  # what mu reads of a manner
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class CondTextEncoding:
 class CondTextEncoder(nn.Module):
     """mu, content and voicing see the text and the speaker; durations, F0 and energy see the emotion too.
 
-    speakers, emotions: sizes of the tables; not used where `style` gives the width of external embeddings.
+    Where the emotion is a manner, mu sees its level and effort besides, and nothing of its F0.
+    speakers, emotions: sizes of the tables; not used where `style` asks for vectors.
     """
 
     def __init__(
@@ -40,19 +45,27 @@ class CondTextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.text = TextEncoder(n_symbols, n_mels, config)
-        self.speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
-        self.duration_speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
-        self.duration_emotion = _label_vector(emotions, style.emotion_embedding_dim, config.channels)
-        self.contour_speaker = _label_vector(speakers, style.speaker_embedding_dim, config.channels)
-        self.contour_emotion = _label_vector(emotions, style.emotion_embedding_dim, config.channels)
+        speaker_width, emotion_width = label_widths(style)
+        self.speaker = _label_vector(speakers, speaker_width, config.channels)
+        self.duration_speaker = _label_vector(speakers, speaker_width, config.channels)
+        self.duration_emotion = _label_vector(emotions, emotion_width, config.channels)
+        self.contour_speaker = _label_vector(speakers, speaker_width, config.channels)
+        self.contour_emotion = _label_vector(emotions, emotion_width, config.channels)
+        self.loudness = None
+        if style.voice_channels:
+            self.loudness = nn.Linear(len(_LOUDNESS), config.channels, bias=False)
+            nn.init.zeros_(self.loudness.weight)
         self.contours = ContourPredictor(config.channels, config.filter_channels_duration, config.dropout)
         self.content = nn.Conv1d(config.channels, config.content_pictures * n_mels, 1)
         self.voicing = nn.Conv1d(config.channels, 1, 1)
 
     def forward(self, ids: Tensor, lengths: Tensor, speaker: Tensor, emotion: Tensor) -> CondTextEncoding:
-        """ids (B, S), lengths (B,), speaker and emotion ids (B,) or embeddings (B, width)."""
+        """ids (B, S), lengths (B,), speaker and emotion ids (B,) or vectors (B, width)."""
         x, mask = self.text.embed(ids, lengths)
-        hidden = self.text.encoder(x + self.speaker(speaker)[:, :, None], mask)  # (B, C, S)
+        who = self.speaker(speaker)  # (B, C)
+        if self.loudness is not None:
+            who = who + self.loudness(emotion[:, _LOUDNESS])
+        hidden = self.text.encoder(x + who[:, :, None], mask)  # (B, C, S)
         pace = self.duration_speaker(speaker) + self.duration_emotion(emotion)
         melody = self.contour_speaker(speaker) + self.contour_emotion(emotion)
         # What predicts prosody must not shape the encoder (Grad-TTS, section 3.4).
@@ -81,9 +94,9 @@ def round_durations(expected: Tensor) -> Tensor:
     return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1])).long()
 
 
-def _label_vector(count: int, external_width: int, width: int) -> nn.Module:
-    if external_width:
-        return nn.Linear(external_width, width)
+def _label_vector(count: int, vector_width: int, width: int) -> nn.Module:
+    if vector_width:
+        return nn.Linear(vector_width, width)
     table = nn.Embedding(count, width)
     nn.init.normal_(table.weight, std=0.3)
     return table

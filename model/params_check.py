@@ -70,6 +70,7 @@ _RULES: dict[str, _Rule] = {
     "style.drop_all_probability": _SHARE,
     "style.speaker_embedding_dim": _up_to(8192, 0),
     "style.emotion_embedding_dim": _up_to(8192, 0),
+    "style.voice_channels": _up_to(8192, 0),
     "estimator.channels": ((lambda value: 4 <= value <= 2048 and value % 2 == 0), "an even number from 4 to 2048"),
     "estimator.heads": (
         (lambda value: len(value) == 3 and min(value) >= 1 and max(value) <= 64),
@@ -111,6 +112,8 @@ def check_params(params: Params) -> None:
         except ValueError as error:
             raise ValueError(f"interpolation.{error}") from error
     audio, encoder = params.audio, params.encoder
+    if params.style.voice_channels and (params.style.speaker_embedding_dim or params.style.emotion_embedding_dim):
+        raise ValueError("style.voice_channels excludes external embeddings, style.*_embedding_dim; leave those at 0")
     if audio.win_length > audio.n_fft:
         raise ValueError(f"audio.win_length {audio.win_length} must not be above audio.n_fft {audio.n_fft}")
     if audio.fmin >= audio.fmax or audio.fmax > audio.sample_rate / 2:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.manner import MANNER
 from model.randomness import drawn
 from params import Style as StyleParams
 
@@ -26,7 +27,8 @@ LOG_F0_SCALE = 0.4
 class StyleSource:
     """What a style is made from. A field left None is unknown for the whole batch.
 
-    speaker, emotion: ids (B,) long, or embeddings (B, width) when the model was built for them.
+    speaker, emotion: ids (B,) long, or vectors (B, width) when the model was built for them: voices and manners
+        (`model.hearing`), or external embeddings.
     log_f0: (B, T) natural log of Hz, any finite value where unvoiced. voicing: (B, T) in [0, 1].
     energy: (B, T) as `data.mel`, normalised by the model's corpus statistics.
     contour_lengths: (B,) frames of the contours.
@@ -107,7 +109,7 @@ class Style:
 class StyleEncoder(nn.Module):
     """Turns a `StyleSource` into typed tokens.
 
-    speakers, emotions: sizes of the tables; not used where the parameters give the width of external embeddings.
+    speakers, emotions: sizes of the tables; not used where the parameters ask for vectors.
     """
 
     def __init__(self, params: StyleParams, n_mels: int, speakers: int, emotions: int) -> None:
@@ -120,8 +122,9 @@ class StyleEncoder(nn.Module):
         self.pitch = _ContourTokens(3, width)
         self.energy = _ContourTokens(1, width)
         self.timbre = TimbreEncoder(n_mels, params.timbre_bottleneck, width, params.timbre_frames)
-        self.speaker = _label_embedding(speakers, params.speaker_embedding_dim, width)
-        self.emotion = _label_embedding(emotions, params.emotion_embedding_dim, width)
+        speaker_width, emotion_width = label_widths(params)
+        self.speaker = _label_embedding(speakers, speaker_width, width)
+        self.emotion = _label_embedding(emotions, emotion_width, width)
 
     def forward(self, source: StyleSource, batch_size: int) -> Style:
         """Typed tokens of the source; types that it leaves out are null tokens."""
@@ -264,8 +267,15 @@ def _one_token(embedding: Tensor) -> TypedTokens:
     return _typed(tokens, positions, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device))
 
 
-def _label_embedding(count: int, external_width: int, width: int) -> nn.Module:
-    return nn.Linear(external_width, width) if external_width else nn.Embedding(count, width)
+def label_widths(params: StyleParams) -> tuple[int, int]:
+    """Numbers in a speaker's and in an emotion's vector; 0: they are ids."""
+    if params.voice_channels:
+        return params.voice_channels, len(MANNER)
+    return params.speaker_embedding_dim, params.emotion_embedding_dim
+
+
+def _label_embedding(count: int, vector_width: int, width: int) -> nn.Module:
+    return nn.Linear(vector_width, width) if vector_width else nn.Embedding(count, width)
 
 
 def draw_known_types(

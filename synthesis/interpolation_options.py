@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from common.arguments import shortened
 from common.errors import InputError
 from model.interpolation import KINDS, Kind, make_kind
 from model.interpolation.kind import settings_of
+from synthesis.parts import parse_parts
 
 FREQUENCY = "frequency"  # `--interp frequency --method M` is the kind M, one of those that move pitch
 DEFAULT_METHOD = "same-time"
@@ -21,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("two styles", "a is what -s, --emotion and --ref say; b what these say")
     group.add_argument("-s2", "--speaker2", help="b's speaker; default: a's")
     group.add_argument("--emotion2", help="b's emotion; default: a's")
-    group.add_argument("--ref2", help="b's reference; default: none")
+    group.add_argument("--ref2", type=Path, nargs="+", action="extend", help="b's recordings; default: none")
+    group.add_argument("--take2", type=parse_parts, metavar="PARTS", help="what b takes of --ref2, as --take")
     group.add_argument("--interp", choices=(*KINDS, FREQUENCY), help="default: linear")
     group.add_argument("--method", help=f"{FREQUENCY}: {', '.join(_methods())}; default: {DEFAULT_METHOD}")
     group.add_argument("--lead", choices=("a", "b"), help=f"{FREQUENCY}: whose pitch; default: a")
@@ -39,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def wants_two_styles(args: argparse.Namespace) -> bool:
     """Whether a second style was given. Raises InputError for options of two styles without one."""
+    if args.take2 is not None and args.ref2 is None:
+        raise InputError("--take2 needs a recording to take it from; give --ref2")
     if any(getattr(args, name) is not None for name in ("speaker2", "emotion2", "ref2")):
         return True
     given = [name for name in ("interp", "method", "lead", "weights", *settings_of(KINDS)) if _given(args, name)]

@@ -30,7 +30,10 @@ def list_checkpoint(path: str | os.PathLike) -> list[str]:
     }
     if model.attends:
         rows |= {
-            "styles": "--ref: a recording's voice and melody; --guidance-scale",
+            "recordings": "--ref: voice, manner and melody, or some of them with --take"
+            if model.hearing is not None
+            else "--ref: melody and timbre; voices and manners are names",
+            "guidance": "--guidance-scale",
             "prosody": "--pitch-shift, --pitch-range, --speed, --volume, --contour",
             "texts": "plain; markup, <speak>...; --phones; --lexicon",
             "two styles": f"--interp {', '.join(KINDS)}",

@@ -1,8 +1,9 @@
-"""A reference recording as a style: its timbre, and its melody carried to another text."""
+"""Recordings as a style: who speaks in them, how, and their melody carried to another text."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from torch import Tensor
 from common.errors import InputError
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from model.contour import carry_by_position, fill_unvoiced
+from model.hearing import Hearing
 from model.style import StyleSource
 from model.text_to_mel import Frames
+from model.voice import mean_voice
 from params import Audio
+from synthesis.parts import MANNER, MELODY, VOICE
 
 MIN_SECONDS = 0.2
 MAX_SECONDS = 60.0
@@ -26,10 +30,16 @@ Recording = str | os.PathLike | tuple[np.ndarray, int]
 
 @dataclass(frozen=True)
 class Reference:
-    """mel (n_mels, R), natural log; log_f0 (T,) of the whole recording, interpolated where it is unvoiced."""
+    """A recording, analysed. mel (n_mels, R), natural log: its stretch with the most voiced frames.
 
+    Of the whole recording: log_f0 (T,), interpolated where it is unvoiced; voicing (T,); whole (n_mels, T), its mel.
+    """
+
+    name: str
     mel: Tensor
     log_f0: Tensor
+    voicing: Tensor
+    whole: Tensor
 
 
 def read_reference(recording: Recording, audio_params: Audio) -> Reference:
@@ -59,7 +69,41 @@ def read_reference(recording: Recording, audio_params: Audio) -> Reference:
     mel = torch.from_numpy(mel_spectrogram(audio, audio_params))  # (n_mels, T)
     stretch = min(REFERENCE_FRAMES, mel.shape[1])
     start = int(voicing.unfold(0, stretch, 1).sum(1).argmax())
-    return Reference(mel[:, start : start + stretch], fill_unvoiced(f0.clamp(min=1).log(), voicing))
+    shown = "recording" if isinstance(recording, tuple) else Path(recording).stem
+    return Reference(
+        name=shown,
+        mel=mel[:, start : start + stretch],
+        log_f0=fill_unvoiced(f0.clamp(min=1).log(), voicing),
+        voicing=voicing,
+        whole=mel,
+    )
+
+
+@torch.no_grad()
+def voice_of(references: Sequence[Reference], hearing: Hearing) -> Tensor:
+    """(1, channels): who speaks in recordings of one person."""
+    device = hearing.voices.device
+    vectors = []
+    for reference in references:
+        mel = reference.whole.to(device)[None]
+        vectors.append(hearing.voice(mel, torch.tensor([mel.shape[2]], device=device))[0])
+    return mean_voice(vectors)[None]
+
+
+@torch.no_grad()
+def manner_of(references: Sequence[Reference], hearing: Hearing, voice: Tensor) -> Tensor:
+    """(1, 6), standardised: how recordings are spoken, by this voice (1, channels)."""
+    from data.mel import frame_energy
+
+    device = voice.device
+    manners = []
+    for reference in references:
+        mel = reference.whole.to(device)[None]
+        energy = torch.from_numpy(frame_energy(reference.whole.numpy())).to(device)[None]
+        lengths = torch.tensor([mel.shape[2]], device=device)
+        contours = (reference.log_f0.to(device)[None], reference.voicing.to(device)[None])
+        manners.append(hearing.manner(hearing.measured(mel, *contours, energy, lengths, None), voice)[0])
+    return torch.stack(manners).mean(0, keepdim=True)
 
 
 def _check_length(name: str, seconds: float) -> None:
@@ -69,21 +113,31 @@ def _check_length(name: str, seconds: float) -> None:
         )
 
 
-def with_reference(style: StyleSource, reference: Reference, frames: Frames, model: CondGradTTS) -> StyleSource:
-    """The style of one text, with the timbre and the pitch of a reference.
+def with_reference(
+    style: StyleSource, reference: Reference, frames: Frames, model: CondGradTTS, taken: Collection[str]
+) -> StyleSource:
+    """The style of one text, with the timbre and the melody of a reference, as far as they are taken.
 
     The F0 contour goes to the text's frames by relative position; which frames are voiced, the text says, since the
-    reference has other words. For the same reason energy is left out.
+    reference has other words. For the same reason energy is left out. Where voice or manner are not the recording's,
+    the melody is moved to the register that the style's own have.
     """
     device, length = frames.mu.device, int(frames.lengths[0])
+    if VOICE in taken or model.hearing is None:
+        mel = reference.mel.to(device)[None]  # (1, n_mels, R)
+        style = replace(
+            style,
+            reference_mel=model.normalise(mel),
+            reference_lengths=torch.tensor([mel.shape[2]], device=device),
+        )
+    if MELODY not in taken:
+        return style
     log_f0 = carry_by_position(reference.log_f0.to(device), length)  # (length,)
-    mel = reference.mel.to(device)[None]  # (1, n_mels, R)
+    if model.hearing is not None and not {VOICE, MANNER} <= set(taken):
+        own = reference.log_f0[reference.voicing > 0].median().to(device)
+        log_f0 = log_f0 + model.hearing.usual_log_f0(style)[0] - own
     log_f0 = F.pad(log_f0, (0, frames.mask.shape[2] - length))[None]  # (1, T)
-    return replace(
-        frames.with_pitch(style, log_f0),
-        reference_mel=model.normalise(mel),
-        reference_lengths=torch.tensor([mel.shape[2]], device=device),
-    )
+    return frames.with_pitch(style, log_f0)
 
 
 def _to_mono(audio: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:

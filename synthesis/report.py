@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +23,15 @@ _SUMMED = ("seconds", "frames", "nfe", "mel_seconds", "vocoder_seconds")
 class Report:
     """A run's report, which grows with its results. As a context it is written at the end, also of an interrupted run.
 
-    settings: of the run. Each result becomes a row of text at once, so that little is kept of it. texts: as they were
-    spoken, by index.
+    settings: of the run; warnings: of what it was given. Each result becomes a row of text at once, so that little is
+    kept of it. texts: as they were spoken, by index.
     """
 
-    def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any], warnings: Sequence[str] = ()) -> None:
         self.path = Path(path)
         self.settings = dict(settings)
         self.texts: dict[int, str] = {}
+        self.warnings = list(warnings)
         self._rows: list[str] = []
         self._totals: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
         self._written = time.monotonic()
@@ -74,6 +75,7 @@ class Report:
         rest = {
             "totals": {"texts": len(self._rows), **self._totals, "rtf": taken / self.seconds if self.seconds else None},
             "settings": self.settings,
+            "warnings": self.warnings,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         rows = ",\n".join(self._rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
 from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16, return_memory
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
+from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
-from synthesis.reference import Recording, Reference, read_reference, with_reference
+from synthesis.reference import Recording, Reference, manner_of, read_reference, voice_of, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
 from synthesis.text_pieces import TextPiece, text_pieces
@@ -53,6 +54,7 @@ class Request:
     speaker: Choice
     emotion: Choice
     reference: Reference | None
+    taken: frozenset[str] = frozenset()  # what comes from the reference (`synthesis.parts.PARTS`)
     voices: Mapping[str, Choice] = field(default_factory=dict)  # those that the text itself names
 
     @property
@@ -184,6 +186,11 @@ class Synthesiser:
         """Lower precision of torch's decoder; None: as it is, or a graph's own."""
         return torch.bfloat16 if self.precision == "bf16" and self.backend == "torch" else None
 
+    @property
+    def hears(self) -> bool:
+        """Whether it takes voice and manner from a recording."""
+        return getattr(self.model, "hearing", None) is not None
+
     def reads(self, type_name: str) -> bool:
         """Whether the model reads a type of style (`model.style.TYPES`)."""
         return type_name in self.model.types
@@ -247,7 +254,8 @@ class Synthesiser:
         *,
         speaker: Label | None = None,
         emotion: Label | None = None,
-        ref: Recording | None = None,
+        ref: Recording | list[Recording] | None = None,
+        take: Collection[str] | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         length_scale: float | None = None,
@@ -266,7 +274,9 @@ class Synthesiser:
             speaker, emotion: a name or an id (an id may be a string of digits that is no name); an embedding or its
                 `.npy` file where the model was trained on embeddings. None: the first speaker; "neutral", or the first
                 emotion if there is no such.
-            ref: a recording, file or (samples, Hz), whose timbre and melody are taken.
+            ref: a recording, file or (samples, Hz), whose voice, manner and melody are taken; or several of one person.
+            take: some of these (`synthesis.parts.PARTS`); None: what speaker and emotion leave open. A checkpoint
+                that does not hear takes the melody and the timbre.
             seed: of the noise, together with the text's index (and the piece's, in a long text): the same seed gives
                 the same samples, and a text keeps its own when other texts change. Numbers from elsewhere in the
                 process have no part in it.
@@ -285,7 +295,7 @@ class Synthesiser:
             seed=seed,
             sampler=sampler,
         )
-        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        asked = {"take": take, "edits": edits, "phones": phones, "lexicon": lexicon}
         return list(self.synthesise_each(texts, options, speaker=speaker, emotion=emotion, ref=ref, **asked))
 
     def synthesise_each(
@@ -295,7 +305,8 @@ class Synthesiser:
         *,
         speaker: Label | None = None,
         emotion: Label | None = None,
-        ref: Recording | None = None,
+        ref: Recording | list[Recording] | None = None,
+        take: Collection[str] | None = None,
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
@@ -306,7 +317,7 @@ class Synthesiser:
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
-        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        asked = {"take": take, "edits": edits, "phones": phones, "lexicon": lexicon}
         requests = self.requests(texts, speaker, emotion, ref, **asked, bad_lines=bad_lines)
         return self._speak_each(requests, options, bad_lines)
 
@@ -325,7 +336,8 @@ class Synthesiser:
         *,
         speaker: Label | None = None,
         emotion: Label | None = None,
-        ref: Recording | None = None,
+        ref: Recording | list[Recording] | None = None,
+        take: Collection[str] | None = None,
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
@@ -337,7 +349,7 @@ class Synthesiser:
         Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
         """
         chosen = self.options() if options is None else options
-        asked = {"edits": edits, "phones": phones, "lexicon": lexicon}
+        asked = {"take": take, "edits": edits, "phones": phones, "lexicon": lexicon}
         requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked, bad_lines=bad_lines)
         return (streamed for request in requests for streamed in self.stream_one(request, chosen))
 
@@ -348,8 +360,9 @@ class Synthesiser:
         texts: str | Iterable[str | TextLine],
         speaker: Label | None,
         emotion: Label | None,
-        ref: Recording | None,
+        ref: Recording | list[Recording] | None,
         by_sentence: bool = False,
+        take: Collection[str] | None = None,
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
@@ -362,10 +375,13 @@ class Synthesiser:
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         if not self.reads("pitch") and not edits.plain:
             raise InputError("official checkpoints have speed and volume alone to change; leave the others out")
-        texts = [texts] if isinstance(texts, str) else texts
+        texts = [texts] if isinstance(texts, str) else list(texts)
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
-        common_reference = None if ref is None else self._reference(ref)
-        references: dict[Path, Reference] = {}
+        if take is not None and ref is None and not any(isinstance(line, TextLine) and line.ref for line in texts):
+            raise InputError(f"take={','.join(take)} without a recording to take it from; give ref")
+        common_taken = parts_taken(take, speaker is not None, emotion is not None, self.hears)
+        common_references = [] if ref is None else self._references(ref)
+        references: dict[Path, list[Reference]] = {}
         requests = []
         for position, line in enumerate(texts):
             if not isinstance(line, str | TextLine):
@@ -374,7 +390,15 @@ class Synthesiser:
             line = TextLine(position, position + 1, line) if isinstance(line, str) else line
             with bad_lines.skipping(place):
                 if line.ref is not None and line.ref not in references:
-                    references[line.ref] = self._reference(line.ref)
+                    references[line.ref] = self._references(line.ref)
+                given = common_references if line.ref is None else references[line.ref]
+                taken = common_taken if given else frozenset()
+                taken -= {part for part, name in ((VOICE, line.speaker), (MANNER, line.emotion)) if name is not None}
+                chosen = (
+                    common_speaker if line.speaker is None else self._speaker(line.speaker),
+                    common_emotion if line.emotion is None else self._emotion(line.emotion),
+                )
+                chosen = self._taken_from(given, taken, *chosen)
                 spoken = text_pieces(
                     line.text, self._front_end, by_sentence=by_sentence, phones=phones, lexicon=lexicon, edits=edits
                 )
@@ -386,9 +410,10 @@ class Synthesiser:
                         place=place,
                         given=line.text,
                         spoken=spoken,
-                        speaker=common_speaker if line.speaker is None else self._speaker(line.speaker),
-                        emotion=common_emotion if line.emotion is None else self._emotion(line.emotion),
-                        reference=common_reference if line.ref is None else references[line.ref],
+                        speaker=chosen[0],
+                        emotion=chosen[1],
+                        reference=given[0] if given else None,
+                        taken=taken,
                         voices={piece.voice: self._voice(piece.voice) for piece in spoken if piece.voice is not None},
                     )
                 )
@@ -426,10 +451,26 @@ class Synthesiser:
         default = self.emotions.index(DEFAULT_EMOTION) if DEFAULT_EMOTION in self.emotions else 0
         return choose_name("emotion", wanted, self.emotions, default)
 
-    def _reference(self, recording: Recording) -> Reference:
+    def _references(self, ref: Recording | Sequence[Recording]) -> list[Reference]:
         if not self.reads("timbre"):
             raise InputError("this checkpoint takes no reference; leave ref out, or use a checkpoint that does")
-        return read_reference(recording, self.params.audio)
+        # A tuple is samples and their rate.
+        recordings = ref if isinstance(ref, list) else [ref]
+        if not recordings:
+            raise InputError("ref is an empty list; give a recording, or leave it out")
+        return [read_reference(recording, self.params.audio) for recording in recordings]
+
+    def _taken_from(
+        self, references: Sequence[Reference], taken: frozenset[str], speaker: Choice, emotion: Choice
+    ) -> tuple[Choice, Choice]:
+        """Speaker and emotion with the recordings' voice and manner in their places, where those are taken."""
+        if not self.hears or not taken & {VOICE, MANNER}:
+            return speaker, emotion
+        hearing = self.model.hearing
+        own = voice_of(references, hearing)
+        if MANNER in taken:
+            emotion = Choice(references[0].name, manner_of(references, hearing, own))
+        return Choice(references[0].name, own) if VOICE in taken else speaker, emotion
 
     # ---------------------------------------------------------------- speaking
 
@@ -516,7 +557,8 @@ class Synthesiser:
         except ValueError as error:
             raise TextError(str(error)) from error
         if request.reference is not None:
-            style = with_reference(style, request.reference, frames, self.model)
+            taken = request.taken if piece.voice is None else request.taken - {VOICE}
+            style = with_reference(style, request.reference, frames, self.model, taken)
         if asked is not None and self.reads("pitch"):
             style = self._with_melody(style, piece, frames, asked, start)
         if restyle is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from model.interpolation import Kind
 from model.interpolation.plan import Interpolated, Measured, Reading, interpolate
 from params import Audio
 from synthesis.options import Options
+from synthesis.parts import MANNER, VOICE, Given, shared_with
 from synthesis.pieces import SpokenPiece
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
@@ -37,18 +38,32 @@ class Pair:
 
 
 def requests_of_pairs(
-    synthesiser: Synthesiser, texts: Sequence[TextLine], style_b: Mapping[str, Any], **how: Any
+    synthesiser: Synthesiser, texts: Sequence[TextLine], a: Given, b: Given, **how: Any
 ) -> list[tuple[Request, Request]]:
     """Each text in style a and in style b; those that cannot be spoken are left out.
 
-    how: arguments of `Synthesiser.requests`, a's style among them. style_b: b's speaker, emotion and ref. What is None
-    of the first two b shares with a; what is not is b's whatever a line's own columns say.
+    how: arguments of `Synthesiser.requests`, a's style among them. What b is not given it shares with a
+    (`synthesis.parts.shared_with`). A line's own columns do not undo what is said of b; a recording there is a's, but
+    for the voice.
     """
+    of_b = shared_with(a, b, synthesiser.hears)
+    own = b.taken(synthesiser.hears) if b.ref else ()
+    lends_voice = of_b.take == (VOICE,) and not b.ref
+    if lends_voice and not of_b.ref and not any(line.ref for line in texts):
+        of_b = replace(of_b, take=None)
     requests_a = synthesiser.requests(texts, **how)
     spoken = {request.index for request in requests_a}
-    given = {name: style_b[name] for name in ("speaker", "emotion") if style_b[name] is not None}
-    texts_b = [replace(line, ref=None, **dict.fromkeys(given)) for line in texts if line.index in spoken]
-    requests_b = synthesiser.requests(texts_b, **{**how, **given, "ref": style_b["ref"], "bad_lines": None})
+    texts_b = [
+        replace(
+            line,
+            speaker=line.speaker if b.speaker is None and VOICE not in own else None,
+            emotion=line.emotion if b.emotion is None and MANNER not in own else None,
+            ref=line.ref if lends_voice else None,
+        )
+        for line in texts
+        if line.index in spoken
+    ]
+    requests_b = synthesiser.requests(texts_b, **{**how, **vars(of_b), "bad_lines": None})
     return list(zip(requests_a, requests_b, strict=True))
 
 

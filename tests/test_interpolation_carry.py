@@ -180,6 +180,8 @@ def test_fine_structure_is_exchanged_inside_the_mask() -> None:
 
 # Settings
 
+TYPES_OF_A = "pitch, energy, timbre, speaker, emotion, voice, manner"
+
 
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
@@ -194,6 +196,8 @@ def test_fine_structure_is_exchanged_inside_the_mask() -> None:
         (SameTime, {"mask": "f1"}, "mask must be one of f0, harmonics, f0-4, none, not 'f1'"),
         (SameTime, {"carry": "words"}, "carry must be one of phones, linear, attention, not 'words'"),
         (SameTime, {"durations": "c"}, "durations must be one of a, b, mean, not 'c'"),
+        (SameTime, {"from_a": "pitch,face"}, f"from_a must be some of {TYPES_OF_A}, by comma, not 'pitch,face'"),
+        (SameTime, {"from_a": "voice,voice"}, f"from_a must be some of {TYPES_OF_A}, by comma, not 'voice,voice'"),
         (Staged, {"loss": "l2"}, "loss must be one of competing, original, not 'l2'"),
         (Staged, {"tal1": 0.1, "tal2": 0.2}, "tal2 must not be above tal1, but they are 0.2 and 0.1"),
         (Staged, {"tal1": 1.1}, "tal1 must be a number from 0 to 1, not 1.1"),

@@ -11,7 +11,8 @@ from torch import Tensor
 from model.cond_grad_tts import CondGradTTS
 from model.interpolation import Linear, SameTime, Staged, Temporal, TwoNoise
 from model.interpolation.pitch_transfer import PitchTransfer
-from model.interpolation.plan import Interpolated
+from model.interpolation.plan import Interpolated, Measured, Reading, common_frames
+from model.sampling import SAMPLERS
 from model.style import StyleSource
 from model.text_to_mel import Frames
 from tests.tiny_model import seeded, tiny_model
@@ -23,6 +24,7 @@ from tests.two_styles import (
     frames_of,
     plain,
     random_mask,
+    readings,
     same_voice,
     sampling,
     spread,
@@ -126,6 +128,78 @@ def test_frequency_with_an_empty_and_a_full_mask(settings: PitchTransfer, sample
     half = frequency(model, frames, a, b, random_mask(frames), settings, sampler)
     apart(half, only_b)
     apart(half, mixed)
+
+
+FIELDS_OF = {
+    "pitch": ("log_f0", "voicing"),
+    "energy": ("energy",),
+    "timbre": ("reference_mel", "reference_lengths"),
+    "speaker": ("speaker",),
+    "emotion": ("emotion",),
+}
+
+
+@pytest.mark.parametrize(
+    ("from_a", "types"),
+    [
+        ("pitch", ("pitch",)),
+        ("energy", ("energy",)),
+        ("emotion,pitch", ("emotion", "pitch")),
+        ("voice", ("speaker", "timbre")),
+        ("manner,timbre", ("emotion", "timbre")),
+        ("pitch,energy,voice,manner", tuple(FIELDS_OF)),
+    ],
+)
+def test_the_types_that_are_named_come_from_a_and_the_others_from_b(from_a: str, types: tuple[str, ...]) -> None:
+    model, (a, b) = tiny_model(DOUBLE), equally_long(*styles())
+    frames = frames_of(model, b)
+    full = torch.ones_like(frames.mu)
+    of_a = {field: getattr(a, field) for name in types for field in FIELDS_OF[name]}
+    expected = plain(model, frames, replace(b, **of_a)).mel
+    close(frequency(model, frames, a, b, full, SameTime(from_a=from_a)), expected)
+    apart(expected, plain(model, frames, b).mel)
+
+
+def test_a_mask_confines_the_pitch_alone() -> None:
+    model, (a, b) = tiny_model(DOUBLE), equally_long(*styles())
+    frames = frames_of(model, b)
+    nowhere = torch.zeros_like(frames.mu)
+    expected = plain(model, frames, replace(b, energy=a.energy)).mel
+    close(frequency(model, frames, a, b, nowhere, SameTime(from_a="pitch,energy")), expected)
+
+
+def measured_readings(model: CondGradTTS, a: StyleSource, b: StyleSource) -> list[Reading]:
+    """With contours that were measured, at each one's own durations."""
+    found = []
+    for number, reading in enumerate(readings(model, *text(), a, b)):
+        durations = model.spread(reading.text).durations[0]
+        frames = int(durations.sum())
+        log_f0, energy = (number + torch.linspace(*ends, frames, dtype=DOUBLE) for ends in ((4.5, 5.5), (-3, -1)))
+        measured = Measured(durations, log_f0, torch.ones(frames, dtype=DOUBLE), energy, lambda: None)
+        found.append(replace(reading, measured=measured))
+    return found
+
+
+@pytest.mark.parametrize("durations", ["a", "b"])
+def test_the_frames_are_of_the_one_who_speaks_and_contours_are_the_measured_ones(durations: str) -> None:
+    model, (a, b) = tiny_model(DOUBLE), styles()
+    both = measured_readings(model, a, b)
+    share = torch.full((both[0].text.mu.shape[2],), float(durations == "a"))
+    for from_a, speaking in (("energy,manner", 1), ("voice,energy", 0)):
+        plan = SameTime(from_a=from_a, durations=durations).plan(model, *both)
+        own = common_frames(model, *both, share, 1.0)[speaking]
+        close(plan.frames.mu, own.mu)
+        for style, reading in ((plan.style_a, both[0]), (plan.style_b, both[1])):
+            energy = reading.measured.carried(reading.measured.energy, own)
+            close(style.energy[0], model.normalise_energy(energy))
+            close(style.log_f0[0], reading.measured.carried(reading.measured.log_f0, own))
+
+
+def test_a_bundled_style_gives_the_pitch_alone() -> None:
+    model = tiny_model(DOUBLE, "bundled")
+    SameTime().check(model, SAMPLERS["edm-2m"])
+    with pytest.raises(ValueError, match="in one piece"):
+        SameTime(from_a="energy").check(model, SAMPLERS["edm-2m"])
 
 
 @pytest.mark.parametrize("kind", ["typed", "bundled"])

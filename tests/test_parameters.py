@@ -138,8 +138,10 @@ def changed(params: Params, key: str) -> Params:
         return params_from_dict({key: OTHER[key]}, params)
     kind = next((kind for kind in KINDS.values() if hasattr(kind, key.split(".")[1])), None)
     field = None if kind is None else kind.__dataclass_fields__.get(key.split(".")[1])
-    if key.startswith("interpolation.") and field is not None and field.metadata["choices"]:
-        return params_from_dict({key: next(c for c in field.metadata["choices"] if c != value)}, params)
+    if key.startswith("interpolation.") and field is not None:
+        words = field.metadata["choices"] or field.metadata["members"]
+        if words:
+            return params_from_dict({key: next(word for word in words if word != value)}, params)
     other = not value if isinstance(value, bool) else value + 1 if value in (0, 1) else 2 * value
     other = 0.7 * value if key in ("interpolation.weight", "interpolation.cross", "interpolation.tal1") else other
     return params_from_dict({key: other}, params)

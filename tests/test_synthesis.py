@@ -325,7 +325,7 @@ def test_the_style_of_a_reference_has_its_melody_at_the_texts_voicing(speaker_bo
     encoded = speaker_box._front_end.encode("Hello there.")
     frames = model.spread(model.encode(*speaker_box.tensors(encoded), style))
     reference = read_reference((voice_like(1.0, 150), 22050), AUDIO)
-    made = with_reference(style, reference, frames, model)
+    made = with_reference(style, reference, frames, model, {"melody"})
     length = int(frames.lengths[0])
     assert torch.allclose(made.log_f0[0, :length], carry_by_position(reference.log_f0, length))
     assert made.log_f0.shape == made.voicing.shape == frames.voicing.shape

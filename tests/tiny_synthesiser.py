@@ -59,6 +59,14 @@ def tiny_model(**style: object) -> CondGradTTS:
     model.mel_std.fill_(2.0)
     model.default_reference.copy_(torch.randn(model.default_reference.shape, generator=generator))
     model.default_reference_lengths.fill_(REFERENCE_FRAMES)
+    if model.hearing is not None:
+        hearing = model.hearing
+        model.encoder.voicing.bias.data.fill_(2.0)  # melodies are heard where something is voiced
+        hearing.voices.copy_(torch.nn.functional.normalize(torch.randn(hearing.voices.shape, generator=generator)))
+        hearing.manners.copy_(torch.randn(hearing.manners.shape, generator=generator))
+        hearing.usual_manners.copy_(hearing.manners.mean(0))
+        hearing.f0_of_voice.copy_(torch.tensor([0.05] * (len(hearing.f0_of_voice) - 1) + [5.0]))
+        hearing.manner_std.fill_(0.5)
     return model.eval()
 
 
@@ -73,8 +81,8 @@ def tiny_vocoder() -> Generator:
     return vocoder.eval()
 
 
-def write_tiny_checkpoint(path: Path) -> Path:
-    write_checkpoint(path, pack(tiny_model(), speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=5))
+def write_tiny_checkpoint(path: Path, **style: object) -> Path:
+    write_checkpoint(path, pack(tiny_model(**style), speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=5))
     return path
 
 

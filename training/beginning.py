@@ -62,6 +62,8 @@ def begin(
         reader = front_end(params.text.front_end, None, params.text.add_blank)
         speakers, emotions = names_of(utterances)
         model = _new_model(params, reader.symbols, speakers, emotions)
+        if model.hearing is not None:
+            _learn_to_hear(model, params.train.recordings)
         return Beginning(model, params, reader, speakers, emotions, None, True)
     origin = str(log_dir if state is not None else init)
     replaceable = (STYLE_KIND,) if state is None else ()
@@ -76,6 +78,18 @@ def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], 
         return new_model(params, symbols, speakers, emotions)
     except ValueError as error:
         raise InputError(f"these parameters make no model: {error}") from error
+
+
+def _learn_to_hear(model: CondGradTTS, path: str) -> None:
+    if not path:
+        raise InputError(
+            "style.voice_channels asks for a model that hears: make its networks by python -m training.recordings, and "
+            "give their file as train.recordings"
+        )
+    try:
+        model.hearing.load_networks(read_checkpoint(path))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _start(

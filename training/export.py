@@ -2,7 +2,8 @@
 
     python -m training.export logs/kokoro checkpts/default.pt --inference steps=8,temperature=2
 
-Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default. A name that ends in
+Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default; `--speakers` and
+`--emotions` keep those names alone, of a model that hears. A name that ends in
 `.safetensors` makes (and reads) a file of that format, with the parameters in its header.
 """
 
@@ -26,11 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("source", type=Path, help="log folder or checkpoint")
     parser.add_argument("out", type=Path, help="file to write, such as checkpts/default.pt")
     parser.add_argument("--inference", default="", metavar="key=value,...", help="defaults: steps=8,temperature=2")
+    parser.add_argument("--speakers", metavar="name,...", help="keep these alone; default: all")
+    parser.add_argument("--emotions", metavar="name,...", help="likewise")
     arguments = parser.parse_args(argv)
     import torch  # late, so that a wrong argument is answered at once
 
     from data.checkpoint_file import read_checkpoint, write_checkpoint
-    from model.checkpoint import pack, unpack
+    from model.checkpoint import pack, unpack, with_names
     from model.cond_grad_tts import CondGradTTS
     from training.overrides import resolve_params
     from training.saving import checkpoint_path
@@ -42,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         loaded = unpack(read_checkpoint(source))
         if not isinstance(loaded.model, CondGradTTS):
             raise InputError("an official state dict is published as it is")
+        if arguments.speakers or arguments.emotions:
+            loaded = with_names(loaded, _names(arguments.speakers), _names(arguments.emotions))
         given = {item.partition("=")[0].removeprefix("inference.") for item in asked}
         changes = {name: getattr(inference, name) for name in given}
         params = replace(loaded.params, inference=replace(loaded.params.inference, **changes))
@@ -63,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     defaults = ", ".join(f"{name} {value}" for name, value in vars(params.inference).items())
     print(shown(f"{arguments.out}: {megabytes:.1f} MB, step {loaded.step}; {defaults}"))
     return 0
+
+
+def _names(listed: str | None) -> list[str] | None:
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
 
 
 if __name__ == "__main__":

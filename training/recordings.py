@@ -28,12 +28,12 @@ from common.files import in_use
 from common.processes import MOST_THREADS, cores, stopping_on_signals
 from data.cache import FeatureCache
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
+from data.dataset import count_phones
 from data.filelist import Utterance, read_filelist
 from model.manner import RateEstimator
 from model.voice import VoiceEncoder
 from params import Params
 from text.front_end import front_end
-from text.symbols import BLANK
 from training.microphone import through_microphones
 from training.overrides import resolve_params
 from training.saving import counted
@@ -64,8 +64,7 @@ def load_recordings(utterances: Sequence[Utterance], cache: FeatureCache, params
     mels, phones = [], []
     for utterance in tqdm(utterances, desc="features", unit="file", disable=None):
         mels.append(torch.from_numpy(cache.get(utterance.wav).mel).half())
-        symbols = reader.encode(utterance.text).symbols
-        phones.append(sum(symbol != BLANK and symbol[0].isalpha() for symbol in symbols))
+        phones.append(count_phones(reader.encode(utterance.text).symbols))
     voices = np.array([names.index(utterance.speaker) for utterance in utterances])
     return Recordings(mels, voices, np.array(phones), names)
 

@@ -28,7 +28,7 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
     _, frames, mel = model.aligned(batch.ids, batch.id_lengths, batch.mel, batch.mel_lengths, style, batch.token_spans)
     frames, mel = crop(frames, mel, crop_frames, generator)
     estimator = model.decoder.estimator
-    encoded = model.style(style, len(batch.ids))
+    encoded = model.tokens(style, len(batch.ids))
     condition = model.condition(frames, encoded)
     std = model.params.diffusion.residual_std
     noise = torch.randn(mel.shape, generator=generator).to(mel)

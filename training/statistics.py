@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from data.batching import Batch, collate
 from data.dataset import UtteranceDataset
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
+from model.hearing import Hearing
+from model.manner import MANNER, Manner
+from model.voice import mean_voice
 
 _MOST_UTTERANCES = 2000  # more change the statistics no further
+_HEARD = 40  # utterances of a speaker, for its voice and its manners
+_RIDGE = 1e-3
+_LEAST_DEVIATION = {"level": 0.5}  # natural log: levels are moved in training (`training.style_batch`)
 _CANDIDATES = 30  # utterances of a speaker, out of which the most typical is the reference
 
 
@@ -50,6 +59,66 @@ def set_default_references(model: CondGradTTS, dataset: UtteranceDataset, seed: 
         frames = typical.shape[1]
         model.default_reference[speaker, :, :frames] = model.normalise(typical[None])[0]
         model.default_reference_lengths[speaker] = frames
+
+
+@torch.no_grad()
+def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: bool, progress: bool = True) -> None:
+    """Give every speaker of the corpus a voice, and manners for its emotions, as a model that hears finds them.
+
+    anew: what is usual is found too: the F0 that a voice leads to expect, by ridge regression over the speakers, and
+    the mean and the deviation of each number of a manner. Else the model's own stay.
+    """
+    hearing = model.hearing
+    rng = np.random.default_rng(seed)
+    found = {}  # speaker -> emotions, and what is measured of each utterance
+    for speaker in tqdm(np.unique(dataset.speaker_ids), desc="voices", unit="speaker", disable=not progress):
+        own = np.flatnonzero(dataset.speaker_ids == speaker)
+        batches = [collate([dataset[int(i)]]) for i in rng.permutation(own)[:_HEARD]]
+        vectors = [hearing.voice(batch.mel, batch.mel_lengths)[0] for batch in batches]
+        model.hearing.voices[speaker] = mean_voice(vectors)
+        found[int(speaker)] = [(int(batch.emotion[0]), _measured(hearing, batch)) for batch in batches]
+    if anew:
+        _set_usual(hearing, found)
+    by_emotion: dict[int, list[torch.Tensor]] = {}
+    for speaker, utterances in found.items():
+        voice = hearing.voices[speaker][None]
+        own: dict[int, list[torch.Tensor]] = {}
+        for emotion, measured in utterances:
+            own.setdefault(emotion, []).append(hearing.manner(measured, voice)[0])
+        for emotion, manners in own.items():
+            hearing.manners[speaker, emotion] = torch.stack(manners).mean(0)
+            by_emotion.setdefault(emotion, []).append(hearing.manners[speaker, emotion])
+    for emotion, manners in by_emotion.items():
+        hearing.usual_manners[emotion] = torch.stack(manners).mean(0)
+    for speaker, utterances in found.items():
+        for emotion in set(by_emotion) - {emotion for emotion, _ in utterances}:
+            hearing.manners[speaker, emotion] = hearing.usual_manners[emotion]
+
+
+def _measured(hearing: Hearing, batch: Batch) -> Manner:
+    log_f0 = torch.where(batch.f0 > 0, batch.f0, 100.0).log()
+    return hearing.measured(batch.mel, log_f0, batch.voicing, batch.energy, batch.mel_lengths, batch.phones)
+
+
+def _set_usual(hearing: Hearing, found: dict[int, list[tuple[int, Manner]]]) -> None:
+    voices = torch.stack([hearing.voices[speaker] for speaker in found]).double()  # (speakers, channels)
+    levels = torch.stack(
+        [torch.cat([measured.f0_level for _, measured in utterances]).mean() for utterances in found.values()]
+    ).double()
+    centred, mean = voices - voices.mean(0), levels.mean()
+    ridge = _RIDGE * len(voices) * torch.eye(voices.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(centred.T @ centred + ridge, centred.T @ (levels - mean))
+    hearing.f0_of_voice.copy_(torch.cat([weights, (mean - voices.mean(0) @ weights)[None]]))
+    hearing.manner_mean.zero_()
+    hearing.manner_std.fill_(1.0)
+    vectors = []
+    for speaker, utterances in found.items():
+        expected = hearing.expected_log_f0(hearing.voices[speaker][None])
+        vectors += [replace(m, f0_level=m.f0_level - expected).vector()[0] for _, m in utterances]
+    manners = torch.stack(vectors)  # (utterances, 6)
+    hearing.manner_mean.copy_(manners.mean(0))
+    least = torch.tensor([_LEAST_DEVIATION.get(name, 1e-2) for name in MANNER])
+    hearing.manner_std.copy_(manners.std(0).maximum(least))
 
 
 def _middle(mel: torch.Tensor) -> torch.Tensor:

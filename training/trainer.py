@@ -28,7 +28,7 @@ from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
 from training.saving import RunLog, TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
-from training.style_batch import style_of_batch
+from training.style_batch import at_other_levels, style_of_batch
 
 MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
@@ -160,6 +160,8 @@ class Trainer:
         with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
             known = draw_known_types(self.params.style, len(batch.ids), generator)
             known = {name: kept.to(self.device) for name, kept in known.items()}
+            if self.model.hearing is not None:
+                batch = at_other_levels(batch, generator)
             losses, counts = self._forward(**self._arguments(batch, known, generator))
         if self.processes.world_size > 1:
             losses = self._weighted(losses, counts, has_share(share.total, self.processes.rank))
@@ -206,7 +208,7 @@ class Trainer:
             "id_lengths": batch.id_lengths,
             "mel": batch.mel,
             "mel_lengths": batch.mel_lengths,
-            "style": style_of_batch(self.model, batch, known),
+            "style": style_of_batch(self.model, batch, known, None if known is None else generator),
             "token_spans": batch.token_spans,
             "crop_frames": train.crop_frames,
             "train_decoder": self._decoder_learns,

@@ -20,15 +20,18 @@ def option(
     help: str,
     *,
     choices: tuple[str, ...] | None = None,
+    members: tuple[str, ...] | None = None,
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
 ) -> Any:
     """A setting of a kind: a flag of the command line, and a parameter unless its default is None.
 
-    choices: all its values. low, high: the least and the greatest; above: it must be greater.
+    choices: all its values; members: it is some of these, by comma. low, high: the least and the greatest; above: it
+    must be greater.
     """
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "above": above})
+    rules = {"choices": choices, "members": members, "low": low, "high": high, "above": above}
+    return field(default=default, metadata={"help": help, **rules})
 
 
 class Kind:
@@ -72,6 +75,11 @@ def _check(setting: Field, value: Any) -> None:
     if choices is not None:
         if value not in choices:
             raise ValueError(f"{setting.name} must be one of {', '.join(choices)}, not {value!r}")
+        return
+    if rules["members"] is not None:
+        parts = str(value).split(",")
+        if not set(parts) <= set(rules["members"]) or len(set(parts)) < len(parts):
+            raise ValueError(f"{setting.name} must be some of {', '.join(rules['members'])}, by comma, not {value!r}")
         return
     whole = "int" in str(setting.type)
     fits = isinstance(value, int if whole else int | float) and isinstance(value, bool) == ("bool" in str(setting.type))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -158,10 +158,18 @@ def plan_over_time(model: TextToMel, a: Reading, b: Reading, share: Tensor, leng
 
 
 def plan_pitch(
-    model: TextToMel, a: Reading, b: Reading, mask: str, carry: str, durations: str, length_scale: float
+    model: TextToMel,
+    a: Reading,
+    b: Reading,
+    mask: str,
+    carry: str,
+    durations: str,
+    length_scale: float,
+    from_a: Collection[str] = ("pitch",),
 ) -> Plan:
     """The pitch of a on everything else of b: b's frames, both styles with their own pitch over them, and the mask.
 
+    from_a: the types that come from a; with the speaker the frames are a's, and with the energy a's style has its own.
     The shares are left to the kind.
 
     Raises ValueError if one of the two has no pitch.
@@ -169,8 +177,9 @@ def plan_pitch(
     if a.measured is None or b.measured is None:
         raise ValueError("a plain run has no voiced frame, so there is no pitch to take; use another text or style")
     share = a.text.log_durations.new_full(a.text.mu.shape[-1:], _SHARE_OF_A[durations])
-    _, frames = common_frames(model, a, b, share, length_scale)
-    voicing = b.measured.carried_voicing(frames)
+    frames_a, frames_b = common_frames(model, a, b, share, length_scale)
+    frames, speaking = (frames_a, a.measured) if "speaker" in from_a else (frames_b, b.measured)
+    voicing = speaking.carried_voicing(frames)
     style_b = replace(
         b.style,
         log_f0=b.measured.carried(b.measured.log_f0, frames)[None],
@@ -180,9 +189,13 @@ def plan_pitch(
     )
     if carry == "attention":
         log_f0, voiced, lengths = a.measured.log_f0, a.measured.voicing, a.measured.durations.sum()[None]
+        energy = a.measured.energy
     else:
         log_f0, voiced, lengths = a.measured.carried(a.measured.log_f0, frames, carry), voicing, frames.lengths
+        energy = a.measured.carried(a.measured.energy, frames, carry)
     style_a = replace(a.style, log_f0=log_f0[None], voicing=voiced[None], contour_lengths=lengths)
+    if "energy" in from_a:
+        style_a = replace(style_a, energy=model.normalise_energy(energy)[None])
     cells = _pitch_cells(model, a.measured, b.measured, frames, voicing, mask, carry)
     return Plan(frames, *(model.complete(style, frames) for style in (style_a, style_b)), {}, cells)
 

@@ -33,7 +33,7 @@ class TwoNoise(PitchTransfer):
 
         frames = plan.frames
         row_hz = torch.from_numpy(mel_corners(model.params.audio)[1:-1])  # (n_mels,)
-        style_a, style_b = (model.style(style, 1) for style in (plan.style_a, plan.style_b))
+        style_a, style_b = (model.tokens(style, 1) for style in (plan.style_a, plan.style_b))
         with_pitch_of_a = Style({**style_b.types, "pitch": style_a.types["pitch"]})
         joined = JoinedDenoiser(
             model.denoiser(frames, with_pitch_of_a),

@@ -1,0 +1,333 @@
+"""A model that hears: voices and manners of recordings in the place of names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import InputError
+from data.audio import write_wav
+from data.batching import collate
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from model.checkpoint import extend, pack, unpack, with_names
+from model.cond_grad_tts import CondGradTTS
+from model.hearing import Hearing
+from model.manner import MANNER
+from model.style import StyleSource
+from model.text_to_mel import Sampling
+from synthesis import add_voice
+from synthesis.parts import PARTS, parts_taken
+from synthesis.reference import manner_of, read_reference, voice_of
+from synthesis.synthesiser import Synthesiser
+from text.symbols import SYMBOLS
+from training import hearing as ears
+from training.beginning import begin
+from training.export import main as export
+from training.style_batch import LEVEL_DB, at_other_levels, style_of_batch
+
+from .test_trainer import datasets, trainer_of
+from .tiny_corpus import training_params, write_corpus
+from .tiny_synthesiser import EMOTIONS, SPEAKERS, tiny_loaded, tiny_model, tiny_vocoder, voice_like
+
+IDS, LENGTHS = torch.randint(1, 60, (1, 12), generator=torch.Generator().manual_seed(3)), torch.tensor([12])
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return tiny_loaded(voice_channels=8)
+
+
+@pytest.fixture(scope="module")
+def box(loaded) -> Synthesiser:
+    return Synthesiser(loaded, tiny_vocoder(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recordings") / "somebody.wav"
+    write_wav(path, voice_like(1.5, 130), 22050)
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def by_id(speaker: int = 1, emotion: int = 0) -> StyleSource:
+    return StyleSource(speaker=torch.tensor([speaker]), emotion=torch.tensor([emotion]))
+
+
+# ------------------------------------------------------------------------ names
+
+
+def test_a_name_is_the_vectors_that_it_stands_for(loaded):
+    model = loaded.model
+    vectors = StyleSource(speaker=model.hearing.voices[[1]], emotion=model.hearing.manners[[1], [0]])
+    for given in (by_id(), replace(by_id(), speaker=vectors.speaker, emotion=vectors.emotion)):
+        assert torch.equal(model.encode(IDS, LENGTHS, given).mu, model.encode(IDS, LENGTHS, vectors).mu)
+    # The timbre of a name is its default reference; of a vector it is unknown.
+    named, of_vectors = (
+        model.synthesise(IDS, LENGTHS, style, Sampling(2, generator=torch.Generator().manual_seed(0))).mel
+        for style in (replace(by_id(), known={"timbre": torch.tensor([False])}), vectors)
+    )
+    torch.testing.assert_close(named, of_vectors, atol=1e-4, rtol=1e-4)
+
+
+def test_an_emotion_beside_a_recordings_voice_is_the_usual_one(loaded):
+    hearing = loaded.model.hearing
+    style = hearing.named(StyleSource(speaker=torch.randn(1, 8), emotion=torch.tensor([1])))
+    assert torch.equal(style.emotion, hearing.usual_manners[[1]])
+    assert torch.equal(hearing.named(by_id(2, 1)).emotion, hearing.manners[[2], [1]])
+
+
+def test_mu_reads_the_level_and_the_effort_of_a_manner_and_nothing_of_its_f0(loaded):
+    model = loaded.model
+    base = model.encode(IDS, LENGTHS, by_id())
+    manner = model.hearing.manners[[1], [0]]
+    for i, name in enumerate(MANNER):
+        moved = manner.clone()
+        moved[0, i] += 1
+        text = model.encode(IDS, LENGTHS, replace(by_id(), emotion=moved))
+        assert torch.equal(text.mu, base.mu) == (name not in ("level", "effort")), name
+        assert not torch.equal(text.log_f0, base.log_f0), name
+
+
+def test_names_can_be_left_out_and_others_come(loaded):
+    fewer = with_names(loaded, [SPEAKERS[2], SPEAKERS[0]], [EMOTIONS[1]])
+    assert fewer.speakers == (SPEAKERS[2], SPEAKERS[0]) and fewer.emotions == (EMOTIONS[1],)
+    for new, old in ((0, 2), (1, 0)):
+        mine, theirs = fewer.model.synthesise, loaded.model.synthesise
+        made = [
+            speak(IDS, LENGTHS, by_id(*ids), Sampling(2, generator=torch.Generator().manual_seed(0))).mel
+            for speak, ids in ((mine, (new, 0)), (theirs, (old, 1)))
+        ]
+        assert torch.equal(*made)
+    more = extend(loaded, ["x"], ["varied"], SYMBOLS)
+    assert torch.equal(more.model.hearing.voices[: len(SPEAKERS)], loaded.model.hearing.voices)
+    assert torch.equal(more.model.hearing.manners[: len(SPEAKERS), : len(EMOTIONS)], loaded.model.hearing.manners)
+    with pytest.raises(ValueError, match="no speaker 'nobody'"):
+        with_names(loaded, ["nobody"], None)
+    with pytest.raises(ValueError, match="can forget names"):
+        with_names(tiny_loaded(), SPEAKERS[:1], None)
+
+
+def test_the_exported_file_has_the_names_that_are_asked_for(loaded, tmp_path):
+    names = {"speakers": loaded.speakers, "emotions": loaded.emotions, "symbols": loaded.symbols}
+    write_checkpoint(tmp_path / "all.pt", pack(loaded.model, step=1, **names))
+    few, out = SPEAKERS[1], tmp_path / "few.pt"
+    assert export([str(tmp_path / "all.pt"), str(out), "--speakers", few, "--emotions", EMOTIONS[0]]) == 0
+    assert unpack(read_checkpoint(out)).speakers == (few,)
+    assert export([str(tmp_path / "all.pt"), str(out), "--speakers", "nobody"]) == 2
+
+
+def test_a_voice_is_added_from_recordings(loaded, recording, tmp_path):
+    names = {"speakers": loaded.speakers, "emotions": loaded.emotions, "symbols": loaded.symbols}
+    write_checkpoint(tmp_path / "all.pt", pack(loaded.model, step=1, **names))
+    given = [str(tmp_path / "all.pt"), str(tmp_path / "more.pt"), str(recording), "--name"]
+    assert add_voice.main([*given, "carla"]) == 0
+    more = unpack(read_checkpoint(tmp_path / "more.pt"))
+    assert more.speakers == (*SPEAKERS, "carla")
+    reference = read_reference(recording, loaded.params.audio)
+    voice = voice_of([reference], loaded.model.hearing)
+    style = more.model.hearing.named(by_id(3, EMOTIONS.index("neutral")))
+    assert torch.equal(style.speaker, voice)
+    torch.testing.assert_close(style.emotion, manner_of([reference], loaded.model.hearing, voice))
+    assert int(more.model.default_reference_lengths[3]) == reference.mel.shape[1]
+    for name in (SPEAKERS[0], "a|b", " "):
+        assert add_voice.main([*given, name]) == 2
+    write_checkpoint(tmp_path / "table.pt", pack(tiny_model(), step=1, **names))
+    assert add_voice.main([str(tmp_path / "table.pt"), *given[1:], "carla"]) == 2
+
+
+# -------------------------------------------------------------------- measuring
+
+
+def test_the_f0_of_a_style_is_what_was_measured(loaded, recording):
+    reference = read_reference(recording, loaded.params.audio)
+    hearing = loaded.model.hearing
+    voice = voice_of([reference], hearing)
+    style = StyleSource(speaker=voice, emotion=manner_of([reference], hearing, voice))
+    own = reference.log_f0[reference.voicing > 0].median()
+    hearing.manner_mean[0] = 0.0
+    assert hearing.usual_log_f0(style)[0] == pytest.approx(float(own), abs=0.02)
+
+
+def test_the_gain_of_a_recording_is_its_level_and_nothing_of_its_voice(loaded):
+    hearing = loaded.model.hearing
+    hiss = 0.003 * np.random.default_rng(0).standard_normal(round(1.5 * 22050)).astype(np.float32)
+    audio = voice_like(1.5, 130) + hiss  # far above the floor of mels
+    loud, soft = (read_reference((gain * audio, 22050), loaded.params.audio) for gain in (1.0, 0.25))
+    voices = [voice_of([reference], hearing) for reference in (loud, soft)]
+    torch.testing.assert_close(*voices, atol=0.02, rtol=0)
+    manners = [manner_of([reference], hearing, voices[0])[0] for reference in (loud, soft)]
+    difference = (manners[1] - manners[0]) * hearing.manner_std
+    level = MANNER.index("level")
+    assert float(difference[level]) == pytest.approx(np.log(0.25), abs=0.02)
+    others = torch.tensor([i for i in range(len(MANNER)) if i != level])
+    assert difference[others].abs().max() < 0.05
+
+
+def test_several_recordings_of_a_person_give_their_mean(loaded, recording):
+    hearing = loaded.model.hearing
+    reference = read_reference(recording, loaded.params.audio)
+    torch.testing.assert_close(voice_of([reference] * 3, hearing), voice_of([reference], hearing))
+
+
+# ---------------------------------------------------------------------- speaking
+
+
+@pytest.mark.parametrize(
+    ("take", "speaker", "emotion", "expected"),
+    [
+        (None, False, False, PARTS),
+        (None, True, False, ("manner", "melody")),
+        (None, False, True, ("voice", "melody")),
+        (None, True, True, ("melody",)),
+        (("voice",), False, True, ("voice",)),
+        (("manner", "melody"), True, False, ("manner", "melody")),
+    ],
+)
+def test_what_is_given_by_name_wins_over_the_recording(take, speaker, emotion, expected):
+    assert parts_taken(take, speaker, emotion, hears=True) == frozenset(expected)
+
+
+@pytest.mark.parametrize(
+    ("take", "speaker", "hears", "words"),
+    [
+        (("face",), False, True, "no 'face' to take"),
+        (("voice",), True, True, "the speaker is given too"),
+        (("voice",), False, False, "hears no voice"),
+    ],
+)
+def test_what_cannot_be_taken_is_said_in_a_line(take, speaker, hears, words):
+    with pytest.raises(InputError, match=words) as error:
+        parts_taken(take, speaker, False, hears)
+    assert "\n" not in str(error.value)
+
+
+def test_each_part_of_a_recording_changes_what_is_spoken(box, recording):
+    def spoken(**given) -> np.ndarray:
+        return box.synthesise("Hello there.", steps=2, **given)[0]
+
+    results = [spoken(), *(spoken(ref=recording, take=[part]) for part in PARTS), spoken(ref=recording)]
+    for i, one in enumerate(results):
+        for other in results[:i]:
+            assert one.mel.shape != other.mel.shape or not np.allclose(one.mel, other.mel)
+    assert results[1].speaker == results[-1].speaker == "somebody" and results[2].speaker == SPEAKERS[0]
+    assert results[-1].emotion == "somebody"
+    named = spoken(speaker=SPEAKERS[1], ref=recording)
+    assert named.speaker == SPEAKERS[1] and named.emotion == "somebody"
+
+
+def test_a_melody_moves_to_the_register_of_the_voice_that_sings_it(box, recording, monkeypatch):
+    styles = []
+    decode = box.model.decode
+
+    def watched(frames, style, *rest):
+        styles.append(style)
+        return decode(frames, style, *rest)
+
+    monkeypatch.setattr(box.model, "decode", watched)
+    (request,) = box.requests(["Hello there."], SPEAKERS[1], None, recording)
+    own = request.reference.log_f0[request.reference.voicing > 0].median()
+    box.synthesise("Hello there.", speaker=SPEAKERS[1], ref=recording, steps=2)
+    box.synthesise("Hello there.", ref=recording, steps=2)
+    moved, original = (style.log_f0[0, : int(style.contour_lengths[0])] for style in styles)
+    expected = box.model.hearing.usual_log_f0(styles[0])[0]
+    assert len(moved) != len(original) or not torch.allclose(moved, original)
+    assert float((moved - expected).median()) == pytest.approx(0.0, abs=0.15)
+    assert float((original - own).median()) == pytest.approx(0.0, abs=0.15)
+
+
+# ----------------------------------------------------------------------- training
+
+
+def hearing_params(folder, log_dir, **train):
+    params = training_params(folder, log_dir, **train)
+    return replace(params, style=replace(params.style, voice_channels=8))
+
+
+def networks(params) -> dict:
+    torch.manual_seed(0)
+    model = Hearing(params.audio, 8, 1, 1)
+    return {"voice": model.voice.state_dict(), "rate": model.rate.state_dict()}
+
+
+def test_the_labels_know_how_far_a_level_was_moved(corpus, tmp_path):
+    params = hearing_params(corpus, tmp_path)
+    dataset, _ = datasets(params)
+    batch = collate([dataset[i] for i in range(4)])
+    batch = replace(batch, mel=batch.mel.clamp(min=-5))  # far enough above the floor
+    model = tiny_model(voice_channels=8)
+    moved = at_other_levels(batch, torch.Generator().manual_seed(2))
+    decibels = (moved.energy - batch.energy)[:, 5] * 20 / np.log(10)
+    assert 0 < (decibels != 0).sum() < 4 or decibels.abs().max() <= LEVEL_DB
+    before, after = (style_of_batch(model, each).emotion for each in (batch, moved))
+    change = ((after - before) * model.hearing.manner_std)[:, MANNER.index("level")]
+    torch.testing.assert_close(change, decibels / 20 * np.log(10), atol=1e-4, rtol=1e-4)
+
+
+def test_an_item_hears_the_same_in_a_batch_and_alone(corpus, tmp_path):
+    dataset, _ = datasets(hearing_params(corpus, tmp_path))
+    model = tiny_model(voice_channels=8)
+    together = style_of_batch(model, collate([dataset[i] for i in range(3)]))
+    for i in range(3):
+        alone = style_of_batch(model, collate([dataset[i]]))
+        torch.testing.assert_close(together.speaker[i], alone.speaker[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.emotion[i], alone.emotion[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_new_model_that_hears_needs_its_networks(corpus, tmp_path):
+    params = hearing_params(corpus, tmp_path / "log")
+    from training.corpus import read_filelists
+
+    utterances = [utterance for each in read_filelists(params) for utterance in each]
+    with pytest.raises(InputError, match="python -m training"):
+        begin(params, utterances)
+    write_checkpoint(tmp_path / "recordings.pt", networks(params))
+    params = replace(params, train=replace(params.train, recordings=str(tmp_path / "recordings.pt")))
+    model = begin(params, utterances).model
+    assert torch.equal(model.hearing.voice.outlet.bias, networks(params)["voice"]["outlet.bias"])
+    write_checkpoint(tmp_path / "recordings.pt", {"voice": {}})
+    with pytest.raises(InputError, match="not the networks"):
+        begin(params, utterances)
+
+
+def test_what_hears_does_not_learn_with_the_rest(corpus, tmp_path):
+    params = hearing_params(corpus, tmp_path, steps=2, encoder_steps=0)
+    trainer = trainer_of(params)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.run()
+    for name, value in trainer.model.state_dict().items():
+        if name.startswith("hearing."):
+            assert torch.equal(value, before[name]), name
+    assert not torch.equal(trainer.model.encoder.speaker.weight, before["encoder.speaker.weight"])
+
+
+def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
+    params = training_params(corpus, tmp_path / "log")
+    from training.corpus import names_of, read_filelists
+
+    speakers, emotions = names_of(read_filelists(params)[0])
+    model = tiny_model()
+    small = replace(params, encoder=model.params.encoder, style=model.params.style, estimator=model.params.estimator)
+    table = CondGradTTS(small, len(SYMBOLS), len(speakers), len(emotions))
+    names = {"speakers": speakers, "emotions": emotions, "symbols": SYMBOLS}
+    write_checkpoint(tmp_path / "table.pt", pack(table, step=1, **names))
+    write_checkpoint(tmp_path / "recordings.pt", networks(small))
+    train = [
+        f"train.{name}={getattr(params.train, name)}" for name in ("train_filelist", "valid_filelist", "cache_dir")
+    ]
+    paths = [str(tmp_path / name) for name in ("table.pt", "recordings.pt")]
+    assert ears.main([*paths, "-o", str(tmp_path / "start.pt"), *train]) == 0
+    heard = unpack(read_checkpoint(tmp_path / "start.pt"))
+    assert heard.params.style.voice_channels == 8 and list(heard.speakers) == speakers
+    assert heard.model.hearing.voices.norm(dim=1).tolist() == pytest.approx([1.0] * len(speakers))
+    inside = heard.model.encoder.speaker(heard.model.hearing.voices).detach()
+    rows = table.encoder.speaker.weight.detach()
+    assert float((inside - rows).norm() / (rows - rows.mean(0)).norm()) < 0.3
+    assert ears.main([str(tmp_path / "start.pt"), paths[1], "-o", str(tmp_path / "again.pt"), *train]) == 2

@@ -1,0 +1,122 @@
+r"""Give a checkpoint ears: its speakers and emotions by name become voices and manners as recordings have them.
+
+    python -m training.hearing checkpts/default.pt logs/recordings/recordings.pt -o logs/start.pt \
+        --config configs/kokoro.yaml
+
+The voice encoder and the rate estimator are those of `python -m training.recordings`. Every layer that read a name's
+row of a table reads a vector afterwards; it starts as the smoothest linear map that gives the old row for each name's
+vector. Then `python train_multi_speaker.py --init logs/start.pt ...` trains it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from common.arguments import Parser
+from common.errors import InputError, reports_input_errors
+from data.checkpoint_file import read_checkpoint, write_checkpoint
+from model.checkpoint import Loaded, extend, pack, rebuilt, unpack
+from text.front_end import front_end
+from training import corpus, statistics
+from training.overrides import resolve_params
+
+_RIDGE = 0.02  # of a map's weights, beside the squared length of the vectors
+
+
+def with_hearing(loaded: Loaded, networks: dict[str, dict[str, Tensor]]) -> Loaded:
+    """The model with the trained networks, untrained maps and empty tables.
+
+    Raises ValueError if it hears already, or if they do not fit.
+    """
+    if loaded.params.style.voice_channels:
+        raise ValueError("the checkpoint hears already")
+    try:
+        channels = len(networks["voice"]["outlet.bias"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("the networks are not those of training.recordings") from error
+    params = replace(loaded.params, style=replace(loaded.params.style, voice_channels=channels))
+    heard = rebuilt(loaded, params)
+    heard.model.hearing.load_networks(networks)
+    return heard
+
+
+@torch.no_grad()
+def start_from_tables(heard: Loaded, old: Loaded) -> None:
+    """Fit every map from vectors to the rows of the table that was there before."""
+    hearing = heard.model.hearing
+    layers = dict(heard.model.named_modules())
+    for name, table in old.model.named_modules():
+        if isinstance(table, nn.Embedding) and isinstance(layers[name], nn.Linear):
+            vectors = hearing.voices if name.endswith("speaker") else hearing.usual_manners
+            _fit(layers[name], vectors[: len(table.weight)], table.weight)
+
+
+def _fit(linear: nn.Linear, inputs: Tensor, outputs: Tensor) -> None:
+    """Ridge regression: inputs (N, width) to outputs (N, C)."""
+    x, mean = inputs.double(), outputs.double().mean(0)
+    centred = x - x.mean(0)
+    # Fewer names than numbers: solved in the space of the names.
+    gram = centred @ centred.T + _RIDGE * centred.square().sum(1).mean() * torch.eye(len(x), dtype=torch.float64)
+    weight = torch.linalg.solve(gram, outputs.double() - mean).T @ centred  # (C, width)
+    linear.weight.copy_(weight)
+    linear.bias.copy_(mean - weight @ x.mean(0))
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(
+        prog="python -m training.hearing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, help="one that knows speakers and emotions by name")
+    parser.add_argument("networks", type=Path, help="recordings.pt of training.recordings")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, help="for the training list, which has every speaker of the checkpoint")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    args = parser.parse_intermixed_args(argv)
+    asked = resolve_params(args.config, args.overrides)
+    try:
+        old = unpack(read_checkpoint(args.checkpoint))
+        heard = with_hearing(old, read_checkpoint(args.networks))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{args.checkpoint}: {error}") from error
+    training, _ = corpus.read_filelists(asked)
+    found = corpus.names_of(training)
+    for kind, names, own in zip(("speaker", "emotion"), found, (old.speakers, old.emotions), strict=True):
+        lacking = sorted(set(own) - set(names))
+        if lacking:
+            raise InputError(
+                f"{asked.train.train_filelist} lacks the {kind} {lacking[0]}; give the checkpoint's corpus"
+            )
+    everyone = extend(heard, *found, old.symbols)
+    cache = corpus.build_cache(asked, training)
+    reader = front_end(old.params.text.front_end, old.symbols, old.params.text.add_blank)
+    names = (everyone.speakers, everyone.emotions)
+    dataset = corpus.make_dataset(asked.train.train_filelist, training, cache, reader, *names, everyone.params)
+    statistics.set_voices(everyone.model, dataset, asked.train.seed, anew=True)
+    statistics.set_default_references(everyone.model, dataset, asked.train.seed)
+    start_from_tables(everyone, old)
+    write_checkpoint(
+        args.out,
+        pack(
+            everyone.model,
+            speakers=everyone.speakers,
+            emotions=everyone.emotions,
+            symbols=everyone.symbols,
+            step=0,
+        ),
+    )
+    print(f"{args.out}: hears; {len(everyone.speakers)} speakers and {len(everyone.emotions)} emotions by name")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
