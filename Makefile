@@ -105,7 +105,7 @@ SENTENCES ?= 100
 evaluate-default: setup $(VENV)/eval
 	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES) --workers $$(nproc)
 
-# The table of docs/interpolation.md: hours; it goes on where it stopped. BUNDLED names a model of configs/bundled.yaml.
+# The table of docs/interpolation.md: hours; it resumes where it stopped. BUNDLED names a model of configs/bundled.yaml.
 PAIRS ?= 40
 BUNDLED ?=
 evaluate-interpolation: setup $(VENV)/eval

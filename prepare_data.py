@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with in_use(args.out, "the corpus folder"):
             return _prepare(args)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        print("stopped; the same command resumes with what is missing", file=sys.stderr)
         return INTERRUPTED
 
 

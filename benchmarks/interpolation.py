@@ -2,8 +2,8 @@
 
     python benchmarks/interpolation.py [-c CHECKPOINT] [--pairs 40] [--only frequency]
 
-Every clip's numbers are kept in --out as they come, so that an interrupted run goes on; another checkpoint or other
-options begin anew. 40 pairs take hours on two cores.
+Every clip's numbers are kept in --out as they come, so that an interrupted run can be resumed; another checkpoint
+or other options begin anew. 40 pairs take hours on two cores.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="CPU threads; default: torch decides")
     parser.add_argument("-o", "--out", type=folder, default=Path("out/interpolation"))
     parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)

@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.files import replacing
 from data.audio import audio_seconds, read_header
 from data.cache import FeatureCache, Reject
-from data.corpora.reading import Reader
+from data.corpora import Reader
 from data.filelist import Utterance, can_be_listed
 from params import Audio
 from text.front_end import FrontEnd

@@ -16,9 +16,9 @@ from model.interpolation.pitch_transfer import PitchTransfer
 from model.official_checkpoint import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
-from model.skip_init import SkipInit
+from model.randomness import SkipInit
 from params import Inference, Interpolation, Params, Text
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 FORMAT = "cond-grad-tts 1"
 MOST_NUMBERS = 100_000_000  # of a model's parameters and tables together; the default model has 5.4 million

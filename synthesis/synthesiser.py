@@ -23,8 +23,7 @@ from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
-from synthesis.backends.choose import choose_backend
-from synthesis.device import bound_kernels, choose_device, has_bfloat16, return_memory
+from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16, return_memory
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces

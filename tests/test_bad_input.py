@@ -482,7 +482,7 @@ def test_a_text_with_escapes_is_shown_as_they_are_written(speak, capsys):
 PREPARE = {
     "--out on a file": (["--out", "FILE"], "the corpus folder"),
     "seconds that are none": (["--min-seconds", "nan"], "--min-seconds: 'nan' is no number from 0 to 3600"),
-    "no workers": (["--workers", "0"], "--workers: '0' is no whole number from 1 to 256"),
+    "no workers": (["--workers", "0"], "--workers: '0' is not a whole number from 1 to 256"),
     "too many workers": (["--workers", "100000"], "--workers"),
     "a negative seed": (["--seed", "-1"], "--seed"),
     "a share of nothing": (["--shard", "0/0"], "--shard"),

@@ -21,8 +21,7 @@ from model.style import StyleSource
 from model.text_to_mel import Sampling
 from params import Encoder, Inference, Params
 from params import Estimator as EstimatorParams
-from text.official_symbols import OFFICIAL_SYMBOLS
-from text.symbols import SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS, SYMBOLS
 from training import export, saving
 from training.saving import TrainingState
 

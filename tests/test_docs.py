@@ -46,6 +46,7 @@ def desk(tmp_path, monkeypatch) -> Path:
     """A folder to type commands in, with what the pages take for granted."""
     for name in ("checkpts", "configs", "resources", "tests", "setup.py", "requirements-eval.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "grad-tts-libri-tts.pt").touch()  # the default model speaks in its place
     (tmp_path / "texts.txt").write_text(f"{TEXT}\n")
     (tmp_path / "other.txt").write_text("Nobody saw it.\n")
     recordings = [soundfile.read(path) for path in sorted((ROOT / "resources/audio/tiny").glob("*.flac"))[:4]]

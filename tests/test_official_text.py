@@ -18,9 +18,9 @@ from common.errors import InputError
 from data.filelist import TextLine
 from params import Params, Text
 from synthesis.notes import notes
-from text import official
+from text import official_front_end as official
 from text.front_end import front_end, official_front_end
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".peer"

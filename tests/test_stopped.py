@@ -16,7 +16,7 @@ import soundfile
 
 import inference
 import prepare_data
-from data.riff import is_cut_short
+from data.audio import _is_cut_short as is_cut_short
 
 from .tiny_synthesiser import voice_like, write_tiny_files
 from .training_process import Run

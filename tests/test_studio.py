@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import inference
 from common.errors import InputError
-from evaluation.run import read_run
+from evaluation.clips import read_run
 from model.interpolation import KINDS, make_kind
 from params import Audio, Interpolation
 from studio import parts

@@ -13,7 +13,7 @@ import torch
 
 import data.pitch
 from data.checkpoint_file import write_checkpoint
-from evaluation.run import read_run
+from evaluation.clips import read_run
 from inference import main
 from model.interpolation import KINDS, Linear
 from model.pitch_reader import PitchReader, pack_reader
@@ -178,7 +178,7 @@ def test_staged_without_a_reader_says_how_to_train_one(run, files, tmp_path, cap
     [
         (["--interp", "linear"], "needs a second style"),
         (["--tal1", 0.3], "--tal1 needs a second style"),
-        (["-s2", "bert", "--tal1", 0.3], "--tal1 is of --interp staged, and this run is linear"),
+        (["-s2", "bert", "--tal1", 0.3], "--tal1 belongs to --interp staged, but this run is linear"),
         (["-s2", "bert", "--weight", 1.5], "weight must be a number from 0 to 1"),
         (["-s2", "bert", "--weight", 0.5, "--weights", "0,1"], "exclude each other"),
         (["-s2", "bert", "--weights", "0,x"], "numbers by comma"),

@@ -22,6 +22,7 @@ import prepare_data  # noqa: F401
 import synthesis.synthesiser  # noqa: F401
 import train_multi_speaker  # noqa: F401
 from common.errors import InputError
+from common.processes import cores
 from model.params_dict import flat_params
 from params import Params
 
@@ -125,6 +126,11 @@ def losses_of(log_dir: Path) -> dict[str, dict[int, float]]:
                     number = tensor_util.make_ndarray(value.tensor).item()
                     curves.setdefault(value.tag, {})[event.step] = number
     return curves
+
+
+def within(seconds: float) -> float:
+    """So many seconds of a machine that does nothing else: more where others share its cores."""
+    return seconds * max(1.0, 2 * os.getloadavg()[0] / cores())
 
 
 def until(happens: Callable[[], bool], run: Run, seconds: float = 400) -> None:

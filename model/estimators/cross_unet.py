@@ -164,7 +164,7 @@ class CrossUNet(nn.Module):
         self.middle_out = ResidualBlock(widths[-1], embedding)
         self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for width in widths)
         self.up_blocks = nn.ModuleList(blocks(i) for i in levels)
-        # Not at the finest level again, where cells are many and attention is dear.
+        # Not at the finest level again, where cells are many and attention is expensive.
         self.up_attention = nn.ModuleDict({str(i): attention(i) for i in levels[1:]})
         self.upsample = nn.ModuleList(Upsample(widths[i + 1], widths[i]) for i in levels[:-1])
         self.norm_out = CellNorm(widths[0])

@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import InputError
 from text import lexicon
 from text.numbers import MAX_DIGITS, cardinal, digits, pairs, to_ordinal
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 PATCH_PATH = Path(__file__).with_name("official_dictionary.txt")
 

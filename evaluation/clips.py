@@ -67,7 +67,7 @@ class Run:
         try:
             mask = read_array(path).astype(np.float32)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path} is no array ({error}); remove it or make it again") from error
+            raise InputError(f"{path} is not an array ({error}); remove it or make it again") from error
         if mask.ndim != 2:
             raise InputError(f"{path} must have shape (n_mels, frames), not {mask.shape}; make it again")
         return mask
@@ -119,7 +119,7 @@ def _check_row(row: Mapping[str, Any], where: str) -> None:
     facts = [row, *(variants.values() if isinstance(variants, dict) else [None])]
     for own in facts:
         if not isinstance(own, dict):
-            raise InputError(f"{where}: its variants are no table; make the run again")
+            raise InputError(f"{where}: its variants are not a table; make the run again")
         for key, kinds in _KINDS.items():
             value = own.get(key)
             if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
