@@ -35,6 +35,7 @@ _SHARE: _Rule = (lambda value: 0 <= value <= 1), "from 0 to 1"
 _BELOW_1: _Rule = (lambda value: 0 <= value < 1), "at least 0 and below 1"
 _ANY: _Rule = (lambda value: True), ""
 _NAME: _Rule = (lambda value: bool(value) and "\0" not in value), "a text that is not empty, without null characters"
+_NAME_OR_NONE: _Rule = (lambda value: "\0" not in value), "a text without null characters"
 
 # Whole numbers must be at least 1 and other numbers above 0, except for these.
 _RULES: dict[str, _Rule] = {
@@ -78,6 +79,7 @@ _RULES: dict[str, _Rule] = {
     ),
     "estimator.head_channels": _up_to(1024),
     "diffusion.noise_mean": ((lambda value: abs(value) <= _LARGEST_FLOAT), "from -1e+06 to 1e+06"),
+    "train.recordings": _NAME_OR_NONE,
     "train.batch_size": _up_to(4096),
     "train.crop_frames": ((lambda value: 4 <= value <= 8192 and value % 4 == 0), "a multiple of 4, up to 8192"),
     "train.encoder_steps": _NOT_NEGATIVE,
