@@ -183,10 +183,6 @@ def _speak(
         each = _singles(args, synthesiser, texts, options, how)
     recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
     warnings = recording_warnings(recordings)
-    for source in style_sources(synthesiser, a, b if between else None):
-        print(shown(f"note: {source}"), file=sys.stderr)
-    for warning in warnings:
-        print(shown(f"warning: {warning}"), file=sys.stderr)
     with (
         Report(args.out / "report.json", _settings(args, synthesiser, options, between), warnings) as report,
         tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
@@ -201,7 +197,10 @@ def _speak(
     if not report.texts:
         raise bad_lines.none_left(args.file)
     finished = [replace(line, text=report.texts[line.index]) for line in texts if line.index in report.texts]
+    for warning in warnings:
+        print(shown(f"warning: {warning}"), file=sys.stderr)
     for note in (
+        *style_sources(synthesiser, a, b if between else None),
         *synthesiser.notes,
         *chosen_speaker(finished, args.speaker, synthesiser.speakers),
         *notes(finished, recordings, synthesiser.params),

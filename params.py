@@ -91,11 +91,11 @@ class Diffusion:
 
 @dataclass(frozen=True)
 class Train:
-    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     train_filelist: str = "resources/filelists/tiny_train.txt"
     valid_filelist: str = "resources/filelists/tiny_valid.txt"
     cache_dir: str = "cache"
     log_dir: str = "logs/tiny"
+    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     batch_size: int = 16
     crop_frames: int = 128  # of the decoder's training crop; a multiple of 4
     steps: int = 2000

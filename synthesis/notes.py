@@ -41,10 +41,14 @@ def notes(texts: Iterable[TextLine], recordings: Iterable[Path], params: Params)
 
 def recording_warnings(recordings: Iterable[Path]) -> list[str]:
     """A line for every defect of a recording that is used all the same; what cannot be read is left to its reader."""
+    found: list[str] = []
+    recordings = list(recordings)
+    if not recordings:
+        return found
+    # Late: analysis takes a while to import.
     from data.recording_quality import measure_quality
     from synthesis.reference import MAX_SECONDS
 
-    found = []
     for path in recordings:
         with suppress(InputError):
             header = read_header(path)

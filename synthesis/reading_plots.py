@@ -9,6 +9,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -38,6 +39,7 @@ def plot_readings(
     count = len(next(iter(runs.values())).read)
     shown = np.linspace(0, count - 1, min(count, most)).round().astype(int)
     figure = Figure(figsize=(13, 1.5 * len(runs) + 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
     above, below = figure.subfigures(2, 1, height_ratios=(1.5 * len(runs), 3.0))
     seconds = audio_params.hop_length / audio_params.sample_rate
     cells = above.subplots(len(runs), len(shown), sharex=True, sharey=True, squeeze=False)

@@ -183,7 +183,7 @@ def test_every_python_block_runs(block: Snippet, desk, monkeypatch, speaker, cap
         pytest.importorskip("faster_whisper")
         monkeypatch.setattr("synthesis.load_model", lambda *_given, **_named: speaker)
         run_script(monkeypatch, ["inference.py", "-f", "texts.txt", "-o", "out/demo", "-t", "1"])
-    exec(compile(block.text, str(block), "exec"), {"__name__": "documentation"})
+    exec(compile(block.text, str(block), "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("block", blocks("xml"), ids=str)

@@ -122,7 +122,7 @@ def test_a_preparation_that_is_asked_to_stop_goes_on(given, tmp_path, number):
     wait_for("cache/*/*.npz", tmp_path, 2, run)
     os.kill(run.pid, number)
     assert run.wait(60) == 130, run.text
-    assert "the same command goes on" in run.text and "Traceback" not in run.text
+    assert "the same command resumes" in run.text and "Traceback" not in run.text
     assert not leftovers(tmp_path)
     assert prepare_data.main(preparing(given, tmp_path)) == 0
 

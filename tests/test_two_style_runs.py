@@ -100,8 +100,10 @@ def test_an_official_checkpoint_blends_speakers(run, files, tmp_path, blend, pre
     asked = ["--weights", "0,1", "--blend", blend, "--precision", precision]
     assert run("-f", short, "-s", 12, "-s2", 10, *asked, checkpoint=checkpoint) == 0
     out = tmp_path / "out"
-    np.testing.assert_array_equal(audio(out / "0000_ab_1.wav"), audio(out / "0000_a.wav"))
-    np.testing.assert_array_equal(audio(out / "0000_ab_0.wav"), audio(out / "0000_b.wav"))
+    for share, alone in ((1, "a"), (0, "b")):  # two batch sizes may round the last bit of a sample differently
+        np.testing.assert_allclose(
+            audio(out / f"0000_ab_{share}.wav"), audio(out / f"0000_{alone}.wav"), rtol=0, atol=1
+        )
 
 
 INTERPOLATIONS = [Linear(blend="score"), *(kind() for kind in KINDS.values())]
