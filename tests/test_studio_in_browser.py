@@ -205,14 +205,25 @@ def word_f0(samples: np.ndarray, word: dict) -> float:
     return float(12 * np.log2(np.median(inside[inside > 0])))
 
 
+def settled(page, *locators) -> list[dict[str, float]]:
+    """Where things are once the page no longer moves them."""
+    before = None
+    for _ in range(100):
+        boxes = [locator.bounding_box() for locator in locators]
+        if None not in boxes and boxes == before:
+            return boxes
+        before = boxes
+        page.wait_for_timeout(300)
+    raise AssertionError("the page does not come to rest")
+
+
 def test_a_word_dragged_up_by_three_semitones_is_spoken_so(opened):
     page = opened()
     speak(page, "We never leave before noon.")
     before = sound_of(page, "spoken")
     page.get_by_role("tab", name="Shape").click()
     page.locator(".shape-plot svg").wait_for()
-    box = page.locator(".shape-plot .over").nth(1).bounding_box()
-    plot = page.locator(".shape-plot image").bounding_box()
+    box, plot = settled(page, page.locator(".shape-plot .over").nth(1), page.locator(".shape-plot image"))
     low, high = Audio().f0_min, Audio().f0_max
     up = plot["height"] * 3 / (12 * np.log2(high / low))  # three semitones on the axis
     across, down = box["x"] + box["width"] / 2, plot["y"] + plot["height"] / 2
@@ -247,7 +258,7 @@ def test_a_melody_is_drawn_and_words_are_reached_by_keyboard(opened):
     page.get_by_label("length of leave").fill("1.5")
     page.keyboard.press("Tab")
     page.get_by_label("draw", exact=True).check()
-    plot = page.locator(".shape-plot image").bounding_box()
+    (plot,) = settled(page, page.locator(".shape-plot image"))
     page.mouse.move(plot["x"] + 30, plot["y"] + 60)
     page.mouse.down()
     page.mouse.move(plot["x"] + 200, plot["y"] + 100, steps=5)
