@@ -198,12 +198,7 @@ def _speak(
         **asdict(options),
     }
     recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
-    warnings = recording_warnings(recordings)
-    for line in (
-        *(f"note: {one}" for one in _sources(args, synthesiser, two_styles)),
-        *(f"warning: {one}" for one in warnings),
-    ):
-        print(shown(line), file=sys.stderr)
+    warnings, origins = recording_warnings(recordings), _sources(args, synthesiser, two_styles)
     report = Report(args.out / "report.json", settings, warnings)
     seconds, read = 0.0, {}
     try:
@@ -230,11 +225,14 @@ def _speak(
     report.write()
     spoken = [replace(line, text=read[line.index]) for line in texts if line.index in read]
     for note in (
+        *origins,
         *synthesiser.notes,
         *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
         *notes(spoken, recordings, synthesiser.params),
     ):
         print(shown(f"note: {note}"), file=sys.stderr)
+    for warning in warnings:
+        print(shown(f"warning: {warning}"), file=sys.stderr)
     print(shown(f"{len(read)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
 
 
