@@ -1,7 +1,10 @@
 # make demo   set up, then speak resources/filelists/synthesis.txt
 # make test   set up, then the whole test suite
+# make studio set up, then a page on this machine to hear and shape styles in
+# make docs   set up, then the documentation as a site in out/docs
 SHELL := /bin/bash
 PYTHON ?= python3
+CHECKPOINT ?= checkpts/default.pt
 VENV := .venv
 RUN := $(VENV)/bin/python
 # One thread for each of the processes that share the tests.
@@ -10,20 +13,29 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
 BACKENDS := OMP_NUM_THREADS=1 $(RUN) -m pytest -p no:xdist tests/test_backends.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean
+.PHONY: demo test test-long studio docs lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean
 
 demo: setup
 	$(RUN) inference.py -f resources/filelists/synthesis.txt -c checkpts/default.pt -o out/demo
 	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
 
-test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
+test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser
 	$(PYTEST) -m "not slow" --ignore tests/test_backends.py
 	$(BACKENDS)
 
 # Everything that takes minutes besides.
-test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends
+test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser
 	$(PYTEST) --ignore tests/test_backends.py
 	$(BACKENDS)
+
+PORT ?= 7860
+studio: setup $(VENV)/studio
+	$(RUN) studio.py --checkpoint $(CHECKPOINT) --port $(PORT)
+
+# Warnings are errors. Nothing is asked of a network.
+docs: setup $(VENV)/docs
+	$(RUN) -m sphinx -b html -W --keep-going -q docs out/docs
+	@echo "The documentation is in out/docs/index.html."
 
 lint: setup
 	$(RUN) -m ruff check .
@@ -61,6 +73,10 @@ $(VENV)/backends: $(VENV)/installed requirements-backends.txt
 	$(RUN) -m pip install -q --no-deps -r requirements-backends.txt
 	touch $@
 
+$(VENV)/studio $(VENV)/docs $(VENV)/browser: $(VENV)/%: $(VENV)/installed requirements-%.txt
+	$(RUN) -m pip install -q --no-deps -r requirements-$*.txt
+	touch $@
+
 # The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if
 # KATHLEEN names a folder with it.
 KATHLEEN ?=
@@ -85,12 +101,11 @@ train: setup
 	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml
 
 # The table of docs/default_model.md; CHECKPOINT= and SENTENCES= for another model, or a quick look.
-CHECKPOINT ?= checkpts/default.pt
 SENTENCES ?= 100
 evaluate-default: setup $(VENV)/eval
 	$(RUN) benchmarks/default_model.py -c $(CHECKPOINT) --sentences $(SENTENCES) --workers $$(nproc)
 
-# The table of docs/interpolation.md: hours; it goes on where it stopped. BUNDLED names a model of configs/bundled.yaml.
+# The table of docs/interpolation.md: hours; it resumes where it stopped. BUNDLED names a model of configs/bundled.yaml.
 PAIRS ?= 40
 BUNDLED ?=
 evaluate-interpolation: setup $(VENV)/eval

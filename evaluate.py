@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sentences", type=whole(0, 10**6), default=100, help="most with players in the page; default: %(default)s"
     )
-    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="CPU threads; default: torch decides")
     return parser
 
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
             return code
         runs.insert(0, made)
     if not runs[0].is_dir():
-        raise InputError(f"{runs[0]} is no folder; give one that inference.py wrote")
+        raise InputError(f"{runs[0]} is not a folder; give one that inference.py wrote")
     with in_use(args.out or runs[0]):
         _measure(args, runs, shlex.join(["python", "evaluate.py", *argv]))
     return 0

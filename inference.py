@@ -22,7 +22,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +30,12 @@ from common.arguments import Parser, folder
 from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
-from data.filelist import DEFAULT_EMOTION, TextLine, read_texts
+from data.filelist import TextLine, read_texts
 from model.interpolation import name_of
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
-from synthesis.parts import MANNER, PARTS, VOICE, Given, parse_parts, shared_with
+from synthesis.parts import PARTS, Given, parse_parts
 
 if TYPE_CHECKING:
     from model.interpolation import Kind
@@ -74,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what of --ref: {','.join(PARTS)}; default: what no name gives",
     )
     parser.add_argument("-o", "--out", type=folder, default=Path("out"), help="output folder; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same audio; default: %(default)s")
     parser.add_argument("--temperature", type=float, help="divides the noise: higher is smoother")
     parser.add_argument("--length-scale", type=float, help="above 1 is slower")
     parser.add_argument("--guidance-scale", type=float, help="above 1 makes the style stronger, at twice the cost")
@@ -83,12 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
-    parser.add_argument("--stream", action="store_true", help="sentence by sentence; says when the first is there")
+    parser.add_argument("--stream", action="store_true", help="sentence by sentence; tells when the first is ready")
     parser.add_argument(
         "--time-scale",
         type=float,
         choices=(1.0, 1000.0),
-        help="of an official checkpoint's time embedding: 1 for grad-tts-old.pt; default: told from the weights",
+        help="of an official checkpoint: 1 for grad-tts-old.pt; default: told from the weights",
     )
     parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
@@ -99,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=BACKENDS, default="torch", help="auto: the fastest that is installed; default: %(default)s"
     )
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
-    parser.add_argument("--threads", type=int, help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch decides")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     prosody_options.add_arguments(parser)
     interpolation_options.add_arguments(parser)
@@ -159,7 +158,7 @@ def _speak(
 
     from data.audio import write_wav
     from synthesis import load_model
-    from synthesis.notes import chosen_speaker, notes, recording_warnings
+    from synthesis.notes import chosen_speaker, notes, recording_warnings, style_sources
     from synthesis.report import Report
 
     if args.threads is not None:
@@ -173,23 +172,58 @@ def _speak(
         time_scale=args.time_scale,
     )
     options = synthesiser.options(**given, sampler=args.solver)
-    style = vars(_given(args)[0])
     between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
-    how = {**style, **asked.arguments(), "bad_lines": bad_lines}
+    a, b = _given(args)
+    how = {**vars(a), **asked.arguments(), "bad_lines": bad_lines}
     if between:
         each = _pairs(args, synthesiser, texts, options, how, between)
     elif args.stream:
         each = _streamed(args, synthesiser, texts, options, how)
     else:
         each = _singles(args, synthesiser, texts, options, how)
-    settings = {
+    recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
+    warnings = recording_warnings(recordings)
+    with (
+        Report(args.out / "report.json", _settings(args, synthesiser, options, between), warnings) as report,
+        tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
+    ):
+        for spoken in each:
+            for ending, result in spoken.items():
+                wav = args.out / f"{result.index:04d}{ending}.wav"
+                if not args.stream:  # else it is there already
+                    write_wav(wav, result.audio, result.sample_rate)
+                bar.write(shown(report.add(result, wav)), file=sys.stdout)
+            bar.update()
+    if not report.texts:
+        raise bad_lines.none_left(args.file)
+    finished = [replace(line, text=report.texts[line.index]) for line in texts if line.index in report.texts]
+    for warning in warnings:
+        print(shown(f"warning: {warning}"), file=sys.stderr)
+    for note in (
+        *style_sources(synthesiser, a, b if between else None),
+        *synthesiser.notes,
+        *chosen_speaker(finished, args.speaker, synthesiser.speakers),
+        *notes(finished, recordings, synthesiser.params),
+    ):
+        print(shown(f"note: {note}"), file=sys.stderr)
+    count, seconds = len(report.texts), report.seconds
+    print(shown(f"{count} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
+
+
+def _settings(
+    args: argparse.Namespace, synthesiser: Synthesiser, options: Options, between: dict[str, Kind]
+) -> dict[str, Any]:
+    """Of the run, for its report."""
+    from torch import get_num_threads
+
+    return {
         "checkpoint": args.checkpoint,
-        "step": synthesiser.step,
         "vocoder": None if args.vocoder is None else str(args.vocoder),
+        "step": synthesiser.step,
         "device": str(synthesiser.device),
         "precision": synthesiser.precision,
         "backend": synthesiser.backend,
-        "threads": torch.get_num_threads(),
+        "threads": get_num_threads(),
         "sample_rate": synthesiser.params.audio.sample_rate,
         **{name: _listed(getattr(args, name)) for name in _STYLE},
         **{name: getattr(args, name) for name in ("interp", "lead")},
@@ -197,43 +231,6 @@ def _speak(
         **prosody_options.settings(args),
         **asdict(options),
     }
-    recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
-    warnings, origins = recording_warnings(recordings), _sources(args, synthesiser, two_styles)
-    report = Report(args.out / "report.json", settings, warnings)
-    seconds, read = 0.0, {}
-    try:
-        with tqdm(total=len(texts), unit="text", disable=None) as bar:  # None: only on a terminal
-            for spoken in each:
-                for ending, result in spoken.items():
-                    wav = args.out / f"{result.index:04d}{ending}.wav"
-                    if not args.stream:  # else it is there already
-                        write_wav(wav, result.audio, result.sample_rate)
-                    report.add(result, wav)
-                    seconds += result.seconds
-                    read[result.index] = result.text
-                    beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
-                    pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
-                    line = f"{wav.stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
-                    bar.write(shown(line), file=sys.stdout)
-                bar.update()
-    except BaseException:  # Ctrl-C too: the report tells what is finished
-        with suppress(InputError):
-            report.write()
-        raise
-    if not read:
-        raise bad_lines.none_left(args.file)
-    report.write()
-    spoken = [replace(line, text=read[line.index]) for line in texts if line.index in read]
-    for note in (
-        *origins,
-        *synthesiser.notes,
-        *chosen_speaker(spoken, args.speaker, synthesiser.speakers),
-        *notes(spoken, recordings, synthesiser.params),
-    ):
-        print(shown(f"note: {note}"), file=sys.stderr)
-    for warning in warnings:
-        print(shown(f"warning: {warning}"), file=sys.stderr)
-    print(shown(f"{len(read)} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
 
 
 def _given(args: argparse.Namespace) -> tuple[Given, Given]:
@@ -242,20 +239,6 @@ def _given(args: argparse.Namespace) -> tuple[Given, Given]:
         Given(args.speaker, args.emotion, args.ref, args.take),
         Given(args.speaker2, args.emotion2, args.ref2, args.take2),
     )
-
-
-def _sources(args: argparse.Namespace, synthesiser: Synthesiser, two_styles: bool) -> list[str]:
-    """A line for each style that has a recording: what comes from where."""
-    hears = synthesiser.hears
-    emotions = synthesiser.emotions
-    usual = DEFAULT_EMOTION if DEFAULT_EMOTION in emotions or not emotions else emotions[0]
-    names = synthesiser.speakers[0] if synthesiser.speakers else "", usual, hears
-    a, b = _given(args)
-    if not two_styles:
-        return [f"style: {a.sources(*names)}"] if a.ref else []
-    if not a.ref and not b.ref:
-        return []
-    return [f"{side}: {one.sources(*names)}" for side, one in (("a", a), ("b", shared_with(a, b, hears)))]
 
 
 def _listed(value: Any) -> Any:
@@ -323,39 +306,23 @@ def _pairs(
     between: dict[str, Kind],
 ) -> Iterator[dict[str, Result]]:
     """Each text as a alone, b alone and in between, by the endings of the file names."""
-    from synthesis.two_styles import speak_pairs, write_mask
+    from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
 
-    # A line's own columns do not undo what the options say of b; a recording there is a's, but for the voice.
-    a, b = _given(args)
-    of_b = shared_with(a, b, synthesiser.hears)
-    own = b.taken(synthesiser.hears) if b.ref else ()
-    lends_voice = of_b.take == (VOICE,) and not b.ref
-    texts_b = [
-        replace(
-            line,
-            speaker=line.speaker if b.speaker is None and VOICE not in own else None,
-            emotion=line.emotion if b.emotion is None and MANNER not in own else None,
-            ref=line.ref if lends_voice else None,
-        )
-        for line in texts
-    ]
-    if lends_voice and not of_b.ref and not any(line.ref for line in texts):
-        of_b = replace(of_b, take=None)
-    requests_a = synthesiser.requests(texts, **how)
-    spoken = {request.index for request in requests_a}
-    requests_b = synthesiser.requests(
-        [line for line in texts_b if line.index in spoken], **{**how, **vars(of_b), "bad_lines": None}
-    )
-    for request_a, request_b in zip(requests_a, requests_b, strict=True):
+    for request_a, request_b in requests_of_pairs(synthesiser, texts, *_given(args), **how):
         lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
         with how["bad_lines"].skipping(request_a.place, TextError):
             (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)
             a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
             if args.plots:
                 from synthesis.pair_plots import plot_pair
+                from synthesis.reading_plots import plot_readings
 
-                for number, ending in enumerate(between):
-                    plot_pair(args.out / f"{a.index:04d}_{ending}.png", pair, number, synthesiser.params.audio)
+                for number, (ending, kind) in enumerate(between.items()):
+                    path = args.out / f"{a.index:04d}_{ending}.png"
+                    plot_pair(path, pair, number, synthesiser.params.audio)
+                    if pair.steps[number][0].read:
+                        named = {name_of(kind): number}
+                        plot_readings(path.with_stem(f"{path.stem}_reader"), pair, named, synthesiser.params.audio)
             if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
                 write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
             yield {

@@ -2,7 +2,7 @@
 
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
-match a checkpoint that is only used for inference. A run that goes on, or starts with `--init`, takes audio, text,
+match a checkpoint that is only used for inference. A resumed run, or one that starts with `--init`, takes audio, text,
 encoder, style, estimator and diffusion from its checkpoint; train, inference, interpolation, encoder.*dropout,
 style.drop_* and diffusion.noise_* are its own.
 """
@@ -91,11 +91,11 @@ class Diffusion:
 
 @dataclass(frozen=True)
 class Train:
-    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     train_filelist: str = "resources/filelists/tiny_train.txt"
     valid_filelist: str = "resources/filelists/tiny_valid.txt"
     cache_dir: str = "cache"
     log_dir: str = "logs/tiny"
+    recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
     batch_size: int = 16
     crop_frames: int = 128  # of the decoder's training crop; a multiple of 4
     steps: int = 2000

@@ -19,7 +19,6 @@ from typing import Any
 from common.arguments import Parser, folder, real, shortened, whole
 from common.errors import INTERRUPTED, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
-from common.processes import terminated_as_interrupted
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS, layout
 from data.embeddings import collect_embeddings, write_embeddings
@@ -108,14 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = _parser(argv[0] if argv else None).parse_args(argv)
     try:
-        with terminated_as_interrupted():
-            if args.shard[1] > 1:  # others fill the same cache, and no list is written
-                return _prepare(args)
-            with in_use(args.out, "the corpus folder"):
-                return _prepare(args)
+        if args.shard[1] > 1:  # others fill the same cache, and no list is written
+            return _prepare(args)
+        with in_use(args.out, "the corpus folder"):
             return _prepare(args)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is missing", file=sys.stderr)
+        print("stopped; the same command resumes with what is missing", file=sys.stderr)
         return INTERRUPTED
 
 

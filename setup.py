@@ -10,7 +10,7 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-TOP_LEVEL = ["common", "model", "text", "data", "monotonic_align", "training", "synthesis", "evaluation"]
+TOP_LEVEL = ["common", "model", "text", "data", "monotonic_align", "training", "synthesis", "evaluation", "studio"]
 
 
 class BuildWithOpenMP(build_ext):
@@ -59,6 +59,7 @@ setup(
         "text": ["*.json", "*.txt", "*.gz", "*.npz"],
         "monotonic_align": ["*.pyx", "*.h"],
         "evaluation": ["*.css", "*.js"],
+        "studio": ["*.css", "*.js"],
     },
     ext_modules=cythonize([alignment_search], build_dir="build"),
     cmdclass={"build_ext": BuildWithOpenMP},
@@ -96,6 +97,9 @@ setup(
         ],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
+        "studio": ["gradio>=6.31"],
+        "docs": ["sphinx>=9", "myst-parser>=5.2", "furo>=2025.12.19"],
+        "browser": ["playwright>=1.65"],
         "mutation": ["mutmut==3.8.1"],
         "unidecode": ["Unidecode>=1.3"],
         "dev": ["librosa>=0.10", "pytest", "pytest-xdist", "hypothesis", "ruff"],

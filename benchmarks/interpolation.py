@@ -2,8 +2,8 @@
 
     python benchmarks/interpolation.py [-c CHECKPOINT] [--pairs 40] [--only frequency]
 
-Every clip's numbers are kept in --out as they come, so that an interrupted run goes on; another checkpoint or other
-options begin anew. 40 pairs take hours on two cores.
+Every clip's numbers are kept in --out as they come, so that an interrupted run can be resumed; another checkpoint
+or other options begin anew. 40 pairs take hours on two cores.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from common.arguments import Parser, folder, real, whole
@@ -24,6 +25,7 @@ from common.files import in_use, parse_json, read_lines
 from common.processes import MOST_THREADS
 
 PARTS = ("frequency", "temporal", "linear")
+_TRIED = 5  # times as many pairs are drawn where some are too near each other
 
 
 @reports_input_errors
@@ -35,13 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--oracle", type=Path, default=Path("resources/interpolation_oracle.json"))
     parser.add_argument("--pairs", type=whole(1, 10_000), default=40, help="default: %(default)s")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
-    parser.add_argument("--rows", help="frequency rows whose name holds this, besides a and b")
+    parser.add_argument(
+        "--rows", nargs="+", help="frequency rows whose name holds one of these, besides a and b; =NAME: that row alone"
+    )
+    parser.add_argument(
+        "--apart", type=real(0, 48), default=0.0, help="only pairs whose F0 is this many semitones apart"
+    )
     parser.add_argument(
         "-t", "--timesteps", type=whole(1, 10_000), help="network evaluations; default: the checkpoint's"
     )
     parser.add_argument("--temperature", type=real(0.01, 1000), help="default: the checkpoint's")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
-    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="of the CPU; default: as torch chooses")
+    parser.add_argument("--threads", type=whole(1, MOST_THREADS), help="CPU threads; default: torch decides")
     parser.add_argument("-o", "--out", type=folder, default=Path("out/interpolation"))
     parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)
@@ -77,6 +84,7 @@ def _run(args: argparse.Namespace) -> None:
     from held_out.reference import read_reference
     from style_pairs.pairs import SEED, draw_pairs
     from synthesis import load_model
+    from synthesis.reader_file import reader_path
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -84,45 +92,71 @@ def _run(args: argparse.Namespace) -> None:
     pairs = draw_pairs(reference, list(STYLES), args.pairs, SEED)
     synthesiser = load_model(args.checkpoint, precision="auto")
     bundled = None if args.bundled is None else load_model(args.bundled, precision="auto")
+    tasks = _tasks(args, reference, synthesiser)
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
     analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}
-    digest = hashlib.blake2b(args.checkpoint.read_bytes() + repr(asdict(options)).encode(), digest_size=4).hexdigest()
+    reader = reader_path(args.checkpoint)
+    weights = args.checkpoint.read_bytes() + (reader.read_bytes() if reader.exists() else b"")
+    digest = hashlib.blake2b(weights + repr(asdict(options)).encode(), digest_size=4).hexdigest()
     kept = _Kept(args.out / f"measurements-{digest}.jsonl")
     if args.only in (None, "frequency"):
-        _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept)
+        _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept)
     if args.only in (None, "temporal"):
         _temporal(synthesiser, options, pairs, analyser, centroids, kept)
     if args.only in (None, "linear"):
         _linear(synthesiser, options, pairs, analyser, centroids, kept)
-    text = "\n\n".join(_tables(args, pairs, kept))
+    text = "\n\n".join(_tables(args, tasks, kept))
     (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def _frequency(args, synthesiser, bundled, options, pairs, analyser, centroids, kept) -> None:
+def _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept) -> None:
     from tqdm import tqdm
 
     from data.audio import write_wav
     from style_pairs.measuring import hear, measure
-    from style_pairs.pairs import comparison_rows
-    from style_pairs.speaking import A, B, speak_rows, tasks_of
+    from style_pairs.pairs import A, B, comparison_rows
+    from style_pairs.speaking import speak_rows
 
-    rows = [row for row in comparison_rows(bundled is not None) if args.rows is None or args.rows in row.name]
-    for task in tqdm(tasks_of(pairs), "frequency", unit="text"):
+    rows = [row for row in comparison_rows(bundled is not None) if _asked(row.name, args.rows)]
+    for task in tqdm(tasks, "frequency", unit="text"):
         missing = [row for row in rows if ("frequency", task.number, row.name) not in kept.values]
         if not missing:
             continue
         heard, spent = {}, {}
-        for name, result in speak_rows(synthesiser, task, missing, options, bundled):
+        for spoken in speak_rows(synthesiser, task, missing, options, bundled):
+            name, result = spoken.name, spoken.result
             write_wav(args.out / f"{task.number:04d}" / f"{name}.wav", result.audio, result.sample_rate)
             heard[name] = hear(result, analyser)
             spent[name] = {"nfe": result.nfe, "seconds": result.mel_seconds + result.vocoder_seconds}
+            if "plain_seconds" in spoken.extra:
+                spent[name]["dearer"] = result.mel_seconds / spoken.extra["plain_seconds"]
+                spent[name]["leak"] = spoken.extra["leak"]
             if name in (A, B) and len(heard) < 2:
                 continue  # a waits for b
             for each in (A, B) if name == B else (name,):
                 values = measure(heard[each], heard[A], heard[B], task.pair, centroids)
                 kept.put(("frequency", task.number, each), values | spent[each])
+
+
+def _asked(name: str, patterns: Sequence[str] | None) -> bool:
+    if patterns is None:
+        return True
+    return any(name == pattern[1:] if pattern.startswith("=") else pattern in name for pattern in patterns)
+
+
+def _tasks(args, reference, synthesiser) -> list:
+    """The texts of the first pairs that are far enough apart, numbered among all."""
+    from data.generator.manners import STYLES
+    from style_pairs.pairs import SEED, TEXTS_PER_PAIR, draw_pairs
+    from style_pairs.speaking import predicted_distance, tasks_of
+
+    drawn = args.pairs if args.apart == 0 else _TRIED * args.pairs
+    tasks = tasks_of(draw_pairs(reference, list(STYLES), drawn, SEED))
+    of_pairs = (tasks[start : start + TEXTS_PER_PAIR] for start in range(0, len(tasks), TEXTS_PER_PAIR))
+    far = (texts for texts in of_pairs if not args.apart or predicted_distance(synthesiser, texts) >= args.apart)
+    return [task for texts in islice(far, args.pairs) for task in texts]
 
 
 def _temporal(synthesiser, options, pairs, analyser, centroids, kept) -> None:
@@ -173,18 +207,21 @@ def _linear(synthesiser, options, pairs, analyser, centroids, kept) -> None:
         kept.put(("linear", number, ""), asdict(match))
 
 
-def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[str]:
+def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[str]:
     from evaluation.statistics import bootstrap_mean
+    from model.interpolation.pitch_transfer import MASKS
     from style_pairs.measuring import APART
-    from style_pairs.pairs import comparison_rows, default_row
-    from style_pairs.speaking import A, B, tasks_of
-    from style_pairs.table import ORACLE, markdown, read_oracle
+    from style_pairs.pairs import MASK_NAMES, A, B, comparison_rows, default_row
+    from style_pairs.table import ORACLE, markdown, read_oracle, tuned_markdown
 
-    tasks = tasks_of(pairs)
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
     oracle = read_oracle(args.oracle)
     names = [A, B, *(row.name for row in rows), ORACLE]
+    clips = defaultdict(dict)  # by text and row
+    for (part, number, name), values in kept.values.items():
+        if part == "frequency":
+            clips[number][name] = values
     for title, chosen in (
         ("All pairs", tasks),
         ("Same register", [task for task in tasks if task.pair.same_register]),
@@ -192,13 +229,15 @@ def _tables(args: argparse.Namespace, pairs: Sequence, kept: _Kept) -> Iterator[
     ):
         measured = defaultdict(list)
         for task in chosen:
-            for name in names:
-                if ("frequency", task.number, name) in kept.values:
-                    measured[name].append(kept.values["frequency", task.number, name])
-            if task.number in oracle and ("frequency", task.number, A) in kept.values:
+            for name, values in clips[task.number].items():
+                measured[name].append(values)
+            if task.number in oracle and A in clips[task.number]:
                 measured[ORACLE].append(oracle[task.number][ORACLE])
         if measured:
             yield f"{title} ({len(measured[A])} texts)\n\n{markdown({name: measured[name] for name in names}, default)}"
+    tuned = tuned_markdown([clips[task.number] for task in tasks], [MASK_NAMES[mask] for mask in MASKS])
+    if tuned:
+        yield tuned
     temporal = [v for (part, _, _), v in kept.values.items() if part == "temporal" and v]
     if temporal:
         means = {name: bootstrap_mean([v[name] for v in temporal]).value for name in temporal[0]}

@@ -26,8 +26,8 @@ from evaluation.speech import phones_of_recording
 from held_out.reference import read_reference
 from params import Audio
 from style_pairs.measuring import Heard, measure
-from style_pairs.pairs import SEED, draw_pairs
-from style_pairs.speaking import A, B, Task, tasks_of
+from style_pairs.pairs import SEED, A, B, draw_pairs
+from style_pairs.speaking import Task, tasks_of
 from style_pairs.table import ORACLE, write_oracle
 
 

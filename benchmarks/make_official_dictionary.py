@@ -13,8 +13,8 @@ from common.arguments import Parser
 from common.errors import reports_input_errors
 from common.files import read_bounded, replacing
 from text import lexicon
-from text.official import PATCH_PATH
-from text.official_symbols import ARPABET
+from text.official_front_end import PATCH_PATH
+from text.symbols import ARPABET
 
 _ENTRY = re.compile(r"([A-Z'][^ ]*)  (.+)")
 

@@ -37,7 +37,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             number = None
         if number is None or not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{shortened(text)} is no whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not a whole number from {low} to {high}")
         return number
 
     return parse
@@ -52,7 +52,7 @@ def real(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             number = math.nan
         if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{shortened(text)} is no number from {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not a number from {low:g} to {high:g}")
         return number
 
     return parse

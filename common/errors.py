@@ -117,7 +117,8 @@ def _prepare_output() -> None:
         if stream is None:  # closed by whoever started this
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # one that another program has put there
+                stream.reconfigure(errors="backslashreplace")
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

@@ -87,12 +87,15 @@ def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterat
                 os.rmdir(folder)
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Remove what killed processes had half written by `replacing` in a folder that nobody else writes to now."""
-    for path in Path(folder).iterdir():
-        if _TEMPORARY.fullmatch(path.name):
-            with suppress(OSError):
-                path.unlink()
+def remove_leftovers(folder: str | os.PathLike, seconds: float = 0) -> None:
+    """Remove what killed processes had half written by `replacing`.
+
+    seconds: for which nobody has written to it; 0 where nobody else writes to the folder.
+    """
+    with suppress(OSError):  # there is no such folder, say
+        for path in Path(folder).iterdir():
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime >= seconds:
+                path.unlink(missing_ok=True)
 
 
 def _locked(path: Path, name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,11 @@ import soxr
 
 from common.errors import InputError
 from common.files import replacing
-from data.riff import is_cut_short
 
 # Far above every recording of speech; a header may claim anything.
 MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
 RATES = (1000, 1_000_000)  # Hz
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # in WAV files by programs that cannot go back to fill them in
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
     """Raises InputError for a file that is missing, a folder, empty, truncated or not audio."""
     path = _existing(path)
     try:
-        info = soundfile.info(path)
-        cut = is_cut_short(path)
+        info = soundfile.info(os.fsencode(path))  # it would encode only names that are UTF-8
+        cut = _is_cut_short(path)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
     if cut:
@@ -61,13 +62,13 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     path = _existing(path)
     try:
         # (samples, channels)
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             rate, promised = file.samplerate, file.frames
             _check_rate(path, rate)
             if promised * max(file.channels, sample_rate / rate) > MOST_SAMPLES:
                 raise InputError(f"{path} lasts {promised / rate:.0f} s in {file.channels} channels: too long; cut it")
             channels = file.read(dtype="float32", always_2d=True)
-        cut = len(channels) < promised or is_cut_short(path)
+        cut = len(channels) < promised or _is_cut_short(path)
     except InputError:
         raise
     except (OSError, RuntimeError, TypeError, ValueError) as error:
@@ -139,3 +140,21 @@ def _existing(path: str | os.PathLike) -> Path:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
+
+
+def _is_cut_short(path: str | os.PathLike) -> bool:
+    """Whether a RIFF/WAVE file ends before its samples do; False for every other file.
+
+    libsndfile reads a truncated one as a shorter one.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        kind, _, form = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
+        if (kind, form) != (b"RIFF", b"WAVE"):
+            return False
+        while len(header := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                return length not in _UNKNOWN_SIZES and file.tell() + length > size
+            file.seek(length + length % 2, os.SEEK_CUR)  # chunks begin at even places
+    return False

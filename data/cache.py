@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, shown
-from common.files import read_bounded, replacing
+from common.files import read_bounded, remove_leftovers, replacing
 from common.processes import map_in_processes
 from data.audio import read_audio
 from data.features import Features, extract
@@ -27,6 +27,7 @@ from data.labels import labels_path, parse_labels, with_labels, with_symbols
 from params import Audio
 
 MOST_AUDIO_BYTES = 2**29  # of a recording's file
+_ABANDONED = 3600.0  # seconds after which no process still writes an entry
 EXTRACTION_VERSION = 2  # raise it when the same audio gives other features
 
 
@@ -103,6 +104,8 @@ class FeatureCache:
         number, shards = shard
         if not 0 <= number < shards:
             raise ValueError(f"shard {number} of {shards}: the number must be from 0 to {shards - 1}")
+        for part in self.folder.glob("??"):
+            remove_leftovers(part, _ABANDONED)
         chosen = [Path(path) for path in paths][number::shards]
         build_one = partial(_build_one, self)
         bar = tqdm(total=len(chosen), unit="file", desc="features", disable=not progress)

@@ -17,7 +17,7 @@ from data.filelist import Utterance
 from data.labels import token_spans
 from text.symbols import BLANK
 
-REFERENCE_FRAMES = 256  # at most, about 3 seconds
+MOST_REFERENCE_FRAMES = 256  # at most, about 3 seconds
 
 
 class Encoded(Protocol):
@@ -51,8 +51,8 @@ class Item:
 class UtteranceDataset(torch.utils.data.Dataset):
     """Items by index, or by (epoch, index): all that is random in an item depends on (seed, epoch, index) alone.
 
-    The reference is another utterance of the same speaker, cropped to `REFERENCE_FRAMES`; the utterance itself if its
-    speaker has no other.
+    The reference is another utterance of the same speaker, cropped to `MOST_REFERENCE_FRAMES`; the utterance itself if
+    its speaker has no other.
     """
 
     def __init__(
@@ -127,8 +127,8 @@ class UtteranceDataset(torch.utils.data.Dataset):
         others = same[same != index]
         chosen = int(generator.choice(others)) if len(others) else index
         mel = self.cache.get(self.utterances[chosen].wav).mel
-        start = int(generator.integers(max(mel.shape[1] - REFERENCE_FRAMES, 0) + 1))
-        return np.ascontiguousarray(mel[:, start : start + REFERENCE_FRAMES])
+        start = int(generator.integers(max(mel.shape[1] - MOST_REFERENCE_FRAMES, 0) + 1))
+        return np.ascontiguousarray(mel[:, start : start + MOST_REFERENCE_FRAMES])
 
     def _token_spans(self, index: int, features: Features) -> np.ndarray | None:
         if features.symbols is None:

@@ -73,6 +73,13 @@ def read_filelist(path: str | os.PathLike, bad_lines: BadLines | None = None) ->
     return utterances
 
 
+def can_be_listed(utterance: Utterance) -> bool:
+    """Whether a line of a filelist can hold it: no `|`, line break or outer blank in a column, and names in UTF-8."""
+    columns = (str(utterance.wav), utterance.text, utterance.speaker, utterance.emotion)
+    line = "|".join(columns)
+    return "\n" not in line and "\r" not in line and _survives(line, columns)
+
+
 def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
     """Write a filelist that `read_filelist` reads back; the file appears whole or not at all.
 

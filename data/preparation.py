@@ -12,8 +12,8 @@ from common.errors import InputError
 from common.files import replacing
 from data.audio import audio_seconds, read_header
 from data.cache import FeatureCache, Reject
-from data.corpora.reading import Reader
-from data.filelist import Utterance
+from data.corpora import Reader
+from data.filelist import Utterance, can_be_listed
 from params import Audio
 from text.front_end import FrontEnd
 
@@ -54,6 +54,8 @@ def reject_unusable(
             reason = f"longer than {max_seconds:g} s"
         elif tokens > int(seconds * audio_params.sample_rate) // audio_params.hop_length:
             reason = "more tokens of text than frames of audio"
+        elif not can_be_listed(utterance):
+            reason = "its name cannot stand in a filelist ('|', a line break, not UTF-8); rename it"
         else:
             kept.append(utterance)
             continue

@@ -13,9 +13,9 @@ import numpy as np
 from common.errors import InputError
 from evaluation.analyser import Analyser
 from evaluation.carry import carry_f0, carry_values, positions
+from evaluation.clips import Clip, Run
 from evaluation.contours import match_energy, match_pitch, median_and_range, movement
 from evaluation.references import Reference, ReferenceTexts, spread_by_speaker
-from evaluation.run import Clip, Run
 from evaluation.sound import Sound
 from evaluation.speaker import Voice, Voices, cosine
 from evaluation.spectrum import fine_structure, mel_cepstral_distortion

@@ -40,7 +40,7 @@ def _standing_in(placeholders: Mapping[str, Mapping[str, Any]]) -> Iterator[None
     for name, attributes in placeholders.items():
         try:
             importlib.import_module(name)
-        except Exception:  # missing, or built for another torch: both mean that it cannot be had
+        except Exception:  # missing, or built for another torch: either way it is unavailable
             module = ModuleType(name)
             module.__dict__.update(attributes)
             sys.modules[name] = module

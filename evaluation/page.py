@@ -20,11 +20,16 @@ import soundfile
 
 from data.audio import read_audio
 from evaluation.measure import Measured, MeasuredRun
-from evaluation.pictures import draw_clip, draw_mask
+from evaluation.pictures import draw_clips
 from evaluation.statistics import Mean
 from evaluation.summary import BY_KEY, COLUMNS, Column, System, SystemComparison
 from params import Audio
 
+# What the wide tables show at once; the others with the page's switch.
+_MAIN = (
+    "wer", "mos", "speaker_cosine", "cosine_a", "cosine_b", "f0_correlation", "f0_movement", "energy_correlation",
+    "seconds",
+)  # fmt: skip
 _TITLES = {"": "result", "a": "a alone", "b": "b alone", "ab": "a and b", "oracle": "oracle"}
 
 
@@ -49,6 +54,7 @@ def render(
         '<p class="small">Means over sentences with 95% bootstrap intervals. A click on a heading sorts.</p>',
         _systems_table(systems, columns),
         *(_comparison(comparison, opened=len(comparisons) == 1) for comparison in comparisons),
+        '<p class="small"><label><input type="checkbox" id="all"> every metric in the tables below</label></p>',
         _groups("By speaker", "speaker", [(s.name, s.speakers) for s in systems], columns),
         _groups("By emotion", "emotion", [(s.name, s.emotions) for s in systems], columns),
         _explanations(columns, missing),
@@ -56,8 +62,7 @@ def render(
         "<h2>Sentences</h2>",
         _sentence_table(runs, columns),
         "<h2>Listen</h2>",
-        '<p class="small">Pictures: the mel; cyan: F0; white, dashed: the contour to follow; green: the edge of the '
-        "mask.</p>",
+        '<p class="small">Pictures: mels over one time axis; cyan: F0; white, dashed: the contour to follow.</p>',
         f'<div id="cards">{cards}</div>',
     ]
     return _document(about["title"], "\n".join(parts))
@@ -89,12 +94,20 @@ def script_hash(script: str) -> str:
 
 
 def _systems_table(systems: Sequence[System], columns: Sequence[Column]) -> str:
-    best = {column.key: _best(column, [system.overall.get(column.key) for system in systems]) for column in columns}
+    """Metrics down, systems across: it fits a screen."""
     rows = []
-    for system in systems:
-        cells = [_mean_cell(column, system.overall.get(column.key), best[column.key]) for column in columns]
-        rows.append(f'<tr><td class="text">{_escape(system.name)}</td>{"".join(cells)}</tr>')
-    return _table("systems", ["system"], columns, rows)
+    for column in columns:
+        means = [system.overall.get(column.key) for system in systems]
+        best = _best(column, means)
+        cells = "".join(_mean_cell(column, mean, best) for mean in means)
+        rows.append(
+            f'<tr><td class="text" title="{_escape(column.meaning)}">{_escape(column.heading)}</td>{cells}</tr>'
+        )
+    heads = _heading("metric", "text") + "".join(_heading(system.name, "") for system in systems)
+    return (
+        f'<div class="scroll"><table id="systems" class="narrow"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 def _groups(
@@ -152,7 +165,7 @@ def _sentence_table(runs: Sequence[MeasuredRun], columns: Sequence[Column]) -> s
 
 def _table(name: str, names: Sequence[str], columns: Sequence[Column], rows: Sequence[str]) -> str:
     heads = [_heading(each, "text") for each in names]
-    heads += [_heading(column.heading, "", column.meaning) for column in columns]
+    heads += [_heading(column.heading, _css(column), column.meaning) for column in columns]
     return (
         f'<div class="scroll"><table id="{name}"><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -165,14 +178,18 @@ def _heading(name: str, css: str, meaning: str = "") -> str:
 
 def _mean_cell(column: Column, mean: Mean | None, best: float | None) -> str:
     if mean is None:
-        return '<td data-value="">-</td>'
+        return f'<td class="{_css(column)}" data-value="">-</td>'
     interval = "" if math.isnan(mean.low) else f"<small>{column.show(mean.low)} to {column.show(mean.high)}</small>"
-    css = ' class="best"' if mean.value == best else ""
-    return f'<td{css} data-value="{mean.value!r}">{column.show(mean.value)}{interval}</td>'
+    css = f"{_css(column)} best".strip() if mean.value == best else _css(column)
+    return f'<td class="{css}" data-value="{mean.value!r}">{column.show(mean.value)}{interval}</td>'
 
 
 def _value_cell(column: Column, value: float | None) -> str:
-    return f'<td data-value="{"" if value is None else repr(value)}">{column.show(value)}</td>'
+    return f'<td class="{_css(column)}" data-value="{"" if value is None else repr(value)}">{column.show(value)}</td>'
+
+
+def _css(column: Column) -> str:
+    return "" if column.key in _MAIN else "more"
 
 
 def _best(column: Column, means: Sequence[Mean | None]) -> float | None:
@@ -213,37 +230,37 @@ def _cards(run: MeasuredRun, number: int, audio_params: Audio, sentences: int, t
         by_index.setdefault(measured.clip.index, {})[measured.clip.variant] = measured
     cards = []
     for index, variants in list(by_index.items())[:sentences]:
+        shown = [variants[variant] for variant in run.run.variants if variant in variants]
         clips = []
-        for variant in run.run.variants:
-            if variant in variants:
-                clips.append(_clip(variants[variant], run, audio_params))
-                tick()
-        text = next(iter(variants.values())).clip.text
+        for measured in shown:
+            clips.append(_clip(measured, audio_params))
+            tick()
+        mask = run.run.mask(index) if "ab" in variants else None
+        picture = draw_clips([(_title(one.clip.variant), one) for one in shown], audio_params, mask)
+        text = shown[0].clip.text
         cards.append(
             f'<section class="sentence" id="{_card_id(number, index)}"><h3>{_escape(run.run.name)} {index}: '
-            f'{_escape(text)}</h3><div class="clips">{"".join(clips)}</div></section>'
+            f'{_escape(text)}</h3><div class="clips">{"".join(clips)}</div>'
+            f"{_image(picture, 'mels over one time axis, with F0')}</section>"
         )
     left = len(by_index) - len(cards)
     return "".join(cards) + (f'<p class="small">{left} more sentences have no player here.</p>' if left > 0 else "")
 
 
-def _clip(measured: Measured, run: MeasuredRun, audio_params: Audio) -> str:
+def _clip(measured: Measured, audio_params: Audio) -> str:
     clip = measured.clip
-    mask = run.run.mask(clip.index) if clip.variant == "ab" else None
     voice = ", ".join(name for name in (clip.speaker, clip.emotion) if name)
     heard = "" if measured.transcript is None else f'<p class="small">heard: {_escape(measured.transcript)}</p>'
-    picture = draw_clip(measured.speech, audio_params, measured.target_f0, mask)
-    label = f"{_title(clip.variant)}: mel and F0"
-    masked = "" if mask is None else _image(draw_mask(mask, audio_params), "mask")
     return (
         f'<div class="clip"><b>{_escape(_title(clip.variant))}</b> <span class="small">{_escape(voice)}</span>'
         f'<audio controls preload="metadata" src="{_flac(clip.wav, audio_params)}"></audio>'
-        f"{_image(picture, label)}{masked}{heard}</div>"
+        f"{heard}</div>"
     )
 
 
 def _image(png: bytes, label: str) -> str:
-    return f'<img loading="lazy" alt="{_escape(label)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    data = base64.b64encode(png).decode()
+    return f'<div class="picture"><img loading="lazy" alt="{_escape(label)}" src="data:image/png;base64,{data}"></div>'
 
 
 def _flac(wav, audio_params: Audio) -> str:

@@ -14,10 +14,10 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import replacing
 from evaluation.analyser import Analyser
+from evaluation.clips import read_run
 from evaluation.measure import VOICE_RECORDINGS, MeasuredRun, measure_run, measure_voices
 from evaluation.page import render
 from evaluation.references import Reference, ReferenceTexts, spread_by_speaker
-from evaluation.run import read_run
 from evaluation.summary import System, SystemComparison, compare_runs, missing_reasons, summarise
 from evaluation.tables import as_json, markdown, markdown_comparison, sentences_csv, summary_csv
 from params import Audio

@@ -1,4 +1,10 @@
-"""The tensors of a vocoder file in the published format."""
+"""Vocoder files in the published format: their tensors, and weight norm under the published names.
+
+Weight norm is w = g v / |v|, one g per first index (Salimans and Kingma, 2016, equation 2). Published checkpoints name
+the parts `weight_g`, `weight_v` (and `weight_orig`, `weight_u`, `weight_v` where a discriminator has spectral norm);
+torch's parametrisations name them otherwise. Files carry the published names, modules in training the parametrised
+ones, modules for inference plain weights.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,22 @@ import os
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from common.errors import InputError
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# torch's name -> the published name
+OFFICIAL_NAMES = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+    "parametrizations.weight.original": "weight_orig",
+    "parametrizations.weight.0._u": "weight_u",
+    "parametrizations.weight.0._v": "weight_v",
+}
+PARAMETRIZED_WEIGHT_NORM = {"weight_g": "original0", "weight_v": "original1"}
+PARAMETRIZED_SPECTRAL_NORM = {"weight_orig": "original", "weight_u": "0._u", "weight_v": "0._v"}
 
 
 def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -> dict[str, Tensor]:
@@ -26,6 +45,60 @@ def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -
         # A tensor may claim more numbers than the file holds (stride 0): reading it could take all memory.
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise InputError(f"{path}: tensor {name!r} claims more numbers than the file holds; the file is damaged")
-        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+        if tensor.is_meta or tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
             raise InputError(f"{path}: tensor {name!r} is not made of finite numbers; the file is damaged")
     return state
+
+
+def add_weight_norm(module: nn.Module) -> None:
+    """Put weight norm on every convolution of `module`, in place; the function it computes stays the same."""
+    for part in list(module.modules()):
+        if isinstance(part, nn.Conv1d | nn.ConvTranspose1d):
+            parametrizations.weight_norm(part)
+
+
+def official_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict under the published names."""
+    renamed = {}
+    for name, tensor in state.items():
+        for ours, official in OFFICIAL_NAMES.items():
+            if name.endswith("." + ours):
+                name = name.removesuffix(ours) + official
+                break
+        renamed[name] = tensor
+    return renamed
+
+
+def parametrized_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the published names under torch's; the inverse of `official_names`."""
+    renamed = {}
+    for name, tensor in state.items():
+        prefix, _, last = name.rpartition(".")
+        spectral = f"{prefix}.weight_orig" in state
+        part = (PARAMETRIZED_SPECTRAL_NORM if spectral else PARAMETRIZED_WEIGHT_NORM).get(last)
+        renamed[f"{prefix}.parametrizations.weight.{part}" if part else name] = tensor
+    return renamed
+
+
+def fold(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Plain weights from a state dict with weight norm, under either naming; plain ones pass through.
+
+    Raises:
+        ValueError: half of a pair is missing, or its shapes do not fit.
+    """
+    state = official_names(state)
+    folded = {}
+    for name, tensor in state.items():
+        if name.endswith("weight_v"):
+            gain = state.get(name.removesuffix("v") + "g")
+            if gain is None or tensor.dim() < 2 or gain.numel() != tensor.shape[0]:
+                raise ValueError(f"{name} has no fitting weight_g")
+            norm = torch.linalg.vector_norm(tensor.flatten(1), dim=1)  # (C,)
+            scale = (gain.flatten() / norm).reshape(-1, *[1] * (tensor.dim() - 1))  # (C, 1, 1)
+            folded[name.removesuffix("_v")] = tensor * scale
+        elif name.endswith("weight_g"):
+            if name.removesuffix("g") + "v" not in state:
+                raise ValueError(f"{name} has no weight_v")
+        else:
+            folded[name] = tensor
+    return folded

@@ -23,6 +23,8 @@ MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are refl
 def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tuple[Path, Path]]:
     """The audio of a filelist (`wav_path|...`, one a line) with `MELS/NAME.npy` for each `NAME.wav`.
 
+    A path is relative to the filelist's folder or to the current one.
+
     Raises:
         InputError: the filelist is missing or empty, two files share a name, or a mel is missing.
     """
@@ -31,6 +33,7 @@ def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tup
         if not line.strip():
             continue
         wav = Path(line.split("|")[0].strip())
+        wav = beside if os.path.isfile(beside := Path(filelist).parent / wav) else wav
         mel = Path(mels) / f"{wav.stem}.npy"
         if wav.stem in pairs:
             raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")
@@ -71,7 +74,7 @@ def load_pair(wav: Path, mel: Path, audio: Audio) -> tuple[np.ndarray, np.ndarra
 
 
 class Segments(Dataset):
-    """Item n of an endless stream of crops, the same at every reading, so that a run goes on exactly where it stopped.
+    """Item n of an endless stream of crops, the same at every reading, so that a run resumes exactly where it stopped.
 
     Each epoch has every pair once, in an order of its own. An item is (mel (n_mels, frames), audio (frames * hop,));
     what is shorter is filled with silence.

@@ -1,6 +1,6 @@
 """The two discriminators: one looks at the audio folded by five periods, one at three scales of it.
 
-Source: Kong, Kim, Bae, "HiFi-GAN", 2020, section 2.3. Under the published names (`hifigan.weight_norm`) their state
+Source: Kong, Kim, Bae, "HiFi-GAN", 2020, section 2.3. Under the published names (`hifigan.checkpoint`) their state
 dicts are those of the published `do_*` files.
 """
 

@@ -5,7 +5,7 @@
 Recordings are folders of audio, files, or filelists (`wav_path|...`); nothing but their sound is read. With a
 checkpoint its predicted mels of the texts are taught too, in all its voices and emotions. The teacher, HiFi-GAN V1,
 always gives the same samples for a mel, so the student regresses them: no discriminator. OUT receives `vocoder.pt`
-(for `--vocoder`), `state.pt` and `log.jsonl`; run the same command again to go on.
+(for `--vocoder`), `state.pt` and `log.jsonl`; run the same command again to resume.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _train(
 ) -> None:
     if (args.out / "state.pt").is_file():
         distillation.resume(args.out / "state.pt")
-        print(shown(f"going on from step {distillation.steps} of {args.out}"))
+        print(shown(f"resuming from step {distillation.steps} of {args.out}"))
     rng = random.Random(f"{args.seed} {distillation.steps}")
 
     def new_passage() -> Passage:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
 from hifigan.checkpoint import tensors_of
+from hifigan.configuration import context_frames
 from hifigan.generator import Generator, leaky, stage
-from hifigan.receptive_field import context_frames
 
 FORMAT = "distilled vocoder"
 KERNEL = 3

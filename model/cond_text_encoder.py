@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import params
-from model.contour_predictor import ContourPredictor
+from model.contour import ContourPredictor
 from model.manner import MANNER
 from model.style import label_widths
 from model.text_encoder import TextEncoder

@@ -129,12 +129,22 @@ class ResidualDiffusion(Diffusion):
 
     def x0(self, x: Tensor, t: float | Tensor, condition: Any, attention: Any = None) -> Tensor:
         mu, mask = condition.mu, condition.mask
-        noisy = (x - mu) / self.schedule.alpha(per_cell(t)) * mask  # y~
-        s = self.schedule.noise_level(t)
-        c_skip, c_out, c_in = self._coefficients(per_cell(s))
-        log_s = s.log() if isinstance(s, Tensor) else math.log(s)
-        prediction = self.estimator(c_in * noisy, per_item(log_s, x), condition, attention).to(x.dtype)
+        noisy, s = self._noisy(x, t, condition)
+        c_skip, c_out, _ = self._coefficients(per_cell(s))
+        scaled, log_s = self.scaled(x, t, condition)
+        prediction = self.estimator(scaled, log_s, condition, attention).to(x.dtype)
         return (mu + c_skip * noisy + c_out * prediction) * mask
+
+    def scaled(self, x: Tensor, t: float | Tensor, condition: Any) -> tuple[Tensor, Tensor]:
+        """What the network gets of the noisy mel: c_in y~ (B, 80, T), and log s (B,)."""
+        noisy, s = self._noisy(x, t, condition)
+        log_s = s.log() if isinstance(s, Tensor) else math.log(s)
+        return self._coefficients(per_cell(s))[2] * noisy, per_item(log_s, x)
+
+    def _noisy(self, x: Tensor, t: float | Tensor, condition: Any) -> tuple[Tensor, float | Tensor]:
+        """y~ and s."""
+        noisy = (x - condition.mu) / self.schedule.alpha(per_cell(t)) * condition.mask
+        return noisy, self.schedule.noise_level(t)
 
     def loss(self, x0: Tensor, condition: Any, generator: torch.Generator | None = None) -> Tensor:
         """Mean of (F - (r - c_skip y~) / c_out)^2; log s is normal."""

@@ -63,7 +63,7 @@ def _sample(
     if steps != len(solver.times):
         raise ValueError(f"this solver was fitted for {len(solver.times)} steps, not {steps}")
     if tune is not None:
-        raise ValueError("a fitted solver goes on from its start, so its latent cannot be changed on the way")
+        raise ValueError("a fitted solver computes every latent from its start, so none can be changed on the way")
     x = x * mask
     basis = [(x - mu) * mask]  # y_start, then the predictions; each (B, 80, T)
     for i, (t, row) in enumerate(zip(solver.times, solver.weights, strict=True)):

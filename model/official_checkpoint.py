@@ -12,9 +12,9 @@ from torch import Tensor
 import params
 from model.diffusion import masked_mean
 from model.grad_tts import GradTTS, GradTTSConfig
-from model.skip_init import SkipInit
+from model.randomness import SkipInit
 from model.style import StyleSource
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 TIME_SCALES = (
     1000.0,

@@ -1,18 +1,21 @@
 """What is random, on any device and in any number of processes.
 
-Gaussian noise that a seed determines; and one batch in several processes: each draws for the whole batch and keeps its
-own rows, so what is random in a step does not depend on how many processes share it.
+Gaussian noise that a seed determines; one batch in several processes: each draws for the whole batch and keeps its own
+rows, so what is random in a step does not depend on how many processes share it; and modules that need no random
+weights, since theirs are about to be loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,23 @@ class Dropout(nn.Dropout):
         kept = 1 - self.p
         mask = drawn(lambda shape: torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(kept), x.shape)
         return x * mask.div_(kept)
+
+
+class SkipInit(TorchFunctionMode):
+    """`with SkipInit():` a module is built without initial weights: `torch.nn.init` leaves its tensors as they are.
+
+    Drawing millions of numbers that a checkpoint replaces takes time; on the meta device, where there is nothing to
+    draw, it also loads torch's compiler, which takes a second.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)

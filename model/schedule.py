@@ -12,7 +12,6 @@ import math
 from itertools import pairwise
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 Time = TypeVar("Time", float, Tensor)
@@ -36,13 +35,6 @@ def _log1p(x: Time) -> Time:
 
 def _sqrt(x: Time) -> Time:
     return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
-
-
-def _softplus(x: Time) -> Time:
-    """log(1 + e^x), for any x."""
-    if isinstance(x, Tensor):
-        return torch.logaddexp(x, torch.zeros_like(x))
-    return max(0.0, x) + math.log1p(math.exp(-abs(x)))
 
 
 class Schedule:
@@ -80,10 +72,6 @@ class Schedule:
     def lam(self, t: Time) -> Time:
         """Half the log signal-to-noise ratio, log(alpha / sigma)."""
         return -0.5 * self.B(t) - 0.5 * _log(-_expm1(-self.B(t)))
-
-    def t_of_lam(self, lam: Time) -> Time:
-        """Inverse of `lam`."""
-        return self._t_of_B(_softplus(-2 * lam))  # B = log(1 + e^(-2 lam))
 
     def noise_level(self, t: Time) -> Time:
         """s = sigma / alpha, the noise's standard deviation in (X_t - mu) / alpha: .022 at t = .005, 150 at t = 1."""

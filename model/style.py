@@ -297,3 +297,8 @@ def draw_known_types(
         dropped = drop(params.drop_probability) | everything
         known[name] = ~(dropped | contours) if name in CONTOUR_TYPES else ~dropped
     return known
+
+
+def mix(a: Tensor, b: Tensor, share: Tensor | float) -> Tensor:
+    """share a + (1 - share) b; where the two are equal, exactly that."""
+    return torch.where(a == b, a, share * a + (1 - share) * b)

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from model.local_window import local_window
-from model.style import CONTOUR_TYPES, Style, TypedTokens
+from model.style import CONTOUR_TYPES, Style, TypedTokens, mix
 
 POSITION_FEATURES = 16
 
@@ -195,8 +195,11 @@ class StyleAttention(nn.Module):
         rows, frames = query.shape[1:3]
         if blend.keep_mass:
             blend.mass[site_name, type_name] = self._joint_mass(query, keys_a, keys_b)
+        output_b = self._attend(query, keys_b)
+        if type_name not in blend.weight:  # a single token's output stays one row: a plain run's, to the bit
+            return output_b
         share = blend.share(type_name, rows, frames, query)[..., None]  # (1 or B, F, T, 1)
-        return share * output_a + (1 - share) * self._attend(query, keys_b)
+        return mix(output_a, output_b, share)
 
     def _joint_mass(self, query: Tensor, keys_a: TypeKeys, keys_b: TypeKeys) -> Tensor:
         """a's part of one softmax over both references' keys, (B, F, T), mean over heads; 1/2 when the two are equal.

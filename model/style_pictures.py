@@ -114,10 +114,11 @@ class StylePictures(nn.Module):
 def blend_pitch(a: FrameContours, b: FrameContours, share: Tensor) -> FrameContours:
     """A pitch in between, frame by frame: log F0 is sum w v log F0 / sum w v, v voicing, and voicing sum w v.
 
-    share: a's (1 or B, T). The rest is a's.
+    share: a's (1 or B, T). The rest is a's; so is everything where the two are equal, to the bit.
     """
     voiced_a, voiced_b = share * a.voicing, (1 - share) * b.voicing
     voicing = voiced_a + voiced_b
     # Where nothing is voiced the picture is empty, whatever the F0.
     log_f0 = (voiced_a * a.log_f0 + voiced_b * b.log_f0) / voicing.clamp(min=torch.finfo(voicing.dtype).tiny)
-    return replace(a, log_f0=log_f0, voicing=voicing)
+    same = (a.log_f0 == b.log_f0) & (a.voicing == b.voicing)
+    return replace(a, log_f0=torch.where(same, a.log_f0, log_f0), voicing=torch.where(same, a.voicing, voicing))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from model.denoiser import Denoiser
 from model.diffusion import Diffusion
+from model.pitch_reader import PitchReader
 from model.sampling import Sampler, Tune, find_sampler
 from model.style import StyleSource
 
@@ -97,6 +98,11 @@ class TextToMel(nn.Module, ABC):
     attends: bool  # whether a blend may differ from cell to cell
     guides: bool  # whether it can predict without a style, as guidance needs
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
+    reader: PitchReader | None  # which of two pitches a latent has; in a file of its own, beside the checkpoint
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = None
 
     @abstractmethod
     def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> Any:
@@ -171,8 +177,3 @@ class TextToMel(nn.Module, ABC):
         """From symbols to mels."""
         frames = self.spread(self.encode(ids, id_lengths, style), length_scale)
         return self.decode(frames, style, sampling, guidance_scale)
-
-
-def mix(a: Tensor, b: Tensor, share: Tensor | float) -> Tensor:
-    """share a + (1 - share) b; where the two are equal, exactly that."""
-    return torch.where(a == b, a, share * a + (1 - share) * b)

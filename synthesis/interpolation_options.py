@@ -64,13 +64,14 @@ def interpolations(args: argparse.Namespace, defaults: Any) -> dict[str, Kind]:
     known = [setting.name for setting in fields(KINDS[name])]
     for other in settings_of(KINDS):
         if other not in known and _given(args, other):
-            raise InputError(f"{_flag(other)} is of --interp {' or '.join(_owners(other))}, and this run is {name}")
+            owners = " or ".join(_owners(other))
+            raise InputError(f"{_flag(other)} belongs to --interp {owners}, but this run is {name}")
     chosen = {setting: getattr(args, setting) for setting in known if _given(args, setting)}
     try:
         if args.weights is None:
             return {"ab": make_kind(name, defaults, chosen)}
         if name != "linear":
-            raise InputError(f"--weights is of --interp linear, and this run is {name}")
+            raise InputError(f"--weights belongs to --interp linear, but this run is {name}")
         if args.weight is not None:
             raise InputError("--weight and --weights exclude each other; give one of them")
         weights = _numbers(args.weights)
@@ -94,9 +95,9 @@ def _kind_of(args: argparse.Namespace) -> str:
         if name not in _methods():
             raise InputError(f"method must be one of {', '.join(_methods())}, not {name!r}")
     elif args.method is not None:
-        raise InputError(f"--method is of --interp {FREQUENCY}, and this run is {name}")
+        raise InputError(f"--method belongs to --interp {FREQUENCY}, but this run is {name}")
     if args.lead is not None and not KINDS[name].moves_pitch:
-        raise InputError(f"--lead is of --interp {FREQUENCY}, and this run is {name}")
+        raise InputError(f"--lead belongs to --interp {FREQUENCY}, but this run is {name}")
     return name
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.errors import InputError
 from data.audio import read_audio, read_header
-from data.filelist import TextLine
+from data.filelist import DEFAULT_EMOTION, TextLine
 from params import Params
+from synthesis.parts import Given, shared_with
 from text.fold import left_out
-from text.official import not_transliterated
+from text.official_front_end import not_transliterated
+
+if TYPE_CHECKING:
+    from synthesis.synthesiser import Synthesiser
 
 
 def notes(texts: Iterable[TextLine], recordings: Iterable[Path], params: Params) -> list[str]:
@@ -36,10 +41,14 @@ def notes(texts: Iterable[TextLine], recordings: Iterable[Path], params: Params)
 
 def recording_warnings(recordings: Iterable[Path]) -> list[str]:
     """A line for every defect of a recording that is used all the same; what cannot be read is left to its reader."""
+    found: list[str] = []
+    recordings = list(recordings)
+    if not recordings:
+        return found
+    # Late: analysis takes a while to import.
     from data.recording_quality import measure_quality
     from synthesis.reference import MAX_SECONDS
 
-    found = []
     for path in recordings:
         with suppress(InputError):
             header = read_header(path)
@@ -55,3 +64,15 @@ def chosen_speaker(texts: Iterable[TextLine], wanted: str | None, speakers: Sequ
     if wanted is not None or not numbered or all(line.speaker is not None for line in texts):
         return []
     return [f"no speaker was given, so speaker 0 of 0 to {len(speakers) - 1} speaks; choose with -s"]
+
+
+def style_sources(synthesiser: Synthesiser, a: Given, b: Given | None) -> list[str]:
+    """A line for each style that has a recording: what comes from where. b: None for a run in one style."""
+    hears, emotions = synthesiser.hears, synthesiser.emotions
+    usual = DEFAULT_EMOTION if DEFAULT_EMOTION in emotions or not emotions else emotions[0]
+    names = synthesiser.speakers[0] if synthesiser.speakers else "", usual, hears
+    if b is None:
+        return [f"style: {a.sources(*names)}"] if a.ref else []
+    if not a.ref and not b.ref:
+        return []
+    return [f"{side}: {one.sources(*names)}" for side, one in (("a", a), ("b", shared_with(a, b, hears)))]

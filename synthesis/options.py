@@ -65,7 +65,8 @@ class Options:
 
     steps: network evaluations (twice as many with guidance). temperature: divides the start noise. length_scale: above
     1 is slower. guidance_scale: 1 is off. seed: of the noise. sampler: a name in `model.sampling.SAMPLERS`, or the path
-    of a fitted solver.
+    of a fitted solver. named_steps: whether somebody asked for that number of steps; where nobody did, an interpolation
+    may have a usual number of its own.
     """
 
     steps: int
@@ -74,6 +75,7 @@ class Options:
     guidance_scale: float
     seed: int
     sampler: str
+    named_steps: bool = True
 
     def __post_init__(self) -> None:
-        check_options(**{name: value for name, value in asdict(self).items() if name != "sampler"})
+        check_options(**{name: value for name, value in asdict(self).items() if name in _RULES})

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,27 +21,47 @@ _SUMMED = ("seconds", "frames", "nfe", "mel_seconds", "vocoder_seconds")
 
 
 class Report:
-    """A run's report, which grows with its results.
+    """A run's report, which grows with its results. As a context it is written at the end, also of an interrupted run.
 
     settings: of the run; warnings: of what it was given. Each result becomes a row of text at once, so that little is
-    kept of it.
+    kept of it. texts: as they were spoken, by index.
     """
 
     def __init__(self, path: str | os.PathLike, settings: Mapping[str, Any], warnings: Sequence[str] = ()) -> None:
         self.path = Path(path)
         self.settings = dict(settings)
+        self.texts: dict[int, str] = {}
         self.warnings = list(warnings)
         self._rows: list[str] = []
         self._totals: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
         self._written = time.monotonic()
 
-    def add(self, result: Result, wav: str | os.PathLike) -> None:
-        """wav: where the audio is; written relative to the report's folder. The file follows every some seconds."""
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, _kind: type | None, error: BaseException | None, _trace: object) -> None:
+        with suppress(InputError) if error is not None else nullcontext():
+            self.write()
+
+    @property
+    def seconds(self) -> float:
+        """Of all audio."""
+        return self._totals["seconds"]
+
+    def add(self, result: Result, wav: str | os.PathLike) -> str:
+        """Take up a result; a line that tells it on the screen.
+
+        wav: where the audio is; written relative to the report's folder. The file follows every few seconds.
+        """
         row = _row(result, os.path.relpath(wav, self.path.parent))
         self._rows.append(json.dumps(row, ensure_ascii=False))
         self._totals |= {key: self._totals[key] + row[key] for key in _SUMMED}
+        self.texts[result.index] = result.text
         if time.monotonic() - self._written > SECONDS_BETWEEN:
             self.write()
+        beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
+        pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
+        return f"{Path(wav).stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
 
     def write(self) -> None:
         """Write settings, totals and a row for each result, if there is one yet; the file appears whole or not at all.
@@ -51,9 +72,8 @@ class Report:
         if not self._rows:
             return
         taken = self._totals["mel_seconds"] + self._totals["vocoder_seconds"]
-        seconds = self._totals["seconds"]
         rest = {
-            "totals": {"texts": len(self._rows), **self._totals, "rtf": taken / seconds if seconds else None},
+            "totals": {"texts": len(self._rows), **self._totals, "rtf": taken / self.seconds if self.seconds else None},
             "settings": self.settings,
             "warnings": self.warnings,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

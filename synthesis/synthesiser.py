@@ -23,12 +23,12 @@ from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
-from synthesis.backends.choose import choose_backend
-from synthesis.device import bound_kernels, choose_device, has_bfloat16, return_memory
+from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16, return_memory
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
+from synthesis.reader_file import read_reader
 from synthesis.reference import Recording, Reference, manner_of, read_reference, voice_of, with_reference
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
@@ -138,6 +138,8 @@ def load_model(
         loaded = unpack(payload, time_scale=time_scale)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give another checkpoint") from error
+    if loaded.model.attends:
+        loaded.model.reader = read_reader(path, loaded.params.audio.n_mels)
     backend = choose_backend(backend, chosen, precision)
     if precision == "auto":
         official = isinstance(loaded.model, GradTTS)
@@ -229,6 +231,7 @@ class Synthesiser:
             guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
             seed=seed,
             sampler=sampler,
+            named_steps=steps is not None,
         )
         if options.guidance_scale != 1 and not self.model.guides:
             raise InputError("official checkpoints cannot be guided; leave guidance_scale at 1")

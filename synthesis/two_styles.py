@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from common.errors import InputError, TextError
 from common.files import replacing
+from data.filelist import TextLine
 from model.contour import fill_unvoiced
 from model.interpolation import Kind
 from model.interpolation.plan import Interpolated, Measured, Reading, interpolate
 from params import Audio
 from synthesis.options import Options
+from synthesis.parts import MANNER, VOICE, Given, shared_with
 from synthesis.pieces import SpokenPiece
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
@@ -32,6 +35,36 @@ class Pair:
     between: list[Result]
     steps: list[list[Interpolated]]
     readings: list[tuple[Reading, Reading]]
+
+
+def requests_of_pairs(
+    synthesiser: Synthesiser, texts: Sequence[TextLine], a: Given, b: Given, **how: Any
+) -> list[tuple[Request, Request]]:
+    """Each text in style a and in style b; those that cannot be spoken are left out.
+
+    how: arguments of `Synthesiser.requests`, a's style among them. What b is not given it shares with a
+    (`synthesis.parts.shared_with`). A line's own columns do not undo what is said of b; a recording there is a's, but
+    for the voice.
+    """
+    of_b = shared_with(a, b, synthesiser.hears)
+    own = b.taken(synthesiser.hears) if b.ref else ()
+    lends_voice = of_b.take == (VOICE,) and not b.ref
+    if lends_voice and not of_b.ref and not any(line.ref for line in texts):
+        of_b = replace(of_b, take=None)
+    requests_a = synthesiser.requests(texts, **how)
+    spoken = {request.index for request in requests_a}
+    texts_b = [
+        replace(
+            line,
+            speaker=line.speaker if b.speaker is None and VOICE not in own else None,
+            emotion=line.emotion if b.emotion is None and MANNER not in own else None,
+            ref=line.ref if lends_voice else None,
+        )
+        for line in texts
+        if line.index in spoken
+    ]
+    requests_b = synthesiser.requests(texts_b, **{**how, **vars(of_b), "bad_lines": None})
+    return list(zip(requests_a, requests_b, strict=True))
 
 
 def speak_pairs(
@@ -73,7 +106,7 @@ def speak_pairs(
             readings.append(tuple(reading(run, synthesiser) for run in runs))
             for kind, done, pieces in zip(interpolations, steps, between, strict=True):
                 start = synthesiser.now()
-                sampling = synthesiser.sampling(options, piece_generator(*seed))
+                sampling = synthesiser.sampling(steps_of(kind, options), piece_generator(*seed))
                 try:
                     length_scale = synthesiser.length_scale(a.spoken[number], options)
                     step = interpolate(synthesiser.model, kind, *readings[-1], sampling, length_scale)
@@ -90,6 +123,11 @@ def speak_pairs(
             steps=steps,
             readings=readings,
         )
+
+
+def steps_of(kind: Kind, options: Options) -> Options:
+    """The options with the kind's usual number of evaluations where nobody named one."""
+    return options if options.named_steps or kind.evaluations is None else replace(options, steps=kind.evaluations)
 
 
 def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that there is a browser for tests/test_report_in_browser.py: installs Debian's chromium when none is there
+# Makes sure that there is a browser for the tests that need one: installs Debian's chromium when none is there
 # and this is root on a machine with apt-get. Prints nothing when all is well; does nothing when one is there.
 set -euo pipefail
 
@@ -9,7 +9,7 @@ for name in chromium chromium-browser google-chrome; do
     fi
 done
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    echo "no browser and no way to install one: the report is not looked at in a browser" >&2
+    echo "no browser and no way to install one: report and studio are not looked at in a browser" >&2
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive

@@ -1,4 +1,4 @@
-"""What README.md and docs/*.md tell their reader to type, and the names that they mention."""
+"""What README.md and the pages of docs/ tell their reader to type, and the names that they mention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "THIRD_PARTY.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "THIRD_PARTY.md", *sorted((ROOT / "docs").rglob("*.md")))
 PROGRAMS = ("python", "make", "torchrun", "pip", "tests/peer/install.sh")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)

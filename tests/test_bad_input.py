@@ -6,14 +6,18 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+import evaluate
 import inference
 import prepare_data
 import train_multi_speaker
+from data.checkpoint_file import read_checkpoint
 from data.wav_stream import WavStream
 from synthesis.synthesiser import Synthesiser
 
@@ -200,8 +204,9 @@ def test_a_reference_that_cannot_be_used(speak, given, kind, how, tmp_path, caps
 @pytest.mark.parametrize("kind", USABLE_WAVS)
 def test_a_reference_that_can_be_used(speak, given, kind, tmp_path, capsys):
     assert speak("Hello.\n", "--ref", given.wavs[kind]) == 0
-    note, shown = USABLE_WAVS[kind], capsys.readouterr().err
-    assert shown == ("" if note is None else f"note: {given.wavs[kind]}: {note}\n")
+    note, shown = USABLE_WAVS[kind], capsys.readouterr().err.splitlines()
+    shown = [line for line in shown if not line.startswith(("warning: ", "note: style: "))]
+    assert shown == ([] if note is None else [f"note: {given.wavs[kind]}: {note}"])
 
 
 @pytest.mark.parametrize("kind", [*BAD_WAVS, "short"])
@@ -376,7 +381,10 @@ BAD_OVERRIDES = {
     "encoder.channels=8192": "these parameters make no model: a model of",
     "audio.n_fft=1000000000": "audio.n_fft must be",
     "train.batch_size=1000000000": "train.batch_size must be",
-    "train.learning_rate=nan": "train.learning_rate must be a",
+    "train.learning_rate=nan": "train.learning_rate must be a number, not 'nan'",
+    "train.learning_rate=.nan": "train.learning_rate must be a finite number",
+    "train.learning_rate=-.inf": "train.learning_rate must be a finite number",
+    "train.log_dir=": "train.log_dir must be a text that is not empty",
 }
 
 
@@ -385,6 +393,71 @@ def test_a_parameter_beyond_all_bounds(train, override, tmp_path, capsys):
     more = ["encoder.filter_channels=8192"] if override == "encoder.channels=8192" else []
     assert train(None, override, *more) == 2
     assert BAD_OVERRIDES[override] in one_line(capsys) and nothing_was_written(tmp_path)
+
+
+BAD_MODELS = {
+    "a hundred million layers": (lambda payload: payload["params"]["encoder"].update(layers=10**8), "encoder.layers"),
+    "more channels than memory": (lambda payload: payload["params"]["encoder"].update(channels=10**9), "channels"),
+    "infinite weights": (lambda payload: _all_weights(payload, lambda x: x * float("inf")), "damaged"),
+    "weights of 1e30": (lambda payload: _all_weights(payload, lambda x: x * 0 + 1e30), "damaged"),
+    "weights on no device": (lambda payload: _all_weights(payload, lambda x: x.to("meta")), "holds no numbers"),
+    "complex weights": (lambda payload: _all_weights(payload, lambda x: x.to(torch.complex64)), "is torch.complex64"),
+}
+
+
+def _all_weights(payload: dict, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    weights = payload["weights"]
+    weights |= {name: change(value) if value.is_floating_point() else value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize("kind", BAD_MODELS)
+@pytest.mark.parametrize("use", ["speak", "fine-tune"])
+def test_a_checkpoint_that_would_fill_the_machine_or_speak_noise(speak, train, given, use, kind, tmp_path, capsys):
+    change, words = BAD_MODELS[kind]
+    payload = read_checkpoint(given.models.checkpoint)
+    change(payload)
+    torch.save(payload, tmp_path / "bad.model")
+    if use == "speak":
+        assert speak("Hello.\n", "-c", tmp_path / "bad.model") == 2
+    else:
+        assert train(None, "--init", tmp_path / "bad.model") == 2
+    message = one_line(capsys)
+    assert "bad.model: " in message and words in message and nothing_was_written(tmp_path)
+
+
+BAD_REPORTS = {
+    "200,000 brackets": ("[" * 200_000, "is not JSON (nested too deeply)"),
+    "an index beyond all numbers": ('{"results": [{"index": 1e400, "text": "x", "wav": "0000.wav"}]}', "1e400"),
+    "an index that is no number": ('{"results": [{"index": NaN, "text": "x", "wav": "0000.wav"}]}', "NaN"),
+    "no results": ("{}", "has no list of results"),
+    "a byte order mark of UTF-16": ("\ufeff{}".encode("utf-16"), "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_REPORTS)
+def test_a_report_that_is_none(kind, tmp_path, capsys):
+    content, words = BAD_REPORTS[kind]
+    (tmp_path / "report.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert call(evaluate.main, [tmp_path, "--asr", "none", "--cache", tmp_path / "cache"]) == 2
+    message = one_line(capsys)
+    assert words in message and "report.json" in message and len(message) < 400
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json"]
+
+
+def test_a_text_is_no_formula(speak, tmp_path):
+    assert speak("It costs $5 and ${x^2}_3 more, or \\frac.\n", "--plots") == 0
+    assert (tmp_path / "out" / "0000.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("script", ["speak", "prepare"])
+def test_an_empty_name_of_a_folder(speak, given, script, tmp_path, monkeypatch, capsys):
+    """Of a variable that was not set, say: nothing is written to the current folder."""
+    monkeypatch.chdir(tmp_path)
+    if script == "speak":
+        assert speak("Hello.\n", "--out", "") == 2
+    else:
+        assert call(prepare_data.main, ["folder", given.corpus, "--out", ""]) == 2
+    assert "it is empty; name a folder" in one_line(capsys) and not list(tmp_path.glob("*.wav"))
 
 
 @pytest.mark.parametrize(
@@ -409,8 +482,8 @@ def test_a_text_with_escapes_is_shown_as_they_are_written(speak, capsys):
 
 PREPARE = {
     "--out on a file": (["--out", "FILE"], "the corpus folder"),
-    "seconds that are none": (["--min-seconds", "nan"], "--min-seconds: 'nan' is no number from 0 to 3600"),
-    "no workers": (["--workers", "0"], "--workers: '0' is no whole number from 1 to 256"),
+    "seconds that are none": (["--min-seconds", "nan"], "--min-seconds: 'nan' is not a number from 0 to 3600"),
+    "no workers": (["--workers", "0"], "--workers: '0' is not a whole number from 1 to 256"),
     "too many workers": (["--workers", "100000"], "--workers"),
     "a negative seed": (["--seed", "-1"], "--seed"),
     "a share of nothing": (["--shard", "0/0"], "--shard"),

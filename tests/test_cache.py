@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,17 @@ def test_a_cache_that_cannot_be_written_ends_the_run_and_rejects_nothing(tmp_pat
     for call in (lambda: cache.get(wav), lambda: cache.build([wav])):
         with pytest.raises(OSError, match=r"the cache cannot be written \(Not a directory\): '.*file'"):
             call()
+
+
+def test_what_was_left_half_written_an_hour_ago_is_removed(cache, wav):
+    cache.get(wav)
+    (entry,) = cache.folder.glob("*/*.npz")
+    old, new = (entry.with_name(f".{letter * 32}.tmp") for letter in "ab")
+    old.touch()
+    new.touch()
+    os.utime(old, (time.time() - 3700,) * 2)
+    cache.build([wav])
+    assert not old.exists() and new.exists() and entry.exists()
 
 
 def corpus(tmp_path) -> list[Path]:

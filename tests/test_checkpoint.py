@@ -16,12 +16,12 @@ from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, wri
 from model.checkpoint import extend, pack, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from model.grad_tts import GradTTS, GradTTSConfig
+from model.interpolation import Staged
 from model.style import StyleSource
 from model.text_to_mel import Sampling
 from params import Encoder, Inference, Params
 from params import Estimator as EstimatorParams
-from text.official_symbols import OFFICIAL_SYMBOLS
-from text.symbols import SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS, SYMBOLS
 from training import export, saving
 from training.saving import TrainingState
 
@@ -100,6 +100,16 @@ def test_a_checkpoint_does_not_change_when_training_goes_on():
 def test_the_parameters_really_used_are_stored(model):
     used = replace(model.params, inference=Inference(steps=4, temperature=3.0))
     assert unpack(pack(model, params=used, **NAMES)).params == used
+
+
+def test_stored_interpolations_count_where_their_kind_is_still_the_same(model):
+    payload = pack(model, speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=0)
+    stored = {**payload["params"]["interpolation"], "tal1": 0.5, "carry": "linear", "gone": 1}
+    before_the_reader = {key: value for key, value in stored.items() if key != "decided_by"}  # staged had other units
+    for interpolation, tal1 in ((stored, 0.5), (before_the_reader, Staged().tal1)):
+        params = {**payload["params"], "interpolation": interpolation}
+        found = unpack({**payload, "params": params}).params.interpolation
+        assert (found.tal1, found.carry) == (tal1, "linear")
 
 
 def test_half_precision_keeps_one_set_and_halves_the_file(model, ema, tmp_path):

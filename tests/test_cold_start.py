@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from model.mel_filters import mel_filters
-from model.skip_init import SkipInit
+from model.randomness import SkipInit
 from params import Audio
 from tests.tiny_synthesiser import SPEAKERS, write_tiny_files
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share, share_rows
 from data.cache import FeatureCache
-from data.dataset import REFERENCE_FRAMES, UtteranceDataset
+from data.dataset import MOST_REFERENCE_FRAMES, UtteranceDataset
 from data.filelist import Utterance
 from params import Audio
 from text.symbols import BLANK
@@ -111,12 +111,12 @@ def test_the_reference_is_another_utterance_of_the_speaker(dataset):
     seen = set()
     for reference in references(dataset, 30, 0):
         length = reference.shape[1]
-        assert 0 < length <= REFERENCE_FRAMES and reference.shape[0] == 80
+        assert 0 < length <= MOST_REFERENCE_FRAMES and reference.shape[0] == 80
         source = {
             i
             for i, mel in mels.items()
             if any(torch.equal(mel[:, s : s + length], reference) for s in range(mel.shape[1] - length + 1))
-            and length == min(mel.shape[1], REFERENCE_FRAMES)
+            and length == min(mel.shape[1], MOST_REFERENCE_FRAMES)
         }
         assert len(source) == 1
         seen |= source
@@ -124,7 +124,7 @@ def test_the_reference_is_another_utterance_of_the_speaker(dataset):
 
 
 def test_a_long_reference_is_cropped_at_random(dataset):
-    long = [r for r in references(dataset, 60, 0) if r.shape[1] == REFERENCE_FRAMES]
+    long = [r for r in references(dataset, 60, 0) if r.shape[1] == MOST_REFERENCE_FRAMES]
     assert len(long) > 3 and any(not torch.equal(long[0], other) for other in long[1:])
 
 

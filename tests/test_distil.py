@@ -86,7 +86,7 @@ def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):
     vocoder = load_vocoder(tmp_path / "vocoder.pt", expect=AUDIO)
     assert len(vocoder.rest.blocks) == 12
     assert distil.main([*common, "--steps", "2"]) == 0
-    assert "going on from step 1" in capsys.readouterr().out
+    assert "resuming from step 1" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
     assert torch.load(tmp_path / "vocoder.pt", weights_only=True)["format"] == FORMAT

@@ -76,7 +76,7 @@ def test_a_summary_stays_short():
 SCRIPTS = [
     path
     for path in sorted(ROOT.rglob("*.py"))
-    if not path.relative_to(ROOT).parts[0].startswith((".", "tests", "hifigan"))
+    if not path.relative_to(ROOT).parts[0].startswith((".", "tests", "hifigan", "studio.py"))
     and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 ]
 
@@ -116,7 +116,7 @@ def test_a_signal_ends_in_one_line_and_clears_away(number, tmp_path):
     process = script(f"{body}    os.unlink({str(half)!r})")
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130 and errors == "stopped; what is finished stays\n" and not half.exists()
 
 
@@ -134,14 +134,19 @@ def _ignore_hang_up() -> None:
 def test_ctrl_c_while_a_script_still_imports_is_one_line():
     source = "import common, time\nprint('begun', flush=True)\ntime.sleep(60)"
     process = subprocess.Popen(
-        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
     )
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[1] == "stopped before anything was begun\n" and process.returncode == 130
 
 
-@pytest.mark.parametrize("package", ["training", "hifigan"])
+@pytest.mark.parametrize("package", ["training", "hifi-gan"])
 def test_packages_that_load_torch_are_ready_for_it(package):
     first = next(
         node for node in ast.parse((ROOT / package / "__init__.py").read_text()).body if isinstance(node, ast.Import)
@@ -154,7 +159,7 @@ def test_an_exception_that_hides_the_signal_ends_the_same_way():
     process = script(body)
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[1] == "stopped; what is finished stays\n" and process.returncode == 130
+    assert process.communicate(timeout=120)[1] == "stopped; what is finished stays\n" and process.returncode == 130
 
 
 def test_a_closed_pipe_is_one_line():
@@ -162,22 +167,22 @@ def test_a_closed_pipe_is_one_line():
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == "error: the reader of the output is gone; what is finished stays\n"
-    assert process.wait(20) == 2
+    assert process.wait(120) == 2
 
 
 def test_a_full_device_as_output_is_one_line():
     with open("/dev/full", "w") as full:
         process = script("print('x')", stdout=full)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
     assert process.returncode == 2
 
 
 def test_an_output_that_is_closed_or_in_ascii_is_none_of_a_scripts_business():
     process = script("print('caf\\u00e9')", env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert process.communicate(timeout=20) == ("caf\\xe9\n", "") and process.returncode == 0
+    assert process.communicate(timeout=120) == ("caf\\xe9\n", "") and process.returncode == 0
     closed = f"exec {sys.executable} -c 'from common.errors import *\n@reports_input_errors\ndef main(): print(1)\n"
-    done = subprocess.run(["bash", "-c", f"{closed}exit(main())' >&- 2>&-"], cwd=ROOT, timeout=20, check=False)
+    done = subprocess.run(["bash", "-c", f"{closed}exit(main())' >&- 2>&-"], cwd=ROOT, timeout=120, check=False)
     assert done.returncode == 0
 
 

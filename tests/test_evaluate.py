@@ -16,8 +16,8 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import read_filelist
 from evaluate import main
+from evaluation.clips import read_run
 from evaluation.references import ReferenceTexts, read_references, spread_by_speaker
-from evaluation.run import read_run
 from evaluation.sound import read_sound
 from evaluation.summary import COLUMNS
 from params import Audio
@@ -182,7 +182,7 @@ def test_recordings_are_found_by_text_or_stem_and_never_of_another_speaker(tmp_p
 
 BAD = {
     "nothing": ([], "nothing to measure"),
-    "no such folder": (["nowhere"], "nowhere is no folder"),
+    "no such folder": (["nowhere"], "nowhere is not a folder"),
     "not JSON": (["NOTJSON"], "is not JSON"),
     "another JSON": (["LIST"], "no list of results"),
     "a row without text": (["NOTEXT"], "lacks index, text or wav"),
@@ -194,7 +194,7 @@ BAD = {
     "no such baseline": (["BLEND", "--baseline", "nowhere"], "nowhere"),
     "an unknown option": (["BLEND", "--nonsense"], "--nonsense"),
     "an unknown recogniser": (["BLEND", "--asr", "huge"], "--asr"),
-    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "no whole number from 0"),
+    "fewer than no sentences": (["BLEND", "--sentences", "-1"], "not a whole number from 0"),
 }
 
 

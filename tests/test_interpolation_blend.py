@@ -193,7 +193,7 @@ def test_bias_and_residual_enter_once_at_every_site() -> None:
     frames = frames_of(model, b)
     expected = plain(model, frames, b).mel
     mask = random_mask(frames)
-    for settings in (SameTime(), Staged(epoch=0)):
+    for settings in (SameTime(), Staged(decided_by="attention", epoch=0)):
         mel = transfer(model, frames, b, b, mask, settings, sampling()).synthesis.mel
         torch.testing.assert_close(mel, expected, atol=1e-5, rtol=0)
 

@@ -15,6 +15,7 @@ from model.interpolation import Linear, SameTime, Staged, Temporal, TwoNoise
 from model.style import TYPES, StyleSource
 from model.style_attention import AttentionBlend
 from model.text_to_mel import Blend, Frames, Sampling
+from synthesis.reader_file import read_reader
 from tests.tiny_model import seeded
 from tests.two_styles import between, counted_calls, spread, transfer
 from text.front_end import front_end
@@ -117,11 +118,21 @@ def test_frequency_ends_are_the_plain_runs(model, frames, pitched):
     mask = torch.rand(frames.mu.shape, generator=seeded(3), dtype=torch.float64)
     plain_a, plain_b = (plain(model, frames, style) for style in pitched)
     assert (plain_a - plain_b).abs().max() > 0.1  # pitch is heard
-    for settings in (SameTime(), TwoNoise(), Staged(epoch=0)):
+    for settings in (SameTime(), TwoNoise(), Staged(decided_by="attention", epoch=0)):
         close(transfer(model, frames, b, b, mask, settings, sampling()).synthesis.mel, plain_b)
     same_time = SameTime()
     for field, end in ((torch.ones_like(mask), plain_a), (torch.zeros_like(mask), plain_b)):
         close(transfer(model, frames, a, b, field, same_time, sampling()).synthesis.mel, end)
+
+
+@pytest.mark.parametrize("kind", [Staged(epoch=2), SameTime(share="reader")])
+def test_with_one_reference_the_shipped_reader_changes_no_bit(model, frames, pitched, kind, monkeypatch):
+    monkeypatch.setattr(model, "reader", read_reader("checkpts/default.pt", frames.mu.shape[1]).double())
+    a, b = pitched
+    mask = torch.rand(frames.mu.shape, generator=seeded(3), dtype=torch.float64)
+    assert torch.equal(transfer(model, frames, b, b, mask, kind, sampling()).synthesis.mel, plain(model, frames, b))
+    with_both = transfer(model, frames, a, b, mask, kind, sampling())
+    assert (with_both.synthesis.mel - plain(model, frames, b)).abs().max() > 0.1
 
 
 @torch.no_grad()
@@ -144,7 +155,7 @@ def test_tuning_lowers_its_loss_and_leaves_the_model_as_it_was(model, frames, pi
     before = {key: value.clone() for key, value in model.state_dict().items()}
     mask = torch.ones_like(frames.mu)
     mask[:, 30:] = 0
-    settings = Staged(epoch=2, tal1=0.4, tal2=0.0, step_size=1.0)
+    settings = Staged(decided_by="attention", epoch=2, tal1=0.4, tal2=0.0)
     with counted_calls(model) as calls:
         run = transfer(model, frames, *pitched, mask, settings, sampling())
     assert run.history and all(record.losses[-1] < record.losses[0] for record in run.history)

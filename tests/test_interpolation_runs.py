@@ -34,7 +34,7 @@ from tests.two_styles import (
 )
 
 KINDS = pytest.mark.parametrize(("kind", "sampler"), [("typed", "edm-2m"), ("typed", "euler"), ("bundled", "edm-2m")])
-EPOCH_0 = Staged(epoch=0)
+EPOCH_0 = Staged(decided_by="attention", epoch=0)
 SAME_TIME = SameTime()
 TWO_NOISE = TwoNoise()
 RAW = TwoNoise(join="raw")
@@ -228,7 +228,7 @@ def test_frames_past_the_end_do_not_matter() -> None:
     mask = random_mask(frames)
     other = torch.where(frames.mask > 0, mask, 1 - mask)
     assert not torch.equal(mask, other)
-    for settings in (SAME_TIME, TWO_NOISE, Staged(step_size=0.05)):
+    for settings in (SAME_TIME, TWO_NOISE, Staged(decided_by="attention", step_size=0.05)):
         one, two = (frequency(model, frames, a, b, field, settings) for field in (mask, other))
         torch.testing.assert_close(one, two, atol=0, rtol=0)
 
@@ -242,8 +242,8 @@ RUNS = {
             model, frames, a, b, random_mask(frames), settings, sampling()
         )
         for name, settings in {
-            "staged": Staged(epoch=2, tal1=0.3, tal2=0.05),
-            "noise": Staged(noise_only=True, loss="original"),
+            "staged": Staged(decided_by="attention", epoch=2, tal1=0.3, tal2=0.05),
+            "noise": Staged(decided_by="attention", noise_only=True, loss="original"),
             "same-time": SAME_TIME,
             "two-noise": TWO_NOISE,
         }.items()

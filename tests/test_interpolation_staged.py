@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from copy import deepcopy as copy
+from dataclasses import dataclass, field
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -13,13 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interpolation import Staged
-from model.interpolation.latent_tuner import LatentTuner, weighted_mean
-from model.interpolation.plan import Interpolated
+from model.cond_grad_tts import CondGradTTS
+from model.interpolation import SameTime, Staged
+from model.interpolation.latent_tuner import AttentionMass, LatentTuner, ReaderMass, weighted_mean
+from model.interpolation.pitch_reading import ReadingDenoiser
+from model.interpolation.pitch_transfer import PitchTransfer
+from model.interpolation.plan import Interpolated, Plan
+from model.pitch_reader import PitchReader, PitchReading
 from model.sampling import SAMPLERS
 from model.schedule import Schedule
-from model.style import StyleSource
-from tests.tiny_model import seeded, tiny_model
+from model.style import Style, StyleSource
+from model.text_to_mel import Frames
+from tests.tiny_model import N_MELS, randomise, seeded, tiny_model
 from tests.two_styles import counted_calls, frames_of, random_mask, sampling, styles, transfer
 
 ROWS, FRAMES, VALID = 8, 12, 10
@@ -59,9 +65,14 @@ def latent() -> Tensor:
     return mean() + noise(0) * MASK
 
 
+def attending(**settings: object) -> Staged:
+    """By attention, with one step at times that the tests name."""
+    return Staged(**{"decided_by": "attention", "tal1": 0.5, "tal2": 0.2, **settings})
+
+
 def tuner(settings: Staged, pitch_mask: Tensor | None = None) -> LatentTuner:
     soft = torch.rand(1, ROWS, FRAMES, generator=seeded(4), dtype=torch.float64) if pitch_mask is None else pitch_mask
-    return LatentTuner(MassDenoiser(), mean(), MASK, soft, settings)
+    return LatentTuner(AttentionMass(MassDenoiser()), Schedule(), mean(), MASK, soft, settings)
 
 
 def expected_loss(tuned: LatentTuner, x: Tensor, t: float) -> float:
@@ -85,7 +96,7 @@ def expected_loss(tuned: LatentTuner, x: Tensor, t: float) -> float:
 @pytest.mark.parametrize("loss", ["competing", "original"])
 @pytest.mark.parametrize("t", [0.9, 0.51, 0.5, 0.21])
 def test_the_loss_is_the_written_out_one(t: float, loss: str) -> None:
-    tuned = tuner(Staged(tal1=0.5, tal2=0.2, epoch=1, step_size=0.1, loss=loss, gamma=0.7))
+    tuned = tuner(attending(tal1=0.5, tal2=0.2, epoch=1, step_size=0.1, loss=loss, gamma=0.7))
     x = latent()
     tuned(3, t, x)
     assert tuned.history[0].t == t
@@ -93,18 +104,18 @@ def test_the_loss_is_the_written_out_one(t: float, loss: str) -> None:
 
 
 def test_the_mirror_of_the_original_pair_has_the_same_gradient_at_gamma_one() -> None:
-    moves = []
+    half = (torch.arange(ROWS) < ROWS // 2).double()[None, :, None].expand(1, -1, FRAMES)  # of equal areas
+    tuned, gradients = tuner(attending(loss="original", gamma=1.0), half), []
     for t in (0.9, 0.4):
-        half = (torch.arange(ROWS) < ROWS // 2).double()[None, :, None].expand(1, -1, FRAMES)  # of equal areas
-        tuned = tuner(Staged(epoch=1, step_size=1e-3, loss="original", gamma=1.0), half)
-        moves.append(tuned(0, t, latent()) - latent())
-    torch.testing.assert_close(moves[0], moves[1], atol=1e-12, rtol=0)
-    assert moves[0].abs().max() > 1e-6
+        leaf, loss, _ = tuned._evaluate(latent(), tuned._aim(0, t))
+        gradients.append(torch.autograd.grad(loss, leaf)[0])
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-12, rtol=0)
+    assert gradients[0].abs().max() > 1e-6
 
 
 def test_the_penalty_is_the_change_of_the_prediction_in_the_other_cells() -> None:
     for t in (0.9, 0.4):
-        tuned = tuner(Staged(tal1=0.5, tal2=0.2, epoch=1, step_size=0.3, gamma=0.7))
+        tuned = tuner(attending(tal1=0.5, tal2=0.2, epoch=1, step_size=0.3, gamma=0.7))
         moved = tuned(0, t, latent())
         others = ((1 - tuned.pitch_mask) if t > 0.5 else tuned.pitch_mask) * tuned.mask
         penalty = float((((moved - latent()) / 2).square() * others).sum() / others.sum())
@@ -113,79 +124,92 @@ def test_the_penalty_is_the_change_of_the_prediction_in_the_other_cells() -> Non
         assert tuned.history[0].losses[1] == pytest.approx(expected, rel=1e-12)
 
 
-def test_x_minus_mu_keeps_its_mean_and_deviation_and_padding_stays() -> None:
-    tuned = tuner(Staged(epoch=3, step_size=5.0))
-    valid, x = MASK.expand(1, ROWS, FRAMES).bool(), latent()
-    moved = tuned(0, 0.9, x)
-    before, after = ((z - tuned.mu)[valid] for z in (x, moved))
-    assert (after - before).abs().max() > 0.1
-    torch.testing.assert_close(after.mean(), before.mean(), atol=1e-12, rtol=0)
-    torch.testing.assert_close(after.std(), before.std(), atol=1e-12, rtol=0)
-    torch.testing.assert_close(moved[~valid], x[~valid], atol=0, rtol=0)
-    assert tuned.history[0].moved == pytest.approx(float((moved - x)[valid].square().mean().sqrt()))
+def test_x_minus_mu_keeps_its_mean_and_deviation_where_it_moves_and_the_rest_stays() -> None:
+    half = (torch.arange(ROWS) < ROWS // 2).double()[None, :, None].expand(1, -1, FRAMES)
+    for t, own in ((0.9, half), (0.4, 1 - half)):
+        tuned = tuner(attending(epoch=3, step_size=2.0), half)
+        cells, x = (own * MASK).bool(), latent()
+        moved = tuned(0, t, x)
+        before, after = ((z - tuned.mu)[cells] for z in (x, moved))
+        assert (after - before).abs().max() > 0.1
+        torch.testing.assert_close(after.mean(), before.mean(), atol=1e-12, rtol=0)
+        torch.testing.assert_close(after.std(), before.std(), atol=1e-12, rtol=0)
+        assert torch.equal(moved[~cells], x[~cells])
+        valid = MASK.expand(1, ROWS, FRAMES).bool()
+        assert tuned.history[0].moved == pytest.approx(float((moved - x)[valid].square().mean().sqrt()))
 
 
-def test_a_cells_step_depends_on_neither_length_nor_area() -> None:
-    """A small mask in a long utterance moves its cells as far as a large one in a short utterance."""
-    steps = []
-    for frames, width in ((4, 4), (40, 4), (40, 36)):
-        x = torch.ones(1, ROWS, frames, dtype=torch.float64)
-        x[..., ::2] = -1
+def test_a_step_is_as_long_as_asked_for_whatever_length_area_and_slope() -> None:
+    for frames, width, slope in ((20, 18, 1.0), (200, 18, 1.0), (200, 180, 1.0), (200, 180, 1e-3)):
+        x = torch.randn(1, ROWS, frames, generator=seeded(frames), dtype=torch.float64)
         inside = torch.zeros_like(x)
         inside[:, : ROWS // 2, :width] = 1
         ones = torch.ones(1, 1, frames, dtype=torch.float64)
-        tuned = LatentTuner(MassDenoiser(), 0 * x, ones, inside, Staged(epoch=1, gamma=0, step_size=0.01))
-        moved = (tuned(0, 0.9, x) - x)[..., :width]
-        steps.append(float(moved[:, : ROWS // 2].mean() - moved[:, ROWS // 2 :].mean()))
-    assert steps[0] > 1e-4
-    assert steps == pytest.approx([steps[0]] * 3, rel=1e-3)
+        aim = torch.randn(x.shape, generator=seeded(1), dtype=torch.float64)
+
+        def masses(x: Tensor, t: float, aim: Tensor = aim, slope: float = slope) -> tuple[list[Tensor], Tensor]:
+            return [(slope * aim * x).sigmoid()], x
+
+        masses.evaluations = 0
+        tuned = LatentTuner(masses, Schedule(), 0 * x, ones, inside, attending(gamma=0, step_size=1e-2))
+        move = tuned(0, 0.9, x) - x
+        assert float((move.square().sum() / inside.sum()).sqrt()) == pytest.approx(
+            1e-2 * Schedule().sigma(0.9), rel=0.1
+        )
 
 
 def test_no_step_where_there_is_nothing_to_do() -> None:
     full = torch.ones(1, ROWS, FRAMES, dtype=torch.float64)
     past_the_end = full * (torch.arange(FRAMES) >= VALID)
     for settings, mask, i, t in (
-        (Staged(epoch=2), 0 * full, 0, 0.9),
-        (Staged(epoch=2), 0 * full, 0, 0.4),
-        (Staged(epoch=2), past_the_end, 0, 0.9),
-        (Staged(epoch=2), full, 0, 0.4),  # nothing is outside
-        (Staged(epoch=0), None, 0, 0.9),
-        (Staged(epoch=2, tal2=0.2), None, 0, 0.2),
-        (Staged(epoch=2, noise_only=True), None, 1, 0.9),
+        (attending(epoch=2), 0 * full, 0, 0.9),
+        (attending(epoch=2), 0 * full, 0, 0.4),
+        (attending(epoch=2), past_the_end, 0, 0.9),
+        (attending(epoch=2), full, 0, 0.4),  # nothing is outside
+        (attending(epoch=0), None, 0, 0.9),
+        (attending(epoch=2, tal2=0.2), None, 0, 0.2),
+        (attending(epoch=2, noise_only=True), None, 1, 0.9),
     ):
         tuned = tuner(settings, mask)
         assert tuned(i, t, latent()) is None
-        assert tuned.history == [] and tuned.evaluations == 0 and tuned.denoiser.calls == 0
-    assert tuner(Staged(epoch=2, noise_only=True))(0, 0.9, latent()) is not None
+        assert tuned.history == [] and tuned.evaluations == 0 and tuned.masses.denoiser.calls == 0
+    assert tuner(attending(epoch=2, noise_only=True))(0, 0.9, latent()) is not None
 
 
 def test_a_step_is_halved_until_the_loss_falls_and_every_evaluation_counts() -> None:
-    for step_size in (0.1, 300.0):
-        tuned = tuner(Staged(epoch=4, step_size=step_size))
+    target, everywhere = latent() + 0.5 * noise(5) * MASK, torch.ones(1, ROWS, FRAMES, dtype=torch.float64)
+    for step_size in (0.01, 3.0):
+        calls: list[float] = []
+
+        def masses(x: Tensor, t: float, calls: list[float] = calls) -> tuple[list[Tensor], Tensor]:
+            calls.append(t)
+            return [(-((x - target) ** 2)).exp()], x
+
+        masses.evaluations = 1
+        tuned = LatentTuner(masses, Schedule(), mean(), MASK, everywhere, attending(epoch=4, step_size=step_size))
         tuned(0, 0.9, latent())
         losses = tuned.history[0].losses
         assert len(losses) == 5 and all(after < before for before, after in pairwise(losses))
-        assert tuned.evaluations == tuned.denoiser.calls >= 5
-        assert (tuned.evaluations == 5) == (step_size == 0.1)
+        assert tuned.evaluations == len(calls) >= 5
+        assert (tuned.evaluations == 5) == (step_size == 0.01)
 
 
 def test_a_loss_that_cannot_fall_leaves_the_latent() -> None:
-    tuned = tuner(Staged(epoch=3))
-    tuned.denoiser.x0 = lambda x, t: tuned.denoiser.attention.mass.update({("fine", "pitch"): 0.5 + 0 * x}) or x / 2
+    tuned = tuner(attending(epoch=3))
+    denoiser = tuned.masses.denoiser
+    denoiser.x0 = lambda x, t: denoiser.attention.mass.update({("fine", "pitch"): 0.5 + 0 * x}) or x / 2
     assert tuned(0, 0.9, latent()) is None
     assert tuned.history[0].moved == 0 and len(tuned.history[0].losses) == 1
 
 
 def test_the_ablation_steps_as_far_in_a_random_direction() -> None:
-    tuned = tuner(Staged(epoch=1, step_size=0.05))
-    random = tuner(replace(tuned.settings, direction="random"))
-    x = mean() + noise(5) * MASK
-    moves = [each(0, 0.9, x) - x for each in (tuned, random, random)]
-    for move in moves[1:]:
-        assert move.norm() == pytest.approx(float(moves[0].norm()), rel=0.1)
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        cosine = F.cosine_similarity(moves[one].flatten(), moves[other].flatten(), dim=0)
-        assert cosine.abs() < 0.4
+    half = (torch.arange(ROWS) < ROWS // 2).double()[None, :, None].expand(1, -1, FRAMES)
+    random = tuner(attending(step_size=0.01, direction="random"), half)
+    x = mean() + noise(5) * MASK  # not the noise of the first step
+    moves = [(random(0, 0.9, x) - x)[:, : ROWS // 2, :VALID] for _ in range(2)]
+    for move in moves:
+        assert float(move.square().mean().sqrt()) == pytest.approx(0.01 * Schedule().sigma(0.9), rel=0.1)
+    assert F.cosine_similarity(moves[0].flatten(), moves[1].flatten(), dim=0).abs() < 0.4
 
 
 def test_weighted_mean() -> None:
@@ -201,7 +225,8 @@ def stages(sampler: str, steps: int, settings: Staged) -> list[tuple[float, str]
     """Time and stage of every evaluation: recognised by the loss that was minimised there."""
     ones = torch.ones(1, 1, 2, dtype=torch.float64)
     inside = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]], dtype=torch.float64)
-    tuned = LatentTuner(MassDenoiser(), torch.zeros(1, 2, 2, dtype=torch.float64), ones, inside, settings)
+    denoiser, nowhere = MassDenoiser(), torch.zeros(1, 2, 2, dtype=torch.float64)
+    tuned = LatentTuner(AttentionMass(denoiser), denoiser.schedule, nowhere, ones, inside, settings)
     seen: list[tuple[float, str]] = []
 
     def tune(i: int, t: float, x: Tensor) -> Tensor | None:
@@ -222,7 +247,7 @@ def stages(sampler: str, steps: int, settings: Staged) -> list[tuple[float, str]
         return float((-(1 - x.sigmoid()[:, 1]).log().mean() - (1 - coarse).log().mean()) / 2)
 
     x = torch.tensor([[[0.3, -0.8], [1.1, -0.2]]], dtype=torch.float64)
-    SAMPLERS[sampler](tuned.denoiser, x, tuned.mu, ones, steps, tune=tune, generator=seeded(0))
+    SAMPLERS[sampler](denoiser, x, tuned.mu, ones, steps, tune=tune, generator=seeded(0))
     return seen
 
 
@@ -232,7 +257,7 @@ def stages(sampler: str, steps: int, settings: Staged) -> list[tuple[float, str]
     + [(sampler, tal, (1, 7, 10)) for sampler in SAMPLERS for tal in ((0.5, 0.2), (0.6, 0.6), (1.0, 0.0))],
 )
 def test_stages_follow_the_diffusion_time(sampler: str, tal: tuple[float, float], numbers: Iterable[int]) -> None:
-    settings = Staged(tal1=tal[0], tal2=tal[1], epoch=1, step_size=1e-3, gamma=0.0)
+    settings = attending(tal1=tal[0], tal2=tal[1], epoch=1, step_size=1e-3, gamma=0.0)
     for steps in numbers:
         seen = stages(sampler, steps, settings)
         assert len(seen) == steps
@@ -240,56 +265,142 @@ def test_stages_follow_the_diffusion_time(sampler: str, tal: tuple[float, float]
             assert stage == ("a" if t > tal[0] else "b" if t > tal[1] else "free"), (steps, t)
 
 
-@pytest.mark.parametrize("sampler", ["edm-2m", "euler"])
-@pytest.mark.parametrize("steps", [4, 6, 10, 50])
-def test_every_stage_gets_evaluations_by_default(steps: int, sampler: str) -> None:
-    settings = Staged(epoch=1, step_size=1e-3)
-    assert {stage for _, stage in stages(sampler, steps, settings)} == {"a", "b", "free"}
+@pytest.mark.parametrize("steps", [Staged.evaluations, 10, 20, 50])
+def test_every_stage_gets_evaluations_by_default(steps: int) -> None:
+    default = Staged()
+    settings = attending(tal1=default.tal1, tal2=default.tal2, step_size=1e-3)
+    assert {stage for _, stage in stages("edm-2m", steps, settings)} == {"a", "b", "free"}
 
 
 # On the model
 
 
-def staged(settings: Staged, a: StyleSource, b: StyleSource, seed: int = 0) -> Interpolated:
-    model = tiny_model()
+def with_reader(seed: int = 0) -> CondGradTTS:
+    """A copy of the tiny model, with a random reader."""
+    model = copy(tiny_model())
+    model.reader = PitchReader(N_MELS, 4)
+    randomise(model.reader, seeded(seed))
+    model.reader.eval().requires_grad_(False)
+    return model
+
+
+def staged(
+    settings: Staged, a: StyleSource, b: StyleSource, seed: int = 0, model: CondGradTTS | None = None
+) -> Interpolated:
+    model = tiny_model() if model is None else model
     frames = frames_of(model, b)
     return transfer(model, frames, a, b, random_mask(frames), settings, sampling(steps=4, seed=seed))
 
 
-@pytest.mark.parametrize("step_size", [0.1, 10.0])
+@pytest.mark.parametrize("decided_by", ["reader", "attention"])
 @pytest.mark.parametrize("loss", ["competing", "original"])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_loss_falls_on_the_model(seed: int, loss: str, step_size: float) -> None:
-    settings = Staged(epoch=3, loss=loss, step_size=step_size)
-    a, b = styles(torch.float32, seed)
-    with counted_calls(tiny_model()) as calls:
-        run = staged(settings, a, b, seed)
+@pytest.mark.parametrize("seed", range(2))
+def test_the_loss_falls_on_the_model(seed: int, loss: str, decided_by: str) -> None:
+    settings = Staged(epoch=3, loss=loss, decided_by=decided_by, tal1=0.5, tal2=0.3)
+    (a, b), model = styles(torch.float32, seed), with_reader()
+    with counted_calls(model) as calls:
+        run = staged(settings, a, b, seed, model)
     assert [record.t > settings.tal1 for record in run.history] == [True, False]
     for record in run.history:
         assert len(record.losses) == 4 and all(math.isfinite(loss) for loss in record.losses)
         assert record.losses[-1] < record.losses[0]
         assert record.moved > 1e-4
-    assert run.synthesis.nfe == len(calls) >= 4 + 2 * 4
+    assert run.synthesis.nfe == len(calls)
+    # The reader is asked without the network.
+    assert len(calls) == 4 if decided_by == "reader" else len(calls) >= 4 + 2 * 4
 
 
 def test_the_noise_alone_is_tuned_before_the_first_evaluation() -> None:
     a, b = styles(torch.float32)
-    run = staged(Staged(epoch=2, noise_only=True), a, b)
+    run = staged(attending(epoch=2, noise_only=True), a, b)
     assert len(run.history) == 1 and len(run.history[0].losses) == 3
     assert run.synthesis.nfe == 4 + 3
 
 
-def test_equal_styles_are_not_tuned() -> None:
+def test_equal_styles_are_not_tuned_by_attention() -> None:
     _, b = styles(torch.float32)
-    run = staged(Staged(epoch=3), b, b)
+    run = staged(attending(epoch=3), b, b)
     assert all(record.losses[0] == pytest.approx(math.log(2), abs=1e-5) for record in run.history)
-    assert all(record.moved < 1e-4 for record in run.history)
+    assert all(record.moved == 0 for record in run.history)
 
 
-def test_tuning_moves_the_mel_and_so_does_a_random_step() -> None:
+@pytest.mark.parametrize("kind", [Staged(epoch=3), Staged(epoch=0), SameTime(share="reader")])
+def test_with_one_reference_the_reader_changes_no_bit(kind: PitchTransfer) -> None:
+    """Whatever its weights, and whatever it is tuned to."""
+    _, b = styles(torch.float32)
+    for seed in range(2):
+        model = with_reader(seed)
+        frames = frames_of(model, b)
+        given = sampling(steps=4)
+        expected = model.decode(frames, b, sampling(steps=4)).mel
+        run = transfer(model, frames, b, b, random_mask(frames), kind, given)
+        assert torch.equal(run.synthesis.mel, expected)
+        assert all((each.mass == 0.5).all() and (each.by_frame == 0.5).all() for each in run.read)
+        assert all(record.moved == 0 for record in run.history)
+
+
+def test_the_reader_decides_what_is_drawn_and_the_gradient_reaches_the_prediction() -> None:
     a, b = styles(torch.float32)
-    plain = staged(Staged(epoch=0), a, b).synthesis.mel
-    tuned = staged(Staged(epoch=2), a, b).synthesis.mel
-    random = staged(Staged(epoch=2, direction="random"), a, b).synthesis.mel
+    model = with_reader()
+    frames = frames_of(model, b)
+    with torch.no_grad():
+        plan = Plan(frames, *(model.complete(style, frames) for style in (a, b)), {}, random_mask(frames))
+        denoiser = ReadingDenoiser.of_plan(model, plan)
+    x = (frames.mu + torch.randn(frames.mu.shape, generator=seeded(0))).requires_grad_()
+    picture = model.decoder.estimator.pictures
+    drawn: list[Tensor] = []
+    handle = picture.source.register_forward_hook(lambda module, inputs, output: drawn.append(output))
+    predicted = denoiser.x0(x, 0.5)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(drawn[-1].square().sum(), x, retain_graph=True)
+    assert gradient.abs().max() > 1e-8
+    assert denoiser.read == []  # only what is sampled is kept
+    with torch.no_grad():
+        assert torch.equal(denoiser.x0(x, 0.5), predicted)
+    kept = denoiser.read[0]
+    assert kept.mass.shape == frames.mu.shape and kept.by_frame.shape == frames.mu[:, 0].shape
+    for gain, style in ((1e4, a), (-1e4, b)):  # a reader that is sure
+        with torch.no_grad():
+            sure = ReadingDenoiser.of_plan(model, plan)
+            sure.reader = lambda x, log_s, one, other, gain=gain: PitchReading(0 * x + gain, torch.tensor(1.0))
+            plain_pitch = model.denoiser(frames, with_pitch_of(style, b, model, frames)).x0(x, 0.5)
+            torch.testing.assert_close(sure.x0(x, 0.5), plain_pitch, atol=1e-4, rtol=0)
+
+
+def with_pitch_of(style: StyleSource, other: StyleSource, model: CondGradTTS, frames: Frames) -> Style:
+    """One style's pitch tokens among another's."""
+    tokens, rest = (model.style(model.complete(each, frames), 1) for each in (style, other))
+    return Style({**rest.types, "pitch": tokens.types["pitch"]})
+
+
+def test_a_model_without_a_reader_says_so() -> None:
+    for kind in (Staged(), SameTime(share="reader")):
+        with pytest.raises(ValueError, match=r"no pitch reader beside it.*training\.pitch_reader"):
+            kind.check(tiny_model(), SAMPLERS["edm-2m"])
+    for kind in (Staged(decided_by="attention"), SameTime()):
+        kind.check(tiny_model(), SAMPLERS["edm-2m"])
+    Staged().check(with_reader(), SAMPLERS["edm-2m"])
+
+
+def test_the_readers_mass_is_what_is_tuned() -> None:
+    a, b = styles(torch.float32)
+    model = with_reader()
+    frames = frames_of(model, b)
+    with torch.no_grad():
+        plan = Plan(frames, *(model.complete(style, frames) for style in (a, b)), {}, random_mask(frames))
+        denoiser = ReadingDenoiser.of_plan(model, plan)
+        masses, kept = ReaderMass(denoiser)(frames.mu + 1, 0.5)
+        expected = denoiser.reading(frames.mu + 1, 0.5).mass
+    assert torch.equal(masses[0], expected) and torch.equal(kept, expected)
+
+
+@pytest.mark.parametrize("decided_by", ["reader", "attention"])
+def test_tuning_moves_the_mel_and_so_does_a_random_step(decided_by: str) -> None:
+    a, b = styles(torch.float32)
+    model = with_reader()
+    plain, tuned, random = (
+        staged(Staged(decided_by=decided_by, **settings), a, b, model=model).synthesis.mel
+        for settings in ({"epoch": 0}, {"epoch": 2}, {"epoch": 2, "direction": "random"})
+    )
     for one, other in ((plain, tuned), (plain, random), (tuned, random)):
         assert (one - other).abs().max() > 1e-3

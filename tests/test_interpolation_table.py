@@ -13,10 +13,11 @@ from evaluation.speech import Phones, Speech
 from held_out.reference import read_reference
 from model.interpolation import SameTime, name_of
 from model.interpolation.pitch_transfer import PitchTransfer
+from model.pitch_reader import PitchReader
 from style_pairs.measuring import SWEEP, Heard, halves, judge_sweep, measure, rightly_heard
-from style_pairs.pairs import TEXTS_PER_PAIR, StylePair, comparison_rows, default_row, draw_pairs
-from style_pairs.speaking import A, B, Task, speak_rows, tasks_of
-from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, write_oracle
+from style_pairs.pairs import TEXTS_PER_PAIR, A, B, StylePair, comparison_rows, default_row, draw_pairs
+from style_pairs.speaking import Task, speak_rows, tasks_of
+from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, tuned_markdown, write_oracle
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder
@@ -99,6 +100,7 @@ def test_the_score_is_one_for_a_perfect_exchange_and_the_default_is_marked():
 def synthesiser() -> Synthesiser:
     loaded = tiny_loaded()
     torch.nn.init.constant_(loaded.model.encoder.voicing.bias, 5.0)
+    loaded.model.reader = PitchReader(loaded.params.audio.n_mels, 4).eval().requires_grad_(False)
     return Synthesiser(loaded, tiny_vocoder(), torch.device("cpu"))
 
 
@@ -108,11 +110,17 @@ def test_every_row_is_spoken_from_the_same_noise(synthesiser, monkeypatch):
     rows = [row for row in comparison_rows(bundled=True) if "formants" not in row.name and "f0-4" not in row.name]
     task = Task(3, PAIR, PAIR.texts[0])
     options = synthesiser.options(steps=2)
-    spoken = dict(speak_rows(synthesiser, task, rows, options, synthesiser))
+    clips = list(speak_rows(synthesiser, task, rows, options, synthesiser))
+    spoken = {clip.name: clip.result for clip in clips}
     assert list(spoken)[:2] == [A, B] and set(spoken) == {A, B, *(row.name for row in rows)}
-    again = dict(speak_rows(synthesiser, task, rows[:3], options))
-    for name, result in again.items():
-        assert np.array_equal(result.mel, spoken[name].mel)
+    for clip in speak_rows(synthesiser, task, rows[:3], options):
+        assert np.array_equal(clip.result.mel, spoken[clip.name].mel)
+    extra = {clip.name: clip.extra for clip in clips}
+    assert all(extra[name] == {} for name in (A, B, "linear", "temporal"))
+    # The tiny vocoder gives both styles one pitch: exchanging it changes no envelope.
+    assert extra["same-time, no mask"]["leak"] == pytest.approx(0, abs=1e-4)
+    assert extra["staged, no mask, random steps"]["leak"] > 0.01
+    assert all(clip.extra["plain_seconds"] > 0 for clip in clips if clip.name.startswith("staged"))
     shifted, plain = spoken["same-time, harmonics, mask half the text later"], spoken["same-time, harmonics"]
     assert shifted.mel.shape == plain.mel.shape
     assert not np.array_equal(spoken["staged, no mask, random steps"].mel, spoken["staged, no mask"].mel)
@@ -174,3 +182,22 @@ def test_a_sweep_goes_one_way_or_not():
     assert straight.apart == pytest.approx(12, abs=1e-3) and straight.f0_monotone and straight.voice_monotone
     bent = judge_sweep(sweep([0, 0.5, 0.4, 0.75, 1]), CENTROIDS["anna"], CENTROIDS["bert"], Voices())
     assert not bent.f0_monotone and not bent.voice_monotone
+
+
+def test_what_tuning_gains_is_counted_over_the_texts_that_have_every_row():
+    def clip(movement: float, wer: float, leak: float) -> dict[str, float]:
+        values = {"movement": movement, "wer": wer, "words": 10.0, "leak": leak}
+        return values | {"f0_a": 0.9, "nearest_b": 1.0, "dearer": 1.75}
+
+    whole = {
+        B: clip(0.0, 0.1, 0.0),
+        "staged, f0": clip(0.9, 0.12, 1.0),
+        "staged, f0, random steps": clip(0.5, 0.1, 1.0),
+        "staged, no mask": clip(1.0, 0.2, 4.0),
+    }
+    cut = {name: clip(0.3, 0.9, 9.0) for name in whole if "random" not in name}
+    assert tuned_markdown([cut], ["f0"]) == ""
+    heading, _, *rows = tuned_markdown([whole, cut, whole], ["f0", "no mask"]).splitlines()
+    assert heading == "| staged | f0 (2 texts) | floor | goal |"
+    found = [row.split(" | ")[1] for row in rows]
+    assert found == ["90%", "40%", "0.90", "100%", "2.0%", "75%", "1.8x"]

@@ -180,10 +180,10 @@ BOMB = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
     ],
 )
 def test_nothing_can_be_declared(document: str):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=r"document type|undefined entity"):
         parse_markup(document)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_document_that_is_too_long_or_too_deep():

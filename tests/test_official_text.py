@@ -18,9 +18,9 @@ from common.errors import InputError
 from data.filelist import TextLine
 from params import Params, Text
 from synthesis.notes import notes
-from text import official
+from text import official_front_end as official
 from text.front_end import front_end, official_front_end
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.symbols import OFFICIAL_SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".peer"
@@ -164,6 +164,6 @@ def test_numbers_that_the_official_code_cannot_name_are_read_by_digits():
 
 def test_speaking_says_which_characters_need_unidecode(without_unidecode):
     line = TextLine(2, 3, "Hello мир", file="texts.txt")
-    (note,) = notes([line], None, Params(text=Text(front_end="official")))
+    (note,) = notes([line], (), Params(text=Text(front_end="official")))
     left_out = "3 characters that the official code reads by Unidecode are left out: 'мир'"
     assert note == f"texts.txt:3: {left_out}; pip install Unidecode"

@@ -205,5 +205,5 @@ def test_no_size_is_without_bounds(key):
 def test_a_whole_number_that_no_float_holds_and_a_name_that_no_file_has():
     with pytest.raises(ValueError, match="clip_norm must be a number"):
         params_from_dict({"train.clip_norm": 10**400})
-    with pytest.raises(ValueError, match=r"^train.log_dir must be a text without null"):
+    with pytest.raises(ValueError, match=r"^train.log_dir must be a text that is not empty, without null"):
         check_params(params_from_dict({"train.log_dir": "a\0b"}))

@@ -145,7 +145,7 @@ def test_the_columns_of_a_line_win_over_what_is_taken(run, files, tmp_path):
         (["--take2", "voice", "-s2", "bert"], "--take2 needs a recording"),
         (["--ref2", "x.wav", "--take2", "manner", "--emotion2", "angry"], "the emotion is given too"),
         (["--from-a", "voice"], "--from-a needs a second style"),
-        (["-s2", "bert", "--from-a", "voice"], "--from-a is of --interp same-time"),
+        (["-s2", "bert", "--from-a", "voice"], "--from-a belongs to --interp same-time"),
         (["-s2", "bert", "--interp", "frequency", "--from-a", "nose"], "from_a must be some of pitch, energy"),
     ],
 )

@@ -207,7 +207,7 @@ def test_asked_to_stop_it_ends_in_one_line_and_goes_on_later(source, tmp_path, c
     monkeypatch.setattr(data.cache, "extract", stopped_at_the_third)
     before = signal.getsignal(signal.SIGTERM)
     assert prepare(source, tmp_path, "--valid", "2") == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "stopped; the same command goes on with what is missing"
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped; the same command resumes with what is missing"
     assert signal.getsignal(signal.SIGTERM) is before
     monkeypatch.setattr(data.cache, "extract", lambda *arguments: (made.append(arguments), extract(*arguments))[1])
     assert prepare(source, tmp_path, "--valid", "2") == 0

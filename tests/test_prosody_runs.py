@@ -319,9 +319,9 @@ def test_a_file_of_texts_and_markup(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--speed", "9"], "--speed: '9' is no number from 0.25 to 4"),
-        (["--pitch-shift", "nan"], "--pitch-shift: 'nan' is no number from -24 to 24"),
-        (["--volume", "50"], "--volume: '50' is no number from -96 to 20"),
+        (["--speed", "9"], "--speed: '9' is not a number from 0.25 to 4"),
+        (["--pitch-shift", "nan"], "--pitch-shift: 'nan' is not a number from -24 to 24"),
+        (["--volume", "50"], "--volume: '50' is not a number from -96 to 20"),
         (["--contour", "none.csv"], "none.csv: No such file"),
         (["--lexicon", "none.txt"], "none.txt: No such file"),
         (["--phones"], "no line that can be used"),

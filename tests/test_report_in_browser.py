@@ -117,8 +117,9 @@ def test_audio_loads_and_can_be_sought(visited, run):
 
 def test_pictures_are_there_and_fit(visited):
     images = visited.seen["images"]
-    assert len(images) == 13  # one of each clip, and one mask
-    assert all(natural > 200 and shown <= visited.seen["width"] for natural, shown in images)
+    assert len(images) == 3  # one of each sentence
+    # readable: on a narrow screen they scroll by themselves
+    assert all(natural > 800 and shown >= min(700, visited.seen["width"]) for natural, shown in images)
 
 
 def test_sorting_sorts_and_the_cards_follow(visited):

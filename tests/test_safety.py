@@ -17,7 +17,18 @@ from .tiny_synthesiser import write_tiny_files
 from .training_process import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("data", "evaluation", "hifi-gan", "model", "monotonic_align", "synthesis", "text", "training", "benchmarks")
+PACKAGES = (
+    "data",
+    "evaluation",
+    "hifi-gan",
+    "model",
+    "monotonic_align",
+    "synthesis",
+    "text",
+    "training",
+    "studio",
+    "benchmarks",
+)
 SOURCES = sorted([*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))])
 
 

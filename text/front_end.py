@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from common.errors import InputError
-from text import official
+from text import official_front_end as official
 from text.normalise import normalise
-from text.official_symbols import OFFICIAL_SYMBOLS
 from text.pronounce import pronounce_words
 from text.pronunciation import Lexicon, Phones
-from text.symbols import BLANK, PHONES, SPACE, SYMBOLS, extend_symbols
+from text.symbols import BLANK, OFFICIAL_SYMBOLS, PHONES, SPACE, SYMBOLS, extend_symbols
 
 __all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "extend_symbols", "front_end", "official_front_end"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from text import abbreviations, lexicon, number_formats, roman
+from text import abbreviations, lexicon, number_formats
 from text.fold import fold
+from text.numbers import expand_roman
 
 _DOMAINS = "com|org|net|edu|gov|io|co|uk|de|fr|eu|us|ai|info|dev|app"
 _DOT_RE = re.compile(rf"(?<=[A-Za-z0-9])\.(?=(?:{_DOMAINS})\b)|(?<=\bwww)\.(?=\w)")
@@ -66,7 +67,7 @@ def normalise(text: str) -> str:
     text = re.sub(r"\s+", " ", fold(text)).strip()
     text = _MAIL_DOT_RE.sub(" dot ", text)
     text = _DOT_RE.sub(" dot ", text)
-    text = roman.expand(text)
+    text = expand_roman(text)
     text = abbreviations.expand(text)
     text = number_formats.expand(text)
     text = abbreviations.expand_initialisms(text)

@@ -1,6 +1,8 @@
-"""The symbols that new models read: ARPAbet phones, word boundary and the punctuation that shapes prosody."""
+"""The symbols that models read: ARPAbet phones, word boundary and the punctuation that shapes prosody."""
 
 from __future__ import annotations
+
+import string
 
 PAD = "<pad>"
 BLANK = "<blank>"
@@ -22,6 +24,19 @@ VOICED = frozenset((*VOWELS, *SONORANTS))
 
 # Ids are positions. A checkpoint carries its own tuple; append here, never reorder.
 SYMBOLS = (PAD, BLANK, SPACE, *PUNCTUATION, *PHONES)
+
+# Those of the official Grad-TTS checkpoints, in their order (they follow keithito/tacotron): 148 symbols, padding
+# first; the blank that stands between them is the 149th.
+_UNSTRESSED = {phone.rstrip("012") for phone in VOWELS}
+ARPABET = tuple(sorted({*PHONES, *_UNSTRESSED}))
+
+OFFICIAL_SYMBOLS = (
+    *("_", "-"),
+    *"!'(),.:;? ",
+    *(string.ascii_uppercase + string.ascii_lowercase),
+    *(f"@{phone}" for phone in ARPABET),
+    BLANK,
+)
 
 
 def extend_symbols(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:

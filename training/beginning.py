@@ -31,6 +31,10 @@ class Beginning:
     is_new: bool
 
     @property
+    def log_dir(self) -> Path:
+        return Path(self.params.train.log_dir)
+
+    @property
     def step(self) -> int:
         return 0 if self.state is None else self.state.step
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +23,10 @@ from params import Params
 from text.front_end import FrontEnd
 from training.loader_process import WatchedDataset, obey_only_the_parent
 from training.processes import Processes
+from training.saving import RunLog
+
+if TYPE_CHECKING:
+    from training.beginning import Beginning
 
 LONGEST_SECONDS = 60  # an utterance of an hour would take all memory
 MOST_DEATHS = 5  # of data-loader processes in a run
@@ -61,6 +66,32 @@ def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
     speakers = sorted({utterance.speaker for utterance in utterances})
     emotions = sorted({utterance.emotion for utterance in utterances}, key=lambda name: (name != "neutral", name))
     return speakers, emotions
+
+
+def make_datasets(
+    run: Beginning,
+    training: Sequence[Utterance],
+    validation: Sequence[Utterance],
+    processes: Processes,
+    log: RunLog,
+    bad_lines: BadLines,
+) -> tuple[UtteranceDataset, UtteranceDataset]:
+    """The two datasets of a run, whose features are extracted where they are not cached.
+
+    Raises InputError if nothing is left of one, and if several processes do not see the same files.
+    """
+    params, train = run.params, run.params.train
+    cache = build_cache(params, [*training, *validation], processes, log.line if processes.leads else None)
+    dataset, valid_dataset = (
+        make_dataset(filelist, utterances, cache, run.front_end, run.speakers, run.emotions, params, bad_lines)
+        for filelist, utterances in ((train.train_filelist, training), (train.valid_filelist, validation))
+    )
+    if processes.leads:
+        for line in bad_lines.summary():
+            log.line(line)
+    if not (processes.agree(len(dataset)) and processes.agree(run.step)):
+        raise InputError(f"not all processes find the same files; let them share {train.log_dir} and the corpus")
+    return dataset, valid_dataset
 
 
 def build_cache(
@@ -191,9 +222,9 @@ def endless_batches(
             if deaths > MOST_DEATHS:
                 raise InputError(
                     f"{found}, and {MOST_DEATHS} before; free memory, lower train.workers, or take such a file off the "
-                    "list; then start again to go on from the last saved step"
+                    "list; then start again to resume from the last saved step"
                 ) from error
-            report(f"{found}; new ones go on in its place ({deaths} of at most {MOST_DEATHS} times)")
+            report(f"{found}; new ones take its place ({deaths} of at most {MOST_DEATHS} times)")
             loader = _loader(dataset, sampler, params.train.workers)
 
 

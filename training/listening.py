@@ -1,4 +1,4 @@
-"""Samples of a run, as pictures and audio."""
+"""What a run puts on its board: curves, and samples as pictures and audio."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 import hifigan
-from common.errors import InputError
+from common.errors import InputError, shown
 from data.batching import collate
 from data.dataset import Item
 from hifigan import Vocoder, vocode
@@ -16,11 +16,25 @@ from model.style import StyleSource
 from model.text_to_mel import Sampling
 from params import Audio, Params
 from text.front_end import FrontEnd
+from training.beginning import Beginning
 from training.board import Board
+from training.saving import RunLog
 from training.style_batch import labels_of
 
 _TEXT = "The quick brown fox jumps over the lazy dog."
 _STEPS = 6
+
+
+Listener = Callable[[CondGradTTS, Board, int], None]
+
+
+def open_board(run: Beginning, item: Item, device: torch.device, log: RunLog) -> tuple[Board, Listener]:
+    """A run's board, and what puts samples on it; item: an utterance whose speaker and emotion they have."""
+    audio = run.params.audio
+    board = Board(run.log_dir, audio.sample_rate, audio.hop_length, run.step, log.line)
+    listen = make_listener(run.front_end, run.params, find_vocoder(audio, device, log.line), item)
+    print(shown(f"curves, pictures and audio: tensorboard --logdir {run.log_dir}"))
+    return board, listen
 
 
 def find_vocoder(audio: Audio, device: torch.device, report: Callable[[str], None]) -> Vocoder | None:
@@ -32,9 +46,7 @@ def find_vocoder(audio: Audio, device: torch.device, report: Callable[[str], Non
         return None
 
 
-def make_listener(
-    front_end: FrontEnd, params: Params, vocoder: Vocoder | None, item: Item
-) -> Callable[[CondGradTTS, Board, int], None]:
+def make_listener(front_end: FrontEnd, params: Params, vocoder: Vocoder | None, item: Item) -> Listener:
     """A function that puts a sentence on the board, with the speaker and the emotion of an utterance.
 
     Without a vocoder there are pictures only.

@@ -36,13 +36,12 @@ from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
 from synthesis.device import choose_device
 from text.front_end import front_end
-from text.official import not_transliterated
-from text.official_symbols import OFFICIAL_SYMBOLS
+from text.official_front_end import not_transliterated
+from text.symbols import OFFICIAL_SYMBOLS
 from training import corpus
 from training.optimisation import ParameterAverage, learning_rate
 from training.overrides import resolve_params
-from training.run_log import RunLog
-from training.saving import checkpoint_path, counted, state_path, write_params
+from training.saving import RunLog, checkpoint_path, counted, open_log, state_path
 
 _LOSSES = ("duration", "prior", "diffusion")
 
@@ -140,17 +139,22 @@ def new_model(params: Params, n_speakers: int) -> GradTTS:
 
 
 def official_payload(init: str) -> dict[str, Any] | None:
-    """What the file holds, if it is an official checkpoint. Raises InputError for one that cannot be read."""
+    """What the file holds, if it is an official checkpoint; None too where no file is: a resumed run needs none.
+
+    Raises InputError for one that cannot be read.
+    """
+    if not os.path.exists(init):
+        return None
     payload = read_checkpoint(init)
     return payload if is_official(payload) else None
 
 
 def fine_tune(
-    init: str, payload: dict[str, Any], config: str | None, overrides: Sequence[str], device: str, strict: bool
+    payload: dict[str, Any], init: str, config: str | None, overrides: Sequence[str], device: str, strict: bool
 ) -> int:
     """Train an official checkpoint further; its architecture, and its time scale, stay.
 
-    init: its path. payload: what it holds. config, overrides, device, strict: as for `train_multi_speaker.py`.
+    payload: what it holds. init: its path. config, overrides, device, strict: as for `train_multi_speaker.py`.
 
     Returns the exit code. Raises InputError for what cannot be used.
     """
@@ -182,7 +186,7 @@ def _train(
     if params.train.threads:
         torch.set_num_threads(min(params.train.threads, cores()))
     log_dir = Path(params.train.log_dir)
-    write_params(log_dir, params)
+    log = open_log(log_dir, params, leads=True)
     with replacing(log_dir / "speakers.txt") as temporary:
         temporary.write_text("".join(f"{name}\n" for name in speakers), encoding="utf-8")
     cache = corpus.build_cache(params, training)
@@ -192,7 +196,6 @@ def _train(
         params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
     )
     trainer = OfficialTrainer(model, params, choose_device(device))
-    log = RunLog(log_dir / "train.log")
     unread = sum(bool(not_transliterated(utterance.text)) for utterance in training)
     if unread:
         notes = [*notes, f"{unread} texts have characters that are left out without Unidecode; pip install Unidecode"]

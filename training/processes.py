@@ -90,5 +90,5 @@ class Processes:
                 raise
             raise InputError(
                 f"process {self.rank} lost another one, which was killed or cannot be reached (its own message says "
-                "more); start again to go on from the last saved step"
+                "more); start again to resume from the last saved step"
             ) from error

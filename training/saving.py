@@ -1,14 +1,16 @@
-"""A run's files: the checkpoint that inference reads, the state that an exact resume needs, and its parameters."""
+"""A run's files: the checkpoint that inference reads, the state that an exact resume needs, parameters and log."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tqdm import tqdm
 
-from common.errors import InputError
+from common.errors import InputError, shown
 from common.files import replacing
 from data.checkpoint_file import read_checkpoint, restoring, write_checkpoint
 from model.params_dict import params_to_dict
@@ -55,7 +57,7 @@ def load(log_dir: Path) -> TrainingState | None:
     unfit = [name for name, kind in _TYPES.items() if not isinstance(values.get(name), kind)]
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
         missing = unfit[0] if unfit else "weights"
-        raise InputError(f"{path} lacks {missing!r}: it is no training state; use another train.log_dir")
+        raise InputError(f"{path} lacks {missing!r}: it is not a training state; use another train.log_dir")
     with restoring(path):
         for name in ("step", "epoch", "batch"):
             counted(values[name])
@@ -77,3 +79,37 @@ def write_params(log_dir: Path, params: Params) -> None:
             temporary.write_text(yaml.safe_dump(params_to_dict(params), sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another train.log_dir") from error
+
+
+class RunLog:
+    """A run's progress as plain lines, on the screen and in `train.log`, where a resumed run appends its own.
+
+    path: None only shows the lines, as all but the first of several processes do; so does a file that can be written to
+    no longer, which is said once.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def line(self, text: str) -> None:
+        with suppress(OSError):  # whoever read the output is gone: no reason to end a run of days
+            tqdm.write(shown(text))  # above a progress bar, if there is one
+        if self.path is None:
+            return
+        try:
+            with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            tqdm.write(shown(f"{self.path} is no longer written: {error.strerror}"))
+            self.path = None
+
+
+def open_log(log_dir: Path, params: Params, leads: bool) -> RunLog:
+    """The run's log; the process that leads also writes the parameters.
+
+    Raises InputError, before any long work, if the place cannot be written to.
+    """
+    if not leads:
+        return RunLog(None)
+    write_params(log_dir, params)
+    return RunLog(log_dir / "train.log")

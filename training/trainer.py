@@ -26,8 +26,7 @@ from training.board import Board
 from training.corpus import SharedBatch, endless_batches
 from training.optimisation import ParameterAverage, learning_rate
 from training.processes import Processes
-from training.run_log import RunLog
-from training.saving import TrainingState, save, state_path
+from training.saving import RunLog, TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import at_other_levels, style_of_batch
 
@@ -81,7 +80,7 @@ class Trainer:
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from a saved state of the same model. Raises InputError if it is another's."""
+        """Resume from a saved state of the same model. Raises InputError if it is another's."""
         with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
@@ -91,7 +90,7 @@ class Trainer:
     def run(self, asked_to_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step, or until asked to stop; True if the last step was reached. The end is always saved.
 
-        Raises InputError if the training cannot go on, or cannot be saved.
+        Raises InputError if the training cannot continue, or cannot be saved.
         """
         with self.processes.naming_a_lost_one():
             return self._run(asked_to_stop)
@@ -197,7 +196,7 @@ class Trainer:
             self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
         if self.skipped >= MOST_SKIPPED:
             raise InputError(
-                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; go on from the "
+                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; resume from the "
                 "last saved step with a lower train.learning_rate, or with train.precision=fp32"
             )
 
@@ -228,7 +227,7 @@ class Trainer:
             yield
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            self.log.line(f"step {self.step}  {what} failed and training goes on ({reason})")
+            self.log.line(f"step {self.step}  {what} failed; training continues ({reason})")
 
     @torch.no_grad()
     def _validate(self, asked_to_stop: Callable[[], bool]) -> str:

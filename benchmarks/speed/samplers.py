@@ -79,7 +79,7 @@ def samplers(settings: Settings) -> Outcome:
 
 def _boxes(settings: Settings) -> dict[str, Synthesiser]:
     """The model as each backend runs it."""
-    from synthesis.backends.choose import choose_backend
+    from synthesis.device import choose_backend
 
     boxes = {"torch fp32": load_model(settings.official, device="cpu")}
     if has_bfloat16(torch.device("cpu")):

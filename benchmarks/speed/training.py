@@ -32,7 +32,7 @@ from training import corpus, statistics
 from training.official import OfficialTrainer
 from training.overrides import resolve_params
 from training.processes import Processes
-from training.run_log import RunLog
+from training.saving import RunLog
 from training.trainer import Trainer
 
 OURS, OFFICIAL = "configs/kokoro.yaml", "configs/official_small.yaml"

@@ -12,9 +12,21 @@ from model.interpolation import KINDS, Kind, Linear, SameTime, Staged, Temporal,
 from model.interpolation.pitch_transfer import MASKS
 
 TEXTS_PER_PAIR = 3
+NO_MASK = "no mask"
+MASK_NAMES = {mask: NO_MASK if mask == "none" else mask for mask in MASKS}  # in the names of rows
+A, B = "a alone", "b alone"  # the rows without interpolation
 SEED = 20  # of the comparison in docs/interpolation.md
 # What an ablation changes; see `speaking`.
 SHIFTED, BUNDLED = "shifted mask", "bundled style"
+# Other ways of `staged`, each tried with every mask.
+STAGED_CHANGES = {
+    "random steps": {"direction": "random"},
+    "one stage": {"tal2": Staged().tal1},
+    "original loss": {"loss": "original"},
+    "noise alone": {"noise_only": True},
+    "noise alone, original loss": {"noise_only": True, "loss": "original"},
+    "by attention": {"decided_by": "attention"},
+}
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,17 @@ def comparison_rows(bundled: bool) -> list[TableRow]:
     """bundled: whether a model of bundled style is at hand."""
     rows = [TableRow("linear", Linear()), TableRow("temporal", Temporal())]
     for method in ("staged", "same-time", "two-noise"):
-        rows += [TableRow(f"{method}, {_mask(mask)}", _frequency(method, mask)) for mask in MASKS]
+        rows += [TableRow(f"{method}, {MASK_NAMES[mask]}", _frequency(method, mask)) for mask in MASKS]
     rows += [
         TableRow("same-time, harmonics, mask half the text later", _frequency("same-time", "harmonics"), SHIFTED),
         TableRow("two-noise, harmonics, mask half the text later", _frequency("two-noise", "harmonics"), SHIFTED),
         TableRow("two-noise, no mask, raw join", TwoNoise(mask="none", join="raw")),
-        TableRow("staged, no mask, random steps", Staged(mask="none", direction="random")),
+        TableRow("same-time, no mask, the reader's share", SameTime(mask="none", share="reader")),
+        TableRow("staged, not tuned", Staged(mask="none", epoch=0)),
+        TableRow("staged, half of each", Staged(mask="none", epoch=0, decided_by="attention")),
     ]
+    for change, settings in STAGED_CHANGES.items():
+        rows += [TableRow(f"staged, {MASK_NAMES[mask]}, {change}", Staged(mask=mask, **settings)) for mask in MASKS]
     if bundled:
         rows.append(TableRow("same-time, no mask, bundled style", _frequency("same-time", "none"), BUNDLED))
     return rows
@@ -86,7 +102,3 @@ def default_row(rows: list[TableRow]) -> TableRow:
 
 def _frequency(method: str, mask: str) -> Kind:
     return KINDS[method](mask=mask)
-
-
-def _mask(kind: str) -> str:
-    return "no mask" if kind == "none" else kind

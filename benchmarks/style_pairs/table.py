@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from common.errors import InputError
 from common.files import read_json, replacing
 from evaluation.statistics import Mean, bootstrap_mean
-from style_pairs.pairs import SEED
+from style_pairs.pairs import NO_MASK, SEED, B
 
 ORACLE = "oracle (the generator)"
 # By name: heading, form, and the name of each value's weight.
@@ -23,8 +23,10 @@ COLUMNS = {
     "cosine_b": ("cosine to b", "{:.2f}", None),
     "energy_b": ("energy corr. to b", "{:.2f}", None),
     "wer": ("WER", "{:.1%}", "words"),
+    "leak": ("leak, dB", "{:.2f}", None),
     "nfe": ("NFE", "{:.0f}", None),
     "seconds": ("seconds", "{:.1f}", None),
+    "dearer": ("mel time", "{:.1f}x", None),
 }
 
 
@@ -69,6 +71,43 @@ def markdown(rows: Mapping[str, Sequence[Mapping[str, float]]], default: str) ->
             score = selection_score(means)
             shown = f"**{name} (default)**" if name == default else name
             lines.append(f"| {shown} | {' | '.join(cells)} | {'-' if math.isnan(score) else f'{score:.3f}'} |")
+    return "\n".join(lines)
+
+
+# What staged tuning has to show, by mask: what is said of it, floor, goal, form.
+_TUNED = {
+    "movement": ("F0 movement", "83%", "88%", "{:.0%}"),
+    "beyond_random": ("beyond random steps of the same length and mask", "30 points", "40", "{:.0%}"),
+    "f0_a": ("correlation to a's contour", "0.84", "0.86", "{:.2f}"),
+    "nearest_b": ("nearest to b's voice", "90%", "100%", "{:.0%}"),
+    "above_b": ("WER above b's", "3 points", "1 point", "{:.1%}"),
+    "less_leak": ("leak below that without a mask", "20%", "50%", "{:.0%}"),
+    "dearer": ("mel time, in plain runs of as many evaluations", "8x", "3x", "{:.1f}x"),
+}
+
+
+def tuned_markdown(texts: Sequence[Mapping[str, Mapping[str, float]]], masks: Sequence[str]) -> str:
+    """What tuning gains with every mask ("f0", "no mask"). texts: each one's rows; those that lack one do not count."""
+    columns = {}
+    for mask in masks:
+        names = f"staged, {mask}", f"staged, {mask}, random steps", f"staged, {NO_MASK}", B
+        complete = [rows for rows in texts if all(name in rows for name in names)]
+        if complete:
+            tuned, random, free, b = (
+                {k: m.value for k, m in row_means([r[n] for r in complete]).items()} for n in names
+            )
+            gained = {
+                "beyond_random": tuned["movement"] - random["movement"],
+                "above_b": tuned.get("wer", math.nan) - b.get("wer", math.nan),
+                "less_leak": 1 - tuned["leak"] / free["leak"],
+            }
+            columns[f"{mask} ({len(complete)} texts)"] = tuned | gained
+    if not columns:
+        return ""
+    lines = [f"| staged | {' | '.join(columns)} | floor | goal |", f"|---|{'---|' * (len(columns) + 2)}"]
+    for name, (heading, floor, goal, form) in _TUNED.items():
+        cells = [form.format(values[name]) for values in columns.values()]
+        lines.append(f"| {heading} | {' | '.join(cells)} | {floor} | {goal} |")
     return "\n".join(lines)
 
 

@@ -253,13 +253,6 @@ def _frequent(phones: Iterable[str]) -> list[str]:
     return [phone for phone, count in counts.items() if count >= FREQUENT * counts.total()]
 
 
-def diphone_coverage(sentences: Iterable[str], words_path: Path = WORDS) -> tuple[int, int]:
-    """How many diphones of the inventory the sentences contain, and how many it has."""
-    inventory = diphone_inventory(words_path)
-    covered = set().union(*(diphones(sentence) for sentence in sentences))
-    return len(covered & inventory), len(inventory)
-
-
 class _Grammar:
     """Draws sentences. Words come from shuffled decks, so that every word of a section is said before one repeats."""
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.estimators.unet import TimeEmbedding
-from model.style import TYPES, Style
+from model.style import TYPES, Style, mix
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
 from model.style_pictures import FrameContours, Pictures, StylePictures, blend_pitch
 from params import Audio, Params
@@ -164,7 +164,7 @@ class CrossUNet(nn.Module):
         self.middle_out = ResidualBlock(widths[-1], embedding)
         self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for width in widths)
         self.up_blocks = nn.ModuleList(blocks(i) for i in levels)
-        # Not at the finest level again, where cells are many and attention is dear.
+        # Not at the finest level again, where cells are many and attention is expensive.
         self.up_attention = nn.ModuleDict({str(i): attention(i) for i in levels[1:]})
         self.upsample = nn.ModuleList(Upsample(widths[i + 1], widths[i]) for i in levels[:-1])
         self.norm_out = CellNorm(widths[0])
@@ -213,7 +213,12 @@ class CrossUNet(nn.Module):
         )
 
     def blend(
-        self, a: CrossUNetCondition, b: CrossUNetCondition, weight: dict[str, Tensor], keep_mass: bool = False
+        self,
+        a: CrossUNetCondition,
+        b: CrossUNetCondition,
+        weight: dict[str, Tensor],
+        keep_mass: bool = False,
+        drawn_share: Tensor | None = None,
     ) -> tuple[CrossUNetCondition, AttentionBlend]:
         """Two styles over the same frames as one condition (a's keys, blended pictures) and the edit that brings in b.
 
@@ -221,22 +226,20 @@ class CrossUNet(nn.Module):
         has one attention, which takes the pitch's field.
         A pitch field that is the same in all rows of every frame blends contours (one pitch in between, one comb), if
         both are known; any other blends the two pictures. So does energy, whose picture is the same in all rows.
+        drawn_share: a's share (1, T) of the contour that is drawn, whatever the field says.
         """
         zeros = torch.zeros_like(a.mu)
         fields = {name: weight.get(name, zeros) for name in TYPES}
         pitch, energy = (
-            fields[name] * getattr(a.pictures, name) + (1 - fields[name]) * getattr(b.pictures, name)
-            for name in ("pitch", "energy")
+            mix(getattr(a.pictures, name), getattr(b.pictures, name), fields[name]) for name in ("pitch", "energy")
         )
-        share = fields["pitch"][:, 0]  # (1, T)
-        both_known = bool((a.contours.pitch_known & b.contours.pitch_known).all())
-        if both_known and torch.equal(fields["pitch"], share[:, None].expand_as(fields["pitch"])):
+        share = fields["pitch"][:, 0] if drawn_share is None else drawn_share  # (1, T)
+        even = drawn_share is not None or torch.equal(fields["pitch"], share[:, None].expand_as(fields["pitch"]))
+        if even and bool((a.contours.pitch_known & b.contours.pitch_known).all()):
             pitch = self.pictures.draw_pitch(blend_pitch(a.contours, b.contours, share)) * a.mask
-        if "bundled" in a.sites["middle"].keys:
-            fields = {"bundled": fields["pitch"]}
-        return replace(a, pictures=replace(b.pictures, pitch=pitch, energy=energy)), AttentionBlend(
-            b, fields, keep_mass
-        )
+        attended = {"bundled": fields["pitch"]} if "bundled" in a.sites["middle"].keys else weight
+        pictures = replace(b.pictures, pitch=pitch, energy=energy)
+        return replace(a, pictures=pictures), AttentionBlend(b, attended, keep_mass)
 
     def forward(
         self, x: Tensor, t: Tensor, condition: CrossUNetCondition, attention: AttentionBlend | None = None

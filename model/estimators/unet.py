@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.style import Style
-from model.text_to_mel import mix
+from model.style import Style, mix
 from params import Params
 
 GROUPS = 8  # of every group normalisation

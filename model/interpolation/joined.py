@@ -16,7 +16,7 @@ WIDTH_HZ = 300.0  # wider than the harmonic spacing of most voices
 
 @dataclass(frozen=True)
 class JoinedDenoiser:
-    """Both read the same latent, which goes on with the joint prediction.
+    """Both read the same latent, which continues with the joint prediction.
 
     a, b: denoisers. mu (1, n_mels, T). mask P (1, n_mels, T). smoothing: `smoothing_matrix`, or None for the raw blend
     P x0_a + (1 - P) x0_b. mel_mean, mel_std (n_mels, 1): envelopes are those of real log-mels.

@@ -41,6 +41,7 @@ class Kind:
     """
 
     even: ClassVar[bool] = False  # whether every cell gets the same share of a, as models without attention need it
+    evaluations: ClassVar[int | None] = None  # of the network where nobody names a number; None: the checkpoint's
     moves_pitch: ClassVar[bool] = False  # "the pitch of a, everything else of b": spelt `--interp frequency --method`
 
     def __post_init__(self) -> None:

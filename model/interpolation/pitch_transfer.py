@@ -38,3 +38,12 @@ class PitchTransfer(Kind):
     def shares(self, model: TextToMel, mask: Tensor) -> dict[str, Tensor]:
         """a's share of every cell by type; mask (1, n_mels, T)."""
         return {"pitch": mask}
+
+
+def need_reader(model: TextToMel) -> None:
+    """Raises ValueError if the model has no pitch reader."""
+    if model.reader is None:
+        raise ValueError(
+            "this checkpoint has no pitch reader beside it (CHECKPOINT.reader.pt); "
+            "`python -m training.pitch_reader -c CHECKPOINT.pt` makes one"
+        )

@@ -23,9 +23,10 @@ from model.interpolation.carry import (
 from model.interpolation.kind import Kind
 from model.interpolation.latent_tuner import TuningRecord
 from model.interpolation.pitch_mask import PitchMask, union
+from model.interpolation.pitch_reading import ReadField
 from model.sampling import find_sampler
-from model.style import StyleSource
-from model.text_to_mel import Blend, Frames, Sampling, Synthesis, TextToMel, mix
+from model.style import StyleSource, mix
+from model.text_to_mel import Blend, Frames, Sampling, Synthesis, TextToMel
 
 _SHARE_OF_A = {"a": 1.0, "b": 0.0, "mean": 0.5}
 
@@ -245,13 +246,14 @@ class Interpolated:
     """A mel between two styles, and how it came about.
 
     mass: attention mass on a by (site, type), (1, F', T'), of the last evaluation, if it was kept. history: what a
-    gradient method did.
+    gradient method did. read: what the pitch reader said before every evaluation.
     """
 
     synthesis: Synthesis
     plan: Plan
     mass: dict[tuple[str, str], Tensor] = field(default_factory=dict)
     history: list[TuningRecord] = field(default_factory=list)
+    read: list[ReadField] = field(default_factory=list)
 
     @property
     def field(self) -> Tensor:
@@ -284,4 +286,5 @@ def carry_out(model: TextToMel, kind: Kind, plan: Plan, sampling: Sampling) -> I
     denoiser, tune = kind.denoiser(model, plan)
     synthesis = model.sample(denoiser, plan.frames, sampling, tune)
     synthesis = replace(synthesis, nfe=synthesis.nfe + getattr(tune, "evaluations", 0))
-    return Interpolated(synthesis, plan, getattr(denoiser, "mass", {}), getattr(tune, "history", []))
+    kept = {"history": getattr(tune, "history", []), "read": getattr(denoiser, "read", [])}
+    return Interpolated(synthesis, plan, getattr(denoiser, "mass", {}), **kept)

@@ -1,4 +1,4 @@
-"""Pitch of a early in the diffusion, of b later: the latent is tuned so that attention goes there."""
+"""Pitch of a early in the diffusion, of b later: the latent is tuned until it takes its pitch from there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model.interpolation.kind import option
-from model.interpolation.pitch_transfer import PitchTransfer
+from model.interpolation.pitch_transfer import PitchTransfer, need_reader
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Staged(PitchTransfer):
-    """Neutral shares, and a gradient on the latent before an evaluation (`LatentTuner`)."""
+    """A gradient on the latent before an evaluation (`LatentTuner`), of what decides between a's pitch and b's.
 
-    tal1: float = option(0.5, "diffusion time down to which attention is drawn to a", low=0, high=1)
-    tal2: float = option(0.2, "diffusion time after which the run is free", low=0, high=1)
+    With the reader the latent alone decides, and everything but the pitch is b's; with attention all shares are 1/2.
+    """
+
+    evaluations = 8
+
+    decided_by: str = option(
+        "reader", "what is tuned: the pitch reader's choice, or the mass of attention", choices=("reader", "attention")
+    )
+    tal1: float = option(0.1, "diffusion time down to which the latent is drawn to a", low=0, high=1)
+    tal2: float = option(0.03, "diffusion time after which the run is free", low=0, high=1)
     gamma: float = option(0.2, "weight of the penalty on the other cells", low=0)
     epoch: int = option(1, "gradient steps before an evaluation", low=0, high=100)
-    step_size: float = option(10.0, "of a gradient step", above=0)
+    step_size: float = option(0.3, "of a gradient step, in standard deviations of the noise", above=0)
     loss: str = option("competing", "competing or original", choices=("competing", "original"))
     noise_only: bool = option(False, "tune the start noise alone")
     direction: str = option(
@@ -41,12 +49,20 @@ class Staged(PitchTransfer):
         super().check(model, sampler)
         if not sampler.follows_changes:
             raise ValueError("staged changes the latent on the way, and this solver cannot follow; use another")
+        if self.decided_by == "reader":
+            need_reader(model)
 
     def shares(self, model: TextToMel, mask: Tensor) -> dict[str, Tensor]:
-        return {name: 0.5 + 0 * mask for name in model.types}
+        return {} if self.decided_by == "reader" else {name: 0.5 + 0 * mask for name in model.types}
 
     def denoiser(self, model: TextToMel, plan: Plan) -> tuple[Denoiser, Tune | None]:
-        from model.interpolation.latent_tuner import LatentTuner
+        from model.interpolation.latent_tuner import AttentionMass, LatentTuner, ReaderMass
+        from model.interpolation.pitch_reading import ReadingDenoiser
 
-        denoiser = plan.blended(model, keep_mass=plan.keep_mass or self.epoch > 0)
-        return denoiser, LatentTuner(denoiser, plan.frames.mu, plan.frames.mask, plan.mask, self)
+        if self.decided_by == "reader":
+            denoiser = ReadingDenoiser.of_plan(model, plan)
+            masses = ReaderMass(denoiser)
+        else:
+            denoiser = plan.blended(model, keep_mass=plan.keep_mass or self.epoch > 0)
+            masses = AttentionMass(denoiser)
+        return denoiser, LatentTuner(masses, denoiser.schedule, plan.frames.mu, plan.frames.mask, plan.mask, self)

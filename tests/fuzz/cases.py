@@ -29,6 +29,7 @@ from tests.training_process import arguments
 
 KEYS = list(flat_params(Params()))
 STATE = "training_state.pt"
+OFFICIAL = ["--config", str(Path(__file__).resolve().parents[2] / "configs" / "official_small.yaml")]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def make_world(folder: Path) -> World:
     payload, states = read_checkpoint(models.checkpoint), {}
     for script, argv in (
         ("train_multi_speaker", arguments(corpus, folder / "log", steps=1, precision="fp32")),
-        ("training.official", [*official_arguments(corpus, folder / "official"), "train.steps=1"]),
+        ("training.official", [*OFFICIAL, *official_arguments(corpus, folder / "official"), "train.steps=1"]),
     ):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             assert importlib.import_module(script).main(argv) == 0
@@ -179,7 +180,7 @@ def _odd_vocoder(world: World, given: Path, dice: random.Random) -> str:
 def _official(world: World, folder: Path, dice: random.Random) -> Case:
     log = folder / "out"
     cache = f"train.cache_dir={folder / 'out' / 'cache'}"
-    argv = [*official_arguments(world.corpus, log), cache, "train.steps=2"]
+    argv = [*OFFICIAL, *official_arguments(world.corpus, log), cache, "train.steps=2"]
     for _ in range(dice.choice([0, 1, 2])):
         key = dice.choice(KEYS)
         if key not in ("train.log_dir", "train.cache_dir", "train.steps"):
@@ -234,7 +235,7 @@ def _solver(world: World, folder: Path, dice: random.Random) -> Case:
         "--unknown": lambda: "",
     }
     name = dice.choice(["a.json", "a_{steps}.json", "a", "x" * 300 + ".json"])
-    return Case("synthesis.tune_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
+    return Case("synthesis.fit_solver", [*argv, f"--out={folder / 'out' / name}", *_some(options, dice, 2)])
 
 
 def _benchmark(world: World, folder: Path, dice: random.Random) -> Case:

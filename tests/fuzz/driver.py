@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import io
@@ -10,11 +11,14 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from unittest import mock
 
 from tests.fuzz.cases import Case, World, make_case
@@ -44,10 +48,7 @@ class _TooLong(BaseException):
 
 def run_here(case: Case) -> End:
     """Through the script's `main`."""
-    folder, _, name = case.script.rpartition("/")
-    if folder and str(ROOT / folder) not in sys.path:
-        sys.path.append(str(ROOT / folder))  # where Python looks for what a script imports
-    main = importlib.import_module(name).main
+    main = _main_of(case)
     out, began = io.StringIO(), time.process_time()
 
     def stop(_number: int, _frame: object) -> None:
@@ -69,8 +70,6 @@ def run_here(case: Case) -> End:
     except _TooLong:
         code = None
     except BaseException:
-        import traceback
-
         out.write(traceback.format_exc())
         code = 1
     finally:
@@ -82,33 +81,58 @@ def run_here(case: Case) -> End:
 
 
 def run_process(case: Case) -> End:
-    """As `python SCRIPT ...`."""
-    named = ["-m", case.script] if "." in case.script else [str(ROOT / f"{case.script}.py")]
+    """In a process of its own: forked from this one, which has imported torch, so that thousands can be run."""
     began = time.monotonic()
     with open("output.txt", "w+b") as output:
-        process = subprocess.Popen(
-            [sys.executable, *named, *case.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-        )
+        process = os.fork()
+        if not process:
+            _become(case, output.fileno())
         code: int | None = None
         while time.monotonic() - began < MOST_WAITING:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
+            done, status, usage = os.wait4(process, os.WNOHANG)
+            if done:
                 code = os.waitstatus_to_exitcode(status)
                 break
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
-            os.killpg(process.pid, signal.SIGKILL)
-            _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0  # it has been waited for
+            os.killpg(process, signal.SIGKILL)
+            _, _, usage = os.wait4(process, 0)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     Path("output.txt").unlink()
     return End(code, text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def _become(case: Case, output: int) -> NoReturn:
+    """The script, from its `main` to the end of the interpreter."""
+    code = 1
+    try:
+        atexit._clear()  # they are the driver's, such as to remove the folder of all cases
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            setattr(sys, name, open(number, "w", buffering=1, encoding="utf-8", closefd=False))  # noqa: SIM115
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        code = _main_of(case)(list(case.arguments))
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _main_of(case: Case) -> Callable[[list[str]], int]:
+    folder, _, name = case.script.rpartition("/")
+    if folder and str(ROOT / folder) not in sys.path:
+        sys.path.append(str(ROOT / folder))  # where Python looks for what a script imports
+    return importlib.import_module(name).main
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:

@@ -301,9 +301,9 @@ def checkpoint_file(path: Path, whole: dict[str, Any], dice: random.Random) -> s
     for _ in range(dice.choice([0, 1, 1, 2])):
         kind = dice.randrange(6)
         if kind == 0:
-            group = dice.choice(list(payload["params"]))
-            name = dice.choice([*payload["params"][group], "unknown"])
-            payload["params"][group][name] = odd_value(dice)
+            group = dice.choice(list(whole["params"]))
+            name = dice.choice([*whole["params"][group], "unknown"])
+            payload["params"] = {**whole["params"], group: {**whole["params"][group], name: odd_value(dice)}}
         elif kind == 1:
             payload[dice.choice([*payload, "x"])] = odd_value(dice)
         elif kind == 2:

@@ -1,0 +1,183 @@
+"""A folder of results: its report.json, and the audio beside it.
+
+`0000.wav` is a result; where two styles were blended there are `0000_a.wav`, `0000_b.wav` (each alone), `0000_ab.wav`
+(blended), and possibly `0000_oracle.wav` or further ones. `0000_mask.npy`, (n_mels, T) in [0, 1], is a blend's mask.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import InputError, shown
+from common.files import read_json
+from data.array_file import read_array
+from evaluation.speech import Phones, phones_of_recording, phones_of_tokens
+from params import Audio
+
+ORDER = ("", "a", "b", "ab", "oracle")  # of variants; others follow, sorted
+_KINDS = {
+    "index": int,
+    "text": str,
+    "wav": str,
+    "speaker": str,
+    "emotion": str,
+    "nfe": (int, float),
+    "rtf": (int, float),
+}
+_LARGEST_INDEX = 10**6
+_NAME = re.compile(r"(.+?)(?:_([A-Za-z0-9.+-]+))?\.wav")
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One wav of one text."""
+
+    index: int
+    text: str
+    variant: str  # "" for a plain result
+    wav: Path
+    speaker: str | None
+    emotion: str | None
+    nfe: float | None
+    rtf: float | None
+    phones: Phones | None
+    words: tuple[tuple[float, float, str], ...] = ()  # from and to, in seconds, and the word
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    name: str
+    folder: Path
+    settings: Mapping[str, Any]
+    clips: list[Clip]
+    variants: tuple[str, ...] = field(default=())
+
+    def mask(self, index: int) -> np.ndarray | None:
+        """(n_mels, T) in [0, 1], where the run has one."""
+        path = self.folder / f"{index:04d}_mask.npy"
+        if not path.is_file():
+            return None
+        try:
+            mask = read_array(path).astype(np.float32)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} is not an array ({error}); remove it or make it again") from error
+        if mask.ndim != 2:
+            raise InputError(f"{path} must have shape (n_mels, frames), not {mask.shape}; make it again")
+        return mask
+
+
+def in_order(variants: Iterable[str]) -> tuple[str, ...]:
+    found = set(variants)
+    return (*(variant for variant in ORDER if variant in found), *sorted(found - set(ORDER)))
+
+
+def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = None) -> Run:
+    """Read a run folder.
+
+    Raises:
+        InputError: no report.json, one that is not such a report, or a wav that is missing.
+    """
+    folder = Path(folder)
+    report = _read_report(folder / "report.json")
+    clips, rows = [], []
+    for number, row in enumerate(report["results"]):
+        where = f"{folder / 'report.json'}: result {number}"
+        if not isinstance(row, dict) or not all(key in row for key in ("index", "text", "wav")):
+            raise InputError(f"{where} lacks index, text or wav; make the run again")
+        _check_row(row, where)
+        rows.append((row, where))
+    # A wav that has a row of its own is not also taken for a companion of another row's.
+    listed = {folder / str(row["wav"]) for row, _ in rows}
+    for row, where in rows:
+        clips += _clips(folder, row, listed, audio_params, where)
+    if not clips:
+        raise InputError(f"{folder} has no results; give a folder that inference.py wrote")
+    variants = in_order({clip.variant for clip in clips})
+    settings = report.get("settings")
+    return Run(name or folder.resolve().name, folder, settings if isinstance(settings, dict) else {}, clips, variants)
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a folder that inference.py wrote")
+    report = read_json(path)
+    if not isinstance(report, dict) or not isinstance(report.get("results"), list):
+        raise InputError(f"{path} has no list of results; give a folder that inference.py wrote")
+    return report
+
+
+def _check_row(row: Mapping[str, Any], where: str) -> None:
+    """Facts of a row and of its variants are of the kinds that inference.py writes."""
+    variants = row.get("variants", {})
+    facts = [row, *(variants.values() if isinstance(variants, dict) else [None])]
+    for own in facts:
+        if not isinstance(own, dict):
+            raise InputError(f"{where}: its variants are not a table; make the run again")
+        for key, kinds in _KINDS.items():
+            value = own.get(key)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise InputError(f"{where}: {key} is {shown(repr(value))[:40]}; make the run again")
+    if row["index"] is None or row["text"] is None or not 0 <= row["index"] <= _LARGEST_INDEX:
+        raise InputError(f"{where}: its index must be from 0 to {_LARGEST_INDEX}, its text a text; make the run again")
+
+
+def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params: Audio, where: str) -> list[Clip]:
+    own = folder / str(row["wav"])
+    if not own.is_file():
+        raise InputError(f"{where}: no file {own}; make the run again")
+    match = _NAME.fullmatch(own.name)
+    if match is None:
+        raise InputError(f"{where}: {own.name} is not a wav; make the run again")
+    stem = match[1]
+    beside = (
+        path
+        for path in own.parent.glob(f"{stem}_*.wav")
+        if path not in listed and _NAME.fullmatch(path.name)[1] == stem
+    )
+    more = row.get("variants")
+    more = more if isinstance(more, dict) else {}
+    clips = []
+    by_variant = {_NAME.fullmatch(wav.name)[2] or "": wav for wav in {own, *beside}}
+    for variant in in_order(by_variant):
+        wav = by_variant[variant]
+        # What the row says is of its own wav; of the others, `variants` may say the same things.
+        facts = dict(row) if wav == own else {}
+        facts |= more.get(variant, {})
+        clips.append(
+            Clip(
+                index=int(row["index"]),
+                text=str(row["text"]),
+                variant=variant,
+                wav=wav,
+                speaker=facts.get("speaker"),
+                emotion=facts.get("emotion"),
+                nfe=facts.get("nfe"),
+                rtf=facts.get("rtf"),
+                phones=_phones(facts, wav, audio_params, where),
+                words=_words(facts, where),
+            )
+        )
+    return clips
+
+
+def _words(facts: Mapping[str, Any], where: str) -> tuple[tuple[float, float, str], ...]:
+    try:
+        return tuple((float(one["start"]), float(one["end"]), str(one["word"])) for one in facts.get("words", ()))
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{where}: its words have no times ({error}); make the run again") from error
+
+
+def _phones(facts: Mapping[str, Any], wav: Path, audio_params: Audio, where: str) -> Phones | None:
+    if "tokens" not in facts or "durations" not in facts:
+        return phones_of_recording(wav, audio_params)
+    try:
+        return phones_of_tokens(facts["tokens"], facts["durations"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: tokens and durations do not fit together ({error}); make the run again") from error

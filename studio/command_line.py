@@ -1,0 +1,190 @@
+"""The command line that does what a take or a pair did."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+from xml.sax.saxutils import escape
+
+from common.errors import InputError
+from model.interpolation import KINDS, name_of
+from model.interpolation.kind import Kind
+from studio.take import Take
+from studio.wish import Style, Wish
+from synthesis.interpolation_options import FREQUENCY
+from synthesis.options import Options
+from synthesis.pieces import split_text
+from synthesis.synthesiser import Synthesiser
+from text.front_end import spoken_words
+from text.markup import is_markup
+from text.prosody import NEUTRAL, Prosody
+
+OVERALL = {"pitch": "--pitch-shift", "range": "--pitch-range", "rate": "--speed", "volume": "--volume"}
+
+
+def command_of_take(
+    synthesiser: Synthesiser, checkpoint: str, take: Take, names: Mapping[Style, str], contour: str
+) -> str:
+    """names: of the styles' recordings; contour: of the melody that was drawn; files beside the command."""
+    drawn = take.contour is not None
+    overall = take.wish.prosody
+    if drawn:
+        overall = Prosody(rate=overall.rate, volume=overall.volume)
+    text = marked_up(synthesiser, take)
+    if text is None:
+        return "# no markup says this of single words; in Python: ProsodyEdits(words=...), docs/prosody.md"
+    arguments = [
+        *_style(take.wish.style, names),
+        *_sampling(take.options),
+        *_overall(overall),
+        *(["--contour", contour] if drawn else []),
+        "--stream",
+    ]
+    return _command(text, checkpoint, arguments)
+
+
+def command_of_pair(
+    checkpoint: str,
+    a: Wish,
+    style_b: Style,
+    kinds: Sequence[Kind],
+    lead: str,
+    options: Options,
+    defaults: Any,
+    names: Mapping[Style, str],
+) -> str:
+    """kinds: one, or the linear ones of a sweep. defaults: `params.interpolation` of the checkpoint."""
+    arguments = [
+        *_style(a.style, names),
+        *_style(style_b, names, second=True),
+        *_interpolation(kinds, lead, defaults),
+        *_sampling(options),
+        *_overall(a.prosody),
+    ]
+    return _command(a.text, checkpoint, arguments)
+
+
+def _command(text: str, checkpoint: str, arguments: Sequence[str]) -> str:
+    speaking = shlex.join(["python", "inference.py", "-f", "-", "-c", checkpoint, *arguments, "-o", "out"])
+    return f"echo {shlex.quote(text)} | {speaking}"
+
+
+def _style(style: Style, names: Mapping[Style, str], second: bool = False) -> list[str]:
+    suffix = "2" if second else ""
+    given = {
+        f"-s{suffix}": style.speaker,
+        f"--emotion{suffix}": style.emotion,
+        f"--ref{suffix}": None if style.recording is None else names[style],
+    }
+    return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
+
+
+def _sampling(options: Options) -> list[str]:
+    return ["-t", str(options.steps), "--temperature", f"{options.temperature:g}", "--seed", str(options.seed)]
+
+
+def _overall(prosody: Prosody) -> list[str]:
+    # With a sign, and as one word, so that a value below 0 is no option.
+    return [
+        f"{flag}={getattr(prosody, name):g}"
+        for name, flag in OVERALL.items()
+        if getattr(prosody, name) != getattr(NEUTRAL, name)
+    ]
+
+
+def _interpolation(kinds: Sequence[Kind], lead: str, defaults: Any) -> list[str]:
+    kind = kinds[0]
+    name = name_of(kind)
+    chosen = [FREQUENCY, "--method", name] if kind.moves_pitch else [name]
+    found = ["--interp", *chosen]
+    if kind.moves_pitch and lead == "b":
+        found += ["--lead", "b"]
+    for setting in fields(KINDS[name]):
+        value, default = getattr(kind, setting.name), getattr(defaults, setting.name, setting.default)
+        if setting.name == "weight" and len(kinds) > 1:
+            found += ["--weights", ",".join(f"{each.weight:g}" for each in kinds)]
+        elif value is True:
+            found.append(_flag(setting.name))
+        elif value is not None and value != default:
+            found += [_flag(setting.name), f"{value:g}" if isinstance(value, float) else str(value)]
+    return found
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+# ---------------------------------------------------------------------- words
+
+
+def marked_up(synthesiser: Synthesiser, take: Take) -> str | None:
+    """The text with markup around the words that are changed, as it is where none is; None: no markup does it.
+
+    Whatever is written is read again, and only taken if the same comes of it.
+    """
+    text, shape = take.wish.text, take.shape
+    wanted = shape.edits(NEUTRAL, take.contour).words
+    if not wanted:
+        return text
+    if is_markup(text):
+        return None
+    for candidate in (_around_written_words, _around_spoken_words):
+        markup = candidate(text, wanted)
+        if markup is not None and _reads_as(markup, take, wanted, synthesiser):
+            return markup
+    return None
+
+
+def _around_written_words(text: str, wanted: Sequence[Prosody]) -> str | None:
+    """Markup around what is written between blanks, if each such word is one that is spoken."""
+    written = text.split()
+    if len(written) != len(wanted):
+        return None
+    return _joined([(word, prosody) for word, prosody in zip(written, wanted, strict=True)])
+
+
+def _around_spoken_words(text: str, wanted: Sequence[Prosody]) -> str | None:
+    """Markup around the words as they are spoken, numbers and abbreviations written out."""
+    words = [word for sentence in split_text(text, by_sentence=True) for word in spoken_words(sentence)]
+    if len(words) != len(wanted):
+        return None
+    return _joined([(word.text + word.mark, prosody) for word, prosody in zip(words, wanted, strict=True)])
+
+
+def _joined(words: Sequence[tuple[str, Prosody]]) -> str:
+    """Neighbours of which the same is asked share an element."""
+    parts: list[str] = []
+    run: list[str] = []
+    for i, (word, prosody) in enumerate(words):
+        run.append(escape(word))
+        if i + 1 == len(words) or words[i + 1][1] != prosody:
+            joined = " ".join(run)
+            parts.append(joined if prosody == NEUTRAL else f"<prosody {_attributes(prosody)}>{joined}</prosody>")
+            run = []
+    return f"<speak>{' '.join(parts)}</speak>"
+
+
+def _attributes(prosody: Prosody) -> str:
+    units = {"pitch": ("+g", "st"), "range": ("g", ""), "rate": ("g", ""), "volume": ("+g", "dB")}
+    return " ".join(
+        f'{name}="{format(getattr(prosody, name), style)}{unit}"'
+        for name, (style, unit) in units.items()
+        if getattr(prosody, name) != getattr(NEUTRAL, name)
+    )
+
+
+def _reads_as(markup: str, take: Take, wanted: Sequence[Prosody], synthesiser: Synthesiser) -> bool:
+    arguments = take.wish.style.arguments() | {"ref": None}
+    try:
+        (plain,) = synthesiser.requests([take.wish.text], **arguments, by_sentence=True)
+        (marked,) = synthesiser.requests([markup], **arguments, by_sentence=True)
+    except InputError:
+        return False
+    if [piece.encoded.ids for piece in plain.spoken] != [piece.encoded.ids for piece in marked.spoken]:
+        return False
+    read = [
+        prosody for piece in marked.spoken for prosody in (piece.edits.words or (NEUTRAL,) * len(piece.encoded.words))
+    ]
+    return read == list(wanted)

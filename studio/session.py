@@ -1,0 +1,184 @@
+"""What one visitor has: a folder of what was spoken, as `inference.py` would leave it, until the visit ends."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from data.audio import write_wav
+from studio.command_line import command_of_pair, command_of_take
+from studio.pair import PairTake
+from studio.take import Take
+from studio.wish import Style
+from synthesis.contour_file import write_contour
+from synthesis.report import Report
+from synthesis.result import Result
+from synthesis.synthesiser import Synthesiser
+from synthesis.two_styles import write_mask
+
+MOST_RESULTS = 50  # kept for the download; the oldest go first
+MOST_SENTENCES = 100
+RUN = "studio-run"
+
+
+class Session:
+    """Everything that a visit keeps lies in one folder of its own; `close` removes it."""
+
+    def __init__(self, root: str | Path, synthesiser: Synthesiser, checkpoint: str) -> None:
+        """root: where the folder is made."""
+        self.folder = Path(tempfile.mkdtemp(prefix="visit-", dir=root))
+        self._run = self.folder / RUN
+        self._run.mkdir()
+        self._synthesiser, self._checkpoint = synthesiser, checkpoint
+        self._kept: dict[int, list[tuple[Result, Path]]] = {}
+        self._commands: dict[int, str] = {}
+        self._count = self._sentences = 0
+        self._numbers: dict[Take, int] = {}  # of the take and the one before
+        self.take: Take | None = None
+        self.before: Take | None = None
+        self.pair: PairTake | None = None
+        self._pair_number = -1
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ------------------------------------------------------------------ keeping
+
+    def adopt(self, recording: str | Path | None) -> Path | None:
+        """A recording that was given, among the files of the run."""
+        if recording is None:
+            return None
+        recording = Path(recording)
+        own = self._run / f"recording-{uuid.uuid5(uuid.NAMESPACE_URL, str(recording)).hex[:8]}{recording.suffix}"
+        if not own.exists():
+            shutil.copyfile(recording, own)
+        return own
+
+    def keep_take(self, take: Take) -> tuple[Path, str]:
+        """A take joins the run: its wav, and the command line that does the same."""
+        number = self._next()
+        wav = self._keep(number, "", take.result)
+        names = self._names(take.wish.style)
+        contour = f"{number:04d}_contour.csv"
+        if take.melody is not None:
+            melody = take.melody if take.contour is None else np.array(take.contour.hz)
+            write_contour(self._run / contour, melody, self._synthesiser.frame_seconds)
+        command = command_of_take(self._synthesiser, self._checkpoint, take, names, contour)
+        self._commands[number] = command
+        self.before, self.take = self.take, take
+        self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
+        return wav, command
+
+    def wav_of(self, take: Take) -> Path:
+        """Of the take or the one before; likewise the two below."""
+        return self._run / f"{self._numbers[take]:04d}.wav"
+
+    def contour_of(self, take: Take) -> Path | None:
+        path = self._run / f"{self._numbers[take]:04d}_contour.csv"
+        return path if path.exists() else None
+
+    def command_of(self, take: Take) -> str:
+        return self._commands[self._numbers[take]]
+
+    def keep_sentence(self, audio: np.ndarray, sample_rate: int) -> Path:
+        """A sentence for listening alone; those of the text before go."""
+        for old in sorted(self.folder.glob("sentence-*.wav"))[:-MOST_SENTENCES]:
+            old.unlink()
+        self._sentences += 1
+        path = self.folder / f"sentence-{self._sentences:06d}.wav"
+        write_wav(path, audio, sample_rate)
+        return path
+
+    def keep_pair(self, pair: PairTake) -> tuple[dict[str, Path], str]:
+        """A pair joins the run: its wavs by ending, and the command line."""
+        number = self._next()
+        wavs = {ending: self._keep(number, f"_{ending}", result) for ending, result in pair.results.items()}
+        steps = pair.pair.steps[0]
+        if steps[0].plan.mask is not None and len(steps) == 1:
+            write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
+        names = self._names(pair.wish.style, pair.style_b)
+        defaults = self._synthesiser.params.interpolation
+        command = command_of_pair(
+            self._checkpoint, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults, names
+        )
+        self._commands[number] = command
+        self.pair, self._pair_number = pair, number
+        return wavs, command
+
+    def _next(self) -> int:
+        self._count += 1
+        for number in sorted(self._kept)[: max(0, len(self._kept) + 1 - MOST_RESULTS)]:
+            del self._kept[number], self._commands[number]
+            for path in self._run.glob(f"{number:04d}*"):
+                path.unlink(missing_ok=True)
+        return self._count - 1
+
+    def _keep(self, number: int, ending: str, result: Result) -> Path:
+        wav = self._run / f"{number:04d}{ending}.wav"
+        write_wav(wav, result.audio, result.sample_rate)
+        self._kept.setdefault(number, []).append((_without_sound(replace(result, index=number)), wav))
+        return wav
+
+    @staticmethod
+    def _names(*styles: Style) -> dict[Style, str]:
+        return {style: style.recording.name for style in styles if style.recording is not None}
+
+    # ---------------------------------------------------------------- as a folder
+
+    def write_run(self) -> Path:
+        """report.json and commands.txt beside the wavs; the folder.
+
+        Raises:
+            InputError: nothing was spoken yet.
+        """
+        if not self._kept:
+            raise InputError("nothing was spoken yet; speak a sentence first")
+        self._write_report(self._run, self._kept)
+        lines = [f"# {number:04d}\n{command}\n" for number, command in self._commands.items()]
+        (self._run / "commands.txt").write_text("\n".join(lines), encoding="utf-8")
+        return self._run
+
+    def write_last_pair(self) -> Path:
+        """The pair that was spoken last, alone in a folder of its own. Raises InputError if it is no longer kept."""
+        number = self._pair_number
+        if number not in self._kept:
+            raise InputError("the pair is not there any more; speak it again")
+        folder = self.folder / "last"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for path in self._run.glob(f"{number:04d}*"):
+            shutil.copyfile(path, folder / path.name)
+        self._write_report(folder, [number])
+        return folder
+
+    def _write_report(self, folder: Path, numbers: Iterable[int]) -> None:
+        report = Report(folder / "report.json", {"checkpoint": self._checkpoint, "made by": "the studio"})
+        for number in numbers:
+            for result, wav in self._kept[number]:
+                report.add(result, folder / wav.name)
+        report.write()
+
+    def download(self) -> Path:
+        """A zip of the run. Raises InputError if nothing was spoken yet."""
+        run = self.write_run()
+        for old in self.folder.glob("*.zip"):
+            old.unlink()
+        path = self.folder / f"{RUN}-{self._count}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(run.iterdir()):
+                archive.write(file, f"{RUN}/{file.name}")
+        return path
+
+
+def _without_sound(result: Result) -> Result:
+    """What a report says of a result, in a few bytes: the sound itself is a file."""
+    arrays = {name: getattr(result, name) for name in ("audio", "mel", "mu")}
+    return replace(result, **{name: np.broadcast_to(np.float32(0), array.shape) for name, array in arrays.items()})

@@ -1,0 +1,470 @@
+"""The studio without its page: what is asked, spoken, shaped and kept."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import threading
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+import inference
+from common.errors import InputError
+from evaluation.clips import read_run
+from model.interpolation import KINDS, make_kind
+from params import Audio, Interpolation
+from studio import parts
+from studio.pair import SWEEP, kind_of, settings_of, speak_pair, sweep
+from studio.session import MOST_RESULTS, Session
+from studio.shape import UNSHAPED, Shape, WordShape, read_shape, with_words_pitch
+from studio.take import Performance, speak
+from studio.turns import Turns
+from studio.wish import MOST_CHARACTERS, Style, Wish, read_text
+from synthesis import load_model
+from synthesis.contour_file import read_contour
+from text.prosody import NEUTRAL, Prosody
+from text.symbols import PAUSE
+
+from .tiny_synthesiser import voice_like, write_tiny_files
+
+TEXT = "Well, this is 23. Good evening, Dr. Smith."
+ANNA, BERT = Style("anna", "neutral"), Style("bert", "angry")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    return write_tiny_files(tmp_path_factory.mktemp("studio"), "One.")
+
+
+@pytest.fixture(scope="module")
+def synthesiser(desk):
+    return load_model(desk.checkpoint, desk.vocoder, "cpu", precision="auto")
+
+
+@pytest.fixture
+def session(synthesiser, desk, tmp_path):
+    return Session(tmp_path, synthesiser, str(desk.checkpoint))
+
+
+@pytest.fixture(scope="module")
+def take(synthesiser):
+    return speak(synthesiser, Wish(TEXT, ANNA, seed=4))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recording") / "mine.wav"
+    soundfile.write(path, voice_like(1.0, 140), 22050)
+    return path
+
+
+def shaped(take, **words: WordShape) -> Shape:
+    """Words by their position, `w1=WordShape(...)`."""
+    return Shape(tuple(words.get(f"w{i}", WordShape()) for i in range(len(take.result.words))))
+
+
+# ------------------------------------------------------------------ what is asked
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no text"),
+        (" \n\t ", "no text"),
+        ("a" * (MOST_CHARACTERS + 1), "more than 1000"),
+        ("x" * 2**21, "2097152 characters"),
+        ("Hello <script>alert(1)</script>", "the tag <script>"),
+        ("<b>bold</b> words", "the tag <b>"),
+        ("<!-- a comment --> words", "the tag <!-- a comment -->"),
+    ],
+)
+def test_a_text_that_cannot_be_spoken_is_refused_in_one_line(text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Wish(text)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+@given(st.text(max_size=200))
+def test_any_text_becomes_one_line_or_is_refused(text):
+    try:
+        line = read_text(text)
+    except InputError as error:
+        assert str(error).splitlines() == [str(error)]
+        return
+    assert line == line.strip() and len(line.splitlines()) <= 1 and line
+
+
+def test_signs_that_are_no_tags_stay(synthesiser):
+    assert read_text("if a < b\nand b > c") == "if a < b and b > c"
+    assert read_text("one | two") == "one two"  # | ends a column in a file of texts
+    assert read_text("<speak>one  <break/> two</speak>") == "<speak>one <break/> two</speak>"
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 101}, {"temperature": -1}, {"seed": -1}, {"steps": 1.5}])
+def test_numbers_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Wish("One.", **wrong)
+
+
+def test_a_video_is_no_recording(tmp_path):
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(5000))
+    with pytest.raises(InputError, match=r"^clip\.mp4 cannot be read as audio; give wav"):
+        Wish("One.", Style(recording=video))
+
+
+def test_a_recording_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("studio.wish.MOST_UPLOAD_BYTES", 1000)
+    large = tmp_path / "long.wav"
+    large.write_bytes(bytes(2000))
+    with pytest.raises(InputError, match="cut it"):
+        Wish("One.", Style(recording=large))
+
+
+# ---------------------------------------------------------------------- speaking
+
+
+def test_a_take_is_what_the_api_streams(synthesiser, take):
+    options = synthesiser.options(seed=4)
+    streamed = synthesiser.stream([TEXT], options, speaker="anna", emotion="neutral")
+    assert np.array_equal(take.result.audio, np.concatenate([sentence.audio for sentence in streamed]))
+    assert len(take.melody) == take.result.frames and (take.melody > 0).all()
+
+
+def test_sentences_come_one_by_one(synthesiser):
+    performance = Performance(synthesiser, Wish(TEXT, ANNA, seed=4))
+    sentences = iter(performance)
+    first = next(sentences)
+    assert (first.number, first.count) == (0, 2) and performance.take is None
+    rest = [sentence.audio for sentence in sentences]
+    assert len(np.concatenate([first.audio, *rest])) == len(performance.take.result.audio)
+
+
+def test_a_recording_sets_the_melody(synthesiser, recording, take):
+    heard = speak(synthesiser, Wish(TEXT, Style("anna", "neutral", recording), seed=4))
+    # it rises from 140 to 210 Hz, in each of the two sentences
+    assert heard.melody.min() > 130 and heard.melody.max() < 225
+    assert not np.array_equal(heard.result.audio, take.result.audio)
+
+
+def test_what_would_last_too_long_ends_in_one_line(synthesiser, monkeypatch):
+    monkeypatch.setattr("studio.take.MOST_SECONDS", 0.1)
+    with pytest.raises(InputError, match="lasts more than"):
+        speak(synthesiser, Wish(TEXT, ANNA))
+
+
+# ----------------------------------------------------------------------- shaping
+
+
+def test_no_change_is_the_same_audio(synthesiser, take):
+    again = speak(synthesiser, take.wish, shaped(take), take)
+    assert np.array_equal(again.result.audio, take.result.audio)
+
+
+def test_a_words_pitch_moves_its_melody_and_no_other(synthesiser, take):
+    higher = speak(synthesiser, take.wish, shaped(take, w3=WordShape(pitch=3)), take)
+    moved = 12 * np.log2(higher.melody / take.melody)
+    inside = take.word_at == 3
+    marks = np.repeat([token in (",", ".", PAUSE) for token in take.result.tokens], take.result.durations)
+    assert np.array_equal(higher.result.durations, take.result.durations)
+    assert moved[inside & ~marks].min() > 2.9 and moved[inside].max() < 3.1
+    assert abs(moved[~inside]).max() < 1e-4
+
+
+def test_a_words_length_changes_it_alone(synthesiser, take):
+    longer = speak(synthesiser, take.wish, shaped(take, w3=WordShape(length=2)), take)
+    before, after = take.result.word_times, longer.result.word_times
+    ratio = [(b.end - b.start) / (a.end - a.start) for a, b in zip(before, after, strict=True)]
+    assert ratio[3] == pytest.approx(2, abs=0.35)
+    assert all(abs(share - 1) < 0.35 for i, share in enumerate(ratio) if i != 3)
+
+
+def test_a_drawn_melody_is_what_the_decoder_reads(synthesiser, take):
+    drawn = take.melody * 2 ** (2 / 12)
+    heard = speak(synthesiser, take.wish, Shape(shaped(take).words, tuple(drawn)), take)
+    assert heard.melody == pytest.approx(drawn, rel=1e-4)
+
+
+def test_a_drawn_melody_stays_on_its_phones_when_words_change_length(synthesiser, take):
+    marked = np.where(take.word_at == 3, 300.0, 150.0)
+    words = shaped(take, w1=WordShape(length=2.5)).words
+    heard = speak(synthesiser, take.wish, Shape(words, tuple(marked)), take)
+    assert heard.result.frames > take.result.frames
+    middle = [np.median(heard.melody[heard.word_at == word]) for word in range(len(words))]
+    assert middle == pytest.approx([300.0 if word == 3 else 150.0 for word in range(len(words))], rel=0.01)
+
+
+def test_words_pitch_comes_on_top_of_what_is_drawn(synthesiser, take):
+    shape = Shape(shaped(take, w2=WordShape(pitch=-4)).words, tuple(np.full(take.result.frames, 200.0)))
+    heard = speak(synthesiser, take.wish, shape, take)
+    assert np.median(heard.melody[take.word_at == 2]) == pytest.approx(200 * 2 ** (-4 / 12), rel=1e-3)
+    assert with_words_pitch(heard.melody, shape, heard.word_at, -1) == pytest.approx(200, rel=1e-3)
+
+
+def test_what_a_page_sends_is_read_or_refused():
+    words = [{"pitch": 1, "length": 1.5, "volume": -2}]
+    assert read_shape({"words": words, "drawn": [100, 120.5]}, 1, 2) == Shape((WordShape(1, 1.5, -2),), (100.0, 120.5))
+    for wrong in (
+        {}, {"words": words}, {"words": [{"pitch": "x", "length": 1, "volume": 0}], "drawn": None},
+        {"words": words, "drawn": [1.0, 2.0]}, {"words": words, "drawn": [100]}, {"words": [], "drawn": None},
+        {"words": [{"pitch": float("nan"), "length": 1, "volume": 0}], "drawn": None}, {"words": 5, "drawn": None},
+    ):  # fmt: skip
+        with pytest.raises(InputError):
+            read_shape(wrong, 1, 2)
+    for wrong in (WordShape(length=0), WordShape(length=9), WordShape(pitch=99), WordShape(volume=50)):
+        with pytest.raises(InputError):
+            Shape((wrong,)).edits(NEUTRAL)
+
+
+def test_a_melody_of_another_sentence_is_refused(synthesiser, take):
+    with pytest.raises(InputError, match="another sentence"):
+        speak(synthesiser, take.wish, Shape(shaped(take).words, (200.0,) * 7), take)
+
+
+# --------------------------------------------------------------------- two styles
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_setting_of_a_kind_has_a_form(name):
+    settings = settings_of(name, Interpolation())
+    assert [setting.name for setting in settings] == [field.name for field in fields(KINDS[name])]
+    for setting in settings:
+        assert setting.form in ("choice", "switch", "slider", "number", "text") and setting.help
+        assert setting.form != "choice" or setting.default in setting.choices
+    defaults = {setting.name: setting.default for setting in settings}
+    assert kind_of(name, defaults, Interpolation()) == make_kind(name, Interpolation())
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(InputError, match="weight must be"):
+        kind_of("linear", {"weight": 2}, Interpolation())
+    with pytest.raises(InputError, match="only the linear kind"):
+        sweep(kind_of("temporal", {}, Interpolation()))
+
+
+def test_a_pair_has_a_b_and_the_sweep(synthesiser):
+    kinds = sweep(kind_of("linear", {}, Interpolation()))
+    spoken = speak_pair(synthesiser, Wish("One two.", ANNA), BERT, kinds)
+    assert list(spoken.results) == ["a", "b", *(f"ab_{weight:g}" for weight in SWEEP)]
+    assert spoken.results["a"].speaker == "anna" and spoken.results["b"].speaker == "bert"
+    with pytest.raises(InputError, match="same style"):
+        speak_pair(synthesiser, Wish("One two.", ANNA), ANNA, kinds)
+
+
+def test_whoever_leads_a_is_a(synthesiser):
+    kind = kind_of("same-time", {}, Interpolation())
+    spoken = speak_pair(synthesiser, Wish("One two.", ANNA), BERT, [kind], lead="b")
+    assert spoken.results["a"].speaker == "anna" and spoken.results["ab"].speaker == "bert+anna"
+
+
+# ----------------------------------------------------------------- command lines
+
+
+def run_command(command: str, desk, folder, monkeypatch) -> None:
+    """What a shell would do with `echo TEXT | python inference.py ...`, in the folder of the session's files."""
+    words = shlex.split(command)
+    bar = words.index("|")
+    assert words[0] == "echo" and words[bar + 1 : bar + 3] == ["python", "inference.py"]
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(" ".join(words[1:bar]).encode() + b"\n")))
+    assert inference.main([*words[bar + 3 :], "--vocoder", str(desk.vocoder), "--device", "cpu"]) == 0
+
+
+def same_sound(one, other) -> bool:
+    (a, _), (b, _) = (soundfile.read(path, dtype="int16") for path in (one, other))
+    return len(a) == len(b) and np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+def test_the_command_of_a_take_does_the_same(synthesiser, session, take, desk, recording, monkeypatch):
+    wish = Wish(TEXT, Style("bert", "angry", session.adopt(recording)), steps=2, temperature=1.25, seed=9)
+    shape = shaped(take, w1=WordShape(pitch=-2.5), w3=WordShape(1, 1.7, -6), w6=WordShape(length=0.5))
+    wav, command = session.keep_take(speak(synthesiser, wish, shape))
+    assert '<prosody pitch="-2.5st">this</prosody>' in command
+    run_command(command, desk, wav.parent, monkeypatch)
+    assert same_sound(wav, wav.parent / "out" / "0000.wav")
+
+
+def test_the_command_of_a_drawn_melody_does_the_same(synthesiser, session, take, desk, monkeypatch):
+    wish = Wish(TEXT, ANNA, Prosody(pitch=2, range=1.3, rate=0.9, volume=-3), seed=4)
+    before = speak(synthesiser, wish)
+    drawn = np.linspace(120, 260, before.result.frames)
+    shape = Shape(shaped(take, w2=WordShape(3, 1.2, 2)).words, tuple(drawn))
+    wav, command = session.keep_take(speak(synthesiser, wish, shape, before))
+    assert "--contour 0000_contour.csv" in command and "--pitch-shift" not in command and "--speed=0.9" in command
+    run_command(command, desk, wav.parent, monkeypatch)
+    assert same_sound(wav, wav.parent / "out" / "0000.wav")
+
+
+def test_the_command_has_every_slider(synthesiser, session, desk, monkeypatch):
+    wish = Wish(TEXT, ANNA, Prosody(pitch=-2, range=0.5, rate=1.2, volume=3))
+    wav, command = session.keep_take(speak(synthesiser, wish))
+    run_command(command, desk, wav.parent, monkeypatch)
+    assert same_sound(wav, wav.parent / "out" / "0000.wav")
+
+
+@pytest.mark.parametrize(("kind", "lead"), [("linear", "a"), ("temporal", "a"), ("same-time", "b"), ("two-noise", "a")])
+def test_the_command_of_a_pair_does_the_same(synthesiser, session, desk, kind, lead, monkeypatch):
+    changed = {"linear": {"weight": 0.3}, "temporal": {"cross_word": 1}, "two-noise": {"join": "raw"}}
+    asked = kind_of(kind, changed.get(kind, {}), Interpolation())
+    wavs, command = session.keep_pair(speak_pair(synthesiser, Wish("One two.", ANNA, seed=3), BERT, [asked], lead))
+    folder = wavs["ab"].parent
+    run_command(command, desk, folder, monkeypatch)
+    for ending, wav in wavs.items():
+        assert same_sound(wav, folder / "out" / f"0000_{ending}.wav")
+
+
+def test_a_shaped_markup_says_that_there_is_no_command(synthesiser, session):
+    wish = Wish("<speak>One <break time='200ms'/> two.</speak>", ANNA)
+    before = speak(synthesiser, wish)
+    _, command = session.keep_take(speak(synthesiser, wish, shaped(before, w0=WordShape(pitch=2)), before))
+    assert command.startswith("#")
+
+
+# ---------------------------------------------------------------------- sessions
+
+
+def test_a_download_is_a_run_that_evaluation_reads(synthesiser, session, take, tmp_path):
+    with pytest.raises(InputError, match="nothing was spoken"):
+        session.download()
+    session.keep_take(take)
+    kinds = sweep(kind_of("linear", {}, Interpolation()))
+    session.keep_pair(speak_pair(synthesiser, Wish("One two.", ANNA), BERT, kinds))
+    with zipfile.ZipFile(session.download()) as archive:
+        archive.extractall(tmp_path / "there")
+    run = read_run(tmp_path / "there" / "studio-run", Audio())
+    assert [clip.index for clip in run.clips] == [0] + [1] * 7
+    assert set(run.variants) == {"", "a", "b", *(f"{weight:g}" for weight in SWEEP)}
+    contour = read_contour(tmp_path / "there" / "studio-run" / "0000_contour.csv")
+    assert len(contour.hz) == take.result.frames
+    assert (tmp_path / "there" / "studio-run" / "commands.txt").read_text().count("inference.py") == 2
+
+
+def test_a_closed_session_leaves_nothing(session, take, tmp_path):
+    session.keep_take(take)
+    session.download()
+    session.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_keeps_the_last_results_and_no_sound_in_memory(session, take, monkeypatch):
+    monkeypatch.setattr("studio.session.MOST_RESULTS", 3)
+    for _ in range(5):
+        session.keep_take(take)
+    run = session.write_run()
+    assert sorted(path.name for path in run.glob("*.wav")) == ["0002.wav", "0003.wav", "0004.wav"]
+    assert [clip.index for clip in read_run(run, Audio()).clips] == [2, 3, 4]
+    assert all(result.audio.strides == (0,) for results in session._kept.values() for result, _ in results)
+    assert MOST_RESULTS >= 10
+
+
+def test_the_last_pair_alone_can_be_measured(session, take, synthesiser):
+    session.keep_take(take)
+    kind = kind_of("same-time", {"mask": "harmonics"}, Interpolation())
+    session.keep_pair(speak_pair(synthesiser, Wish("One two.", ANNA), BERT, [kind]))
+    run = read_run(session.write_last_pair(), Audio())
+    assert {clip.variant for clip in run.clips} == {"a", "b", "ab"} and run.mask(1) is not None
+
+
+# ------------------------------------------------------------------------- turns
+
+
+def test_turns_come_in_order():
+    turns = Turns()
+    first, second, third = turns.join(), turns.join(), turns.join()
+    assert first.wait(0) and not second.wait(0.01) and third.ahead == 2
+    with first:
+        pass
+    assert second.wait(0) and third.ahead == 1
+    with third:
+        assert not third.wait(0.01)
+    with second:
+        assert second.wait(0)
+
+
+def test_a_turn_wakes_who_waits():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    woken = threading.Event()
+
+    def wait() -> None:
+        if second.wait(20):
+            woken.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    with first:
+        assert not woken.wait(0.05)
+    thread.join(20)
+    assert woken.is_set()
+
+
+def test_too_many_are_turned_away():
+    turns = Turns(most_waiting=2)
+    tickets = [turns.join() for _ in range(3)]
+    with pytest.raises(InputError, match="3 computations are waiting"):
+        turns.join()
+    with tickets[0]:
+        pass
+    turns.join()
+
+
+def test_unshaped_asks_nothing():
+    assert UNSHAPED.edits(NEUTRAL).neutral
+
+
+# -------------------------------------------------------------------------- page
+
+
+@pytest.fixture(scope="module")
+def page(synthesiser, desk, tmp_path_factory):
+    pytest.importorskip("gradio", reason="no gradio here: pip install -e .[studio]")
+    from studio.page import Page
+
+    return Page(synthesiser, str(desk.checkpoint), tmp_path_factory.mktemp("visits"))
+
+
+def resident_megabytes() -> float:
+    """Memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+
+def speak_on_page(page, session) -> dict:
+    """What the button does; the last update of every component."""
+    seen: dict = {}
+    given = ("One two.", "anna", "neutral", None, 0, 1, 1, 0, 1, 2.0, 0, True)
+    for update in page._speak(session, *given):
+        seen |= update
+    return seen
+
+
+def test_the_page_answers_with_player_picture_and_editor(page):
+    session = page._visit()
+    seen = speak_on_page(page, session)
+    assert "<audio" in seen[page.heard] and "<img" in seen[page.picture]
+    assert [word["name"] for word in seen[page.shown]["words"]] == ["one", "two"]
+    assert seen[page.command] == session.command_of(session.take)
+
+
+def test_text_is_never_markup_of_the_page():
+    nasty = "<img src=x onerror=alert(1)>\"'&"
+    for made in (parts.status(nasty), parts.table([nasty], [[nasty]]), parts.link(Path(nasty), nasty, "x")):
+        assert "<img" not in made and "onerror=alert(1)>" not in made
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_runs(page):
+    session = page._visit()
+    after = {}
+    for run in range(1, 101):
+        speak_on_page(page, session)
+        after[run] = resident_megabytes()
+    assert after[100] < 1.1 * after[10], after

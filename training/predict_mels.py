@@ -1,0 +1,102 @@
+"""The mels that a model predicts for its recordings, on the recordings' own alignment, to fine-tune a vocoder on.
+
+    python -m training.predict_mels -c logs/mine/checkpoint.pt --filelist corpora/mine/train.txt --out predicted
+    python -m hifigan.train --filelist corpora/mine/train.txt --mels predicted --out logs/vocoder
+
+Writes OUT/NAME.npy, (n_mels, frames), for every NAME.wav of the filelist: the text in the recording's voice, with its
+durations, F0 and energy, so that mel and recording run in step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from common.arguments import Parser, folder, whole
+from common.errors import InputError, reports_input_errors, shown
+from common.files import in_use, replacing
+from params import Params
+
+
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(
+        prog="python -m training.predict_mels",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", "--checkpoint", required=True, help="the model")
+    parser.add_argument("--filelist", required=True, help="recordings that it was trained on")
+    parser.add_argument("--out", type=folder, required=True, help="folder for the mels")
+    parser.add_argument("-t", "--timesteps", type=whole(1, 10_000), help="evaluations; default: the checkpoint's")
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the noise; default: %(default)s")
+    parser.add_argument("--cache", default=Params().train.cache_dir, help="feature cache; default: %(default)s")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    arguments = parser.parse_args(argv)
+    with in_use(arguments.out):
+        return _predict(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    from data.batching import collate
+    from data.checkpoint_file import read_checkpoint
+    from data.filelist import read_filelist
+    from model.checkpoint import unpack
+    from model.cond_grad_tts import CondGradTTS, crop
+    from model.text_to_mel import Sampling
+    from synthesis.device import choose_device
+    from text.front_end import front_end
+    from training import corpus
+    from training.style_batch import style_of_batch
+
+    device = choose_device(arguments.device)
+    try:
+        loaded = unpack(read_checkpoint(arguments.checkpoint))
+    except ValueError as error:
+        raise InputError(f"{arguments.checkpoint}: {error}; give another checkpoint") from error
+    if not isinstance(loaded.model, CondGradTTS):
+        raise InputError(f"{arguments.checkpoint} is an official checkpoint; give one of this project")
+    model = loaded.model.to(device)
+    params = replace(loaded.params, train=replace(Params().train, cache_dir=arguments.cache))
+    reader = front_end(params.text.front_end, loaded.symbols, params.text.add_blank)
+    utterances = read_filelist(arguments.filelist)
+    names = [Path(utterance.wav).stem for utterance in utterances]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{arguments.filelist}: two recordings are named {twice}; rename one")
+    cache = corpus.build_cache(params, utterances)
+    dataset = corpus.make_dataset(
+        arguments.filelist, utterances, cache, reader, loaded.speakers, loaded.emotions, params
+    )
+    steps = arguments.timesteps or params.inference.steps
+    for index, name in enumerate(tqdm(names, desc="mels", unit="file", disable=None)):
+        batch = collate([dataset[index]]).to(device)
+        style = style_of_batch(model, batch)
+        generator = torch.Generator().manual_seed(arguments.seed + index)
+        with torch.no_grad():
+            _, frames, mel = model.aligned(
+                batch.ids, batch.id_lengths, batch.mel, batch.mel_lengths, style, batch.token_spans
+            )
+            frames, _ = crop(frames, mel, None)  # padded to what the decoder takes
+        sampling = Sampling(steps, params.inference.temperature, model.usual_sampler, generator)
+        predicted = model.decode(frames, style, sampling, params.inference.guidance_scale).mel[0]
+        try:
+            with replacing(arguments.out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+                np.save(file, predicted[:, : int(batch.mel_lengths[0])].float().cpu().numpy())
+        except OSError as error:
+            raise InputError(
+                f"{arguments.out} cannot be written to ({error.strerror}); choose another folder"
+            ) from error
+    print(shown(f"{len(names)} mels in {arguments.out}"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
