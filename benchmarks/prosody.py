@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--words", type=whole(1, 10**6), default=50, help="that are changed alone; default: %(default)s"
     )
+    parser.add_argument("--only", choices=_PARTS, help="one part of it")
     parser.add_argument(
         "--seed", type=whole(0, 2**63 - 1), default=0, help="of noise and choices; default: %(default)s"
     )
