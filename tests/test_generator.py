@@ -27,6 +27,7 @@ from data.generator.voices import (
     PACKS,
     TEST_PACKS,
     Voice,
+    draw_far_voice,
     draw_voice,
     pack_voice,
 )
@@ -122,6 +123,29 @@ def test_a_virtual_voice(seed):
     assert voice.packs[0][0] in "ab" and voice.weights[0] >= 0.5  # mostly English
     assert FORMANT_LIMITS[0] <= voice.formants <= FORMANT_LIMITS[1]
     assert len(voice.packs) > 1 or voice.formants != 1  # no pack as it is
+
+
+@settings(deadline=None, max_examples=200)
+@given(seed=st.integers(0, 10_000))
+def test_a_far_voice(seed):
+    voice = draw_far_voice("v", seed)
+    assert voice == draw_far_voice("v", seed)
+    assert set(voice.packs) <= set(PACKS) and len(set(voice.packs)) == len(voice.packs)
+    assert len({pack[1] for pack in voice.packs}) == 1  # one sex
+    assert sum(voice.weights) == pytest.approx(1) and voice.weights[0] == max(voice.weights)
+    assert FORMANT_LIMITS[0] <= voice.formants <= FORMANT_LIMITS[1]
+
+
+def test_far_voices_scatter_about_the_mean_of_their_sex():
+    drawn = [draw_far_voice("v", seed) for seed in range(2000)]
+    scattered = [voice for voice in drawn if len(voice.packs) > 3]
+    assert 0.45 < len(scattered) / len(drawn) < 0.55
+    women = [voice for voice in scattered if voice.packs[0][1] == "f"]
+    weights = np.array([[dict(zip(v.packs, v.weights, strict=True))[pack] for pack in sorted(v.packs)] for v in women])
+    count = weights.shape[1]
+    np.testing.assert_allclose(weights.mean(0), 1 / count, atol=0.04)
+    # Weights that differ by g / sqrt(n - 1) give the covariance of the n packs.
+    np.testing.assert_allclose(weights.std(0), 1.1 * np.sqrt((1 - 1 / count) / (count - 1)), rtol=0.12)
 
 
 def test_a_mixture_is_linear_and_moved_away_from_its_centre():

@@ -25,7 +25,7 @@ from data.generator.engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOIC
 from data.generator.manners import STYLES, VARIED, Manner, apply_manner, draw_manner, stretched, with_f0_of
 from data.generator.phones import kokoro_groups
 from data.generator.sentences import corpus_sentences
-from data.generator.voices import NAMED_VOICES, PACKS, Voice, draw_voice, pack_voice
+from data.generator.voices import NAMED_VOICES, PACKS, Voice, draw_far_voice, draw_voice, pack_voice
 from data.labels import labels_path
 from params import Audio
 from text.front_end import arpabet_front_end
@@ -41,6 +41,7 @@ FUNCTION_WORDS = frozenset(
         this those to us was we were which who will with would you your""",
     )
 )
+NEAR_VOICES = 350  # before those that are far from all others
 VOICE_UTTERANCES = 12  # of a virtual voice, in turns in its four manners
 FOREIGN = 0.3  # share spoken with the prosody of another pack
 # Of every seven utterances two are by named voices: nine hours in fourteen are by virtual ones.
@@ -90,7 +91,8 @@ def _plan(index: int, sentences: list[str], seed: int) -> Plan:
     else:
         number = turn * (_TURN - _NAMED_IN_TURN) + place - _NAMED_IN_TURN
         who, utterance = divmod(number, VOICE_UTTERANCES)
-        voice = draw_voice(f"v{seed}_{who:04d}", seed, 2, who)
+        draw = draw_voice if who < NEAR_VOICES else draw_far_voice
+        voice = draw(f"v{seed}_{who:04d}", seed, 2, who)
         style = style_names[1 + who % (len(style_names) - 1)] if utterance % 4 == 1 else "neutral"
         manner, whole = STYLES[style], True
         if utterance % 4 > 1:
