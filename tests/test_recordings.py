@@ -187,3 +187,15 @@ def test_voices_and_rates_are_learned(monkeypatch, tmp_path, capsys):
     for part, weights in unbroken.items():
         for name, value in weights.items():
             torch.testing.assert_close(resumed[part][name], value, atol=0, rtol=0)
+
+    # Further training starts from the networks, and tells the voices apart at once.
+    further = recordings.Listener(80, 4)
+    recordings.start_from(further, unbroken, data)
+    for name, value in further.voice.state_dict().items():
+        torch.testing.assert_close(value, unbroken["voice"][name], atol=0, rtol=0)
+    mel, lengths = recordings._padded([made[i].float() for i in range(4)])
+    with torch.no_grad():
+        cosine = further.voice(mel, lengths) @ torch.nn.functional.normalize(further.directions, dim=1).T
+    assert cosine.argmax(1).tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match=r"not networks of training\.recordings"):
+        recordings.start_from(further, {"voice": {}}, data)

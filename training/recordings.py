@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ _SCALE, _MARGIN = 20.0, 0.2
 _HELD_OUT_EVERY = 10  # voices
 _WARMUP = 100
 _SAVE_EVERY = 200
+_FIRST_HEARD = 4  # utterances of a voice, whose mean is its direction at the start
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,23 @@ def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.nda
     return float(np.mean(right))
 
 
+@torch.no_grad()
+def start_from(listener: Listener, networks: Mapping[str, Mapping[str, Tensor]], recordings: Recordings) -> None:
+    """Take over trained networks; each voice's direction is what they make of a few of its utterances.
+
+    Raises ValueError if they do not fit.
+    """
+    try:
+        listener.voice.load_state_dict(networks["voice"])
+        listener.rate.load_state_dict(networks["rate"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError("these are not networks of training.recordings of this size") from error
+    for voice in tqdm(range(len(recordings.names)), desc="voices", unit="voice", disable=None):
+        chosen = np.flatnonzero(recordings.voices == voice)[:_FIRST_HEARD]
+        mel, lengths = _padded([recordings.mels[i].float() for i in chosen])
+        listener.directions[voice] = listener.voice(mel, lengths).mean(0)
+
+
 def train(listener: Listener, recordings: Recordings, out: Path, steps: int, params: Params) -> None:
     """Train to `steps`; resumed from `out`/state.pt where that is."""
     state_path = out / "state.pt"
@@ -184,6 +202,7 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, help="for its training list and its cache")
+    parser.add_argument("--init", type=Path, help="recordings.pt to start from, of other voices; default: anew")
     parser.add_argument("--steps", type=whole(1, 10**9), default=4000, help="default: %(default)s")
     parser.add_argument("-o", "--out", type=folder, default=Path("logs/recordings"), help="default: %(default)s")
     parser.add_argument("--threads", type=whole(0, MOST_THREADS), default=0, help="default: as torch chooses")
@@ -197,8 +216,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(recordings.names) < 2:
         raise InputError(f"{params.train.train_filelist} has one voice only; voices are learned from their differences")
     torch.manual_seed(params.train.seed)
+    listener = Listener(params.audio.n_mels, len(recordings.names))
     with in_use(args.out):
-        train(Listener(params.audio.n_mels, len(recordings.names)), recordings, args.out, args.steps, params)
+        if args.init is not None:
+            networks = read_checkpoint(args.init, "networks")
+            try:
+                start_from(listener, networks, recordings)
+            except ValueError as error:
+                raise InputError(f"{args.init}: {error}") from error
+        train(listener, recordings, args.out, args.steps, params)
     return 0
 
 
