@@ -116,7 +116,7 @@ class Page:
                 elem_id=f"{name}-recording", editable=False, buttons=[],
             )  # fmt: skip
             more = gr.File(
-                file_count="multiple", file_types=["audio"], label="Further recordings of the same person", height=110,
+                file_count="multiple", file_types=["audio"], label="Further recordings of the same person", height=150,
                 visible=model.hears, elem_id=f"{name}-more",
             )  # fmt: skip
             taken = gr.CheckboxGroup(
@@ -245,7 +245,9 @@ class Page:
                 if setting.form == "choice":
                     widgets.append(gr.Dropdown(list(setting.choices), value=setting.default, **common))
                 elif setting.form == "some":
-                    widgets.append(gr.CheckboxGroup(list(setting.choices), value=setting.default, **common))
+                    widgets.append(
+                        gr.CheckboxGroup(list(setting.choices), value=setting.default, **{**common, "min_width": 320})
+                    )
                 elif setting.form == "switch":
                     widgets.append(gr.Checkbox(setting.default, **common))
                 elif setting.form == "slider":
