@@ -77,8 +77,8 @@ $(VENV)/studio $(VENV)/docs $(VENV)/browser: $(VENV)/%: $(VENV)/installed requir
 	$(RUN) -m pip install -q --no-deps -r requirements-$*.txt
 	touch $@
 
-# The default model's corpus: generated speech (hours of computing; it can be interrupted), and a recorded voice if
-# KATHLEEN names a folder with it.
+# The default model's corpus: generated speech (hours of computing; it can be interrupted), a recorded voice if KATHLEEN
+# names a folder with it, and both played faster and slower, as further voices.
 KATHLEEN ?=
 HOURS ?= 12
 corpus: setup
@@ -96,6 +96,8 @@ endif
 		{ sed "s|^|../generated/|" corpora/generated/$$part.txt; \
 			$(if $(KATHLEEN),cat corpora/kathleen/$$part.txt;) } > corpora/default/$$part.txt; \
 	done
+	$(RUN) -m data.speed_perturbation corpora/default/train.txt --out corpora/perturbed
+	sed "s|^|../perturbed/|" corpora/perturbed/train.txt >> corpora/default/train.txt
 
 train: setup
 	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml

@@ -251,8 +251,8 @@ def hearing_params(folder, log_dir, **train):
     return replace(params, style=replace(params.style, voice_channels=8))
 
 
-def networks(params) -> dict:
-    torch.manual_seed(0)
+def networks(params, seed: int = 0) -> dict:
+    torch.manual_seed(seed)
     model = Hearing(params.audio, 8, 1, 1)
     return {"voice": model.voice.state_dict(), "rate": model.rate.state_dict()}
 
@@ -330,4 +330,19 @@ def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
     inside = heard.model.encoder.speaker(heard.model.hearing.voices).detach()
     rows = table.encoder.speaker.weight.detach()
     assert float((inside - rows).norm() / (rows - rows.mean(0)).norm()) < 0.3
-    assert ears.main([str(tmp_path / "start.pt"), paths[1], "-o", str(tmp_path / "again.pt"), *train]) == 2
+
+    # Other ears for it: what its maps make of a name stays, and a manner is read as before.
+    write_checkpoint(tmp_path / "others.pt", networks(small, seed=1))
+    again = [str(tmp_path / name) for name in ("start.pt", "others.pt")]
+    assert ears.main([*again, "-o", str(tmp_path / "again.pt"), *train]) == 0
+    other = unpack(read_checkpoint(tmp_path / "again.pt")).model
+    assert not torch.equal(other.hearing.voices, heard.model.hearing.voices)
+    made = other.encoder.speaker(other.hearing.voices).detach()
+    assert float((made - inside).norm() / (inside - inside.mean(0)).norm()) < 0.3
+    manner = torch.linspace(-1, 1, len(MANNER))  # as it is measured
+    for name in ("duration_emotion", "contour_emotion"):
+        old, new = (
+            getattr(model.encoder, name)((manner - model.hearing.manner_mean) / model.hearing.manner_std)
+            for model in (heard.model, other)
+        )
+        torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)

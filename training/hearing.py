@@ -5,12 +5,14 @@ r"""Give a checkpoint ears: its speakers and emotions by name become voices and 
 
 The voice encoder and the rate estimator are those of `python -m training.recordings`. Every layer that read a name's
 row of a table reads a vector afterwards; it starts as the smoothest linear map that gives the old row for each name's
-vector. Then `python train_multi_speaker.py --init logs/start.pt ...` trains it.
+vector. Then `python train_multi_speaker.py --init logs/start.pt ...` trains it. A checkpoint that hears already gets
+new ears: the same, with what its maps made of each name's old vector for the row.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,16 +29,15 @@ from text.front_end import front_end
 from training import corpus, statistics
 from training.overrides import resolve_params
 
+_READS_NAMES = re.compile(r"(encoder|style)\.(\w+_)?(speaker|emotion)")  # layers
 _RIDGE = 0.02  # of a map's weights, beside the squared length of the vectors
 
 
 def with_hearing(loaded: Loaded, networks: dict[str, dict[str, Tensor]]) -> Loaded:
-    """The model with the trained networks, untrained maps and empty tables.
+    """The model with the trained networks; tables, and maps that read them, are still to be filled.
 
-    Raises ValueError if it hears already, or if they do not fit.
+    Raises ValueError if they do not fit.
     """
-    if loaded.params.style.voice_channels:
-        raise ValueError("the checkpoint hears already")
     try:
         channels = len(networks["voice"]["outlet.bias"])
     except (KeyError, TypeError) as error:
@@ -48,14 +49,23 @@ def with_hearing(loaded: Loaded, networks: dict[str, dict[str, Tensor]]) -> Load
 
 
 @torch.no_grad()
-def start_from_tables(heard: Loaded, old: Loaded) -> None:
-    """Fit every map from vectors to the rows of the table that was there before."""
-    hearing = heard.model.hearing
+def start_from(old: Loaded, heard: Loaded) -> None:
+    """Fit every map that reads vectors to what it gave for each name: a table's row, or what it made of its vector."""
+    hearing, before = heard.model.hearing, old.model.hearing
     layers = dict(heard.model.named_modules())
-    for name, table in old.model.named_modules():
-        if isinstance(table, nn.Embedding) and isinstance(layers[name], nn.Linear):
-            vectors = hearing.voices if name.endswith("speaker") else hearing.usual_manners
-            _fit(layers[name], vectors[: len(table.weight)], table.weight)
+    for name, layer in old.model.named_modules():
+        if not _READS_NAMES.fullmatch(name):
+            continue
+        of_speaker = name.endswith("speaker")
+        if before is None:
+            vectors = hearing.voices if of_speaker else hearing.usual_manners
+            _fit(layers[name], vectors[: len(layer.weight)], layer.weight)
+        elif of_speaker:
+            _fit(layers[name], hearing.voices[: len(before.voices)], layer(before.voices))
+        else:  # the same numbers, standardised anew
+            layers[name].weight.copy_(layer.weight * hearing.manner_std / before.manner_std)
+            moved = (hearing.manner_mean - before.manner_mean) / before.manner_std
+            layers[name].bias.copy_(layer.bias + layer.weight @ moved)
 
 
 def _fit(linear: nn.Linear, inputs: Tensor, outputs: Tensor) -> None:
@@ -103,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     dataset = corpus.make_dataset(asked.train.train_filelist, training, cache, reader, *names, everyone.params)
     statistics.set_voices(everyone.model, dataset, asked.train.seed, anew=True)
     statistics.set_default_references(everyone.model, dataset, asked.train.seed)
-    start_from_tables(everyone, old)
+    start_from(old, everyone)
     write_checkpoint(
         args.out,
         pack(
