@@ -25,7 +25,7 @@ import soundfile
 from data.pitch import extract_f0
 from params import Audio
 
-from .browser import find_browser
+from .browser import find_browser, free_port
 from .tiny_synthesiser import voice_like, write_tiny_checkpoint, write_tiny_vocoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,12 +41,6 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--mute-audio", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
