@@ -294,7 +294,9 @@ class Page:
                 before = "one other" if ticket.ahead == 1 else f"{ticket.ahead} others"
                 yield {message: parts.status(f"Waiting: one computation at a time, {before} before you.")}
             yield {message: parts.status(busy)}
-            yield from work()
+            for update in work():
+                ticket.wait(0)  # so that a studio that is stopped need not wait for the last sentence
+                yield update
 
     # -------------------------------------------------------------------- speak
 

@@ -540,6 +540,37 @@ def test_a_turn_wakes_who_waits():
     assert woken.is_set()
 
 
+def test_an_end_waits_for_whoever_has_a_turn_and_gives_no_more():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    told = threading.Event()
+
+    def compute() -> None:
+        with first:
+            while True:
+                first.wait(0)
+
+    def wait() -> None:
+        with second:
+            second.wait(20)
+
+    def until_told(work) -> None:
+        with pytest.raises(InputError, match="was stopped"):
+            work()
+        told.set()
+
+    threads = [threading.Thread(target=until_told, args=(work,)) for work in (compute, wait)]
+    for thread in threads:
+        thread.start()
+    assert not told.wait(0.05)
+    turns.end(20)
+    for thread in threads:
+        thread.join(20)
+    assert told.is_set() and not any(thread.is_alive() for thread in threads)
+    with pytest.raises(InputError, match="was stopped"):
+        turns.join()
+
+
 def test_too_many_are_turned_away():
     turns = Turns(most_waiting=2)
     tickets = [turns.join() for _ in range(3)]
