@@ -17,6 +17,8 @@ import pytest
 from common.errors import BadLines, InputError, reports_input_errors, shown
 from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json
 
+from .training_process import heed_signals
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -105,7 +107,8 @@ raise SystemExit(main())
 
 def script(body: str, **options) -> subprocess.Popen:
     source = _SCRIPT.format(body="\n".join(f"    {line}" for line in body.splitlines()))
-    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT} | options
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    settings |= {"preexec_fn": heed_signals} | options
     return subprocess.Popen([sys.executable, "-c", source], **settings)
 
 
@@ -139,7 +142,7 @@ def test_ctrl_c_while_a_script_still_imports_is_one_line():
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+        preexec_fn=heed_signals,
     )
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)

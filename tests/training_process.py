@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
@@ -76,6 +77,7 @@ class Run:
 
 def _main(script: str, argv: list[str], output: str, env: dict[str, str], prepare: Callable[[], None] | None) -> None:
     os.setsid()
+    heed_signals()
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -89,6 +91,12 @@ def _main(script: str, argv: list[str], output: str, env: dict[str, str], prepar
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def heed_signals() -> None:
+    """As in a terminal; whoever runs the tests may ignore them (nohup, a background job), which a process inherits."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _no_vocoder(*_: object, **__: object) -> None:
