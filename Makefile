@@ -24,7 +24,7 @@ test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/br
 	$(BACKENDS)
 
 # Everything that takes minutes besides.
-test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser
+test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser $(VENV)/docs
 	$(PYTEST) --ignore tests/test_backends.py
 	$(BACKENDS)
 

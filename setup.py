@@ -98,7 +98,7 @@ setup(
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0"],
         "studio": ["gradio>=6.31"],
-        "docs": ["sphinx>=9", "myst-parser>=5.2", "furo>=2025.12.19"],
+        "docs": ["sphinx>=9", "myst-parser>=5.2", "myst-nb>=1.4", "furo>=2025.12.19"],
         "browser": ["playwright>=1.65"],
         "mutation": ["mutmut==3.8.1"],
         "unidecode": ["Unidecode>=1.3"],

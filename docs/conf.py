@@ -11,10 +11,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
 project = "Conditional Grad-TTS"
 copyright = "its authors; MIT licence"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings", "equations", "from_the_code"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings", "equations", "from_the_code"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # a notebook is shown as it was executed; python -m tests.notebook does it anew
 
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from xml.sax.saxutils import escape
@@ -24,10 +24,8 @@ from text.prosody import NEUTRAL, Prosody
 OVERALL = {"pitch": "--pitch-shift", "range": "--pitch-range", "rate": "--speed", "volume": "--volume"}
 
 
-def command_of_take(
-    synthesiser: Synthesiser, checkpoint: str, take: Take, names: Mapping[Style, str], contour: str
-) -> str:
-    """names: of the styles' recordings; contour: of the melody that was drawn; files beside the command."""
+def command_of_take(synthesiser: Synthesiser, checkpoint: str, take: Take, contour: str) -> str:
+    """contour: of the melody that was drawn; it and the recordings are files beside the command."""
     drawn = take.contour is not None
     overall = take.wish.prosody
     if drawn:
@@ -36,7 +34,7 @@ def command_of_take(
     if text is None:
         return "# no markup says this of single words; in Python: ProsodyEdits(words=...), docs/prosody.md"
     arguments = [
-        *_style(take.wish.style, names),
+        *_style(take.wish.style),
         *_sampling(take.options),
         *_overall(overall),
         *(["--contour", contour] if drawn else []),
@@ -53,12 +51,11 @@ def command_of_pair(
     lead: str,
     options: Options,
     defaults: Any,
-    names: Mapping[Style, str],
 ) -> str:
     """kinds: one, or the linear ones of a sweep. defaults: `params.interpolation` of the checkpoint."""
     arguments = [
-        *_style(a.style, names),
-        *_style(style_b, names, second=True),
+        *_style(a.style),
+        *_style(style_b, second=True),
         *_interpolation(kinds, lead, defaults),
         *_sampling(options),
         *_overall(a.prosody),
@@ -71,14 +68,15 @@ def _command(text: str, checkpoint: str, arguments: Sequence[str]) -> str:
     return f"echo {shlex.quote(text)} | {speaking}"
 
 
-def _style(style: Style, names: Mapping[Style, str], second: bool = False) -> list[str]:
+def _style(style: Style, second: bool = False) -> list[str]:
     suffix = "2" if second else ""
     given = {
-        f"-s{suffix}": style.speaker,
-        f"--emotion{suffix}": style.emotion,
-        f"--ref{suffix}": None if style.recording is None else names[style],
+        f"-s{suffix}": [style.speaker] if style.speaker is not None else [],
+        f"--emotion{suffix}": [style.emotion] if style.emotion is not None else [],
+        f"--ref{suffix}": [path.name for path in style.recordings],
+        f"--take{suffix}": [",".join(style.take)] if style.take is not None else [],
     }
-    return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
+    return [part for flag, values in given.items() if values for part in (flag, *values)]
 
 
 def _sampling(options: Options) -> list[str]:
@@ -176,7 +174,7 @@ def _attributes(prosody: Prosody) -> str:
 
 
 def _reads_as(markup: str, take: Take, wanted: Sequence[Prosody], synthesiser: Synthesiser) -> bool:
-    arguments = take.wish.style.arguments() | {"ref": None}
+    arguments = take.wish.style.arguments() | {"ref": None, "take": None}
     try:
         (plain,) = synthesiser.requests([take.wish.text], **arguments, by_sentence=True)
         (marked,) = synthesiser.requests([markup], **arguments, by_sentence=True)

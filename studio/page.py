@@ -21,8 +21,9 @@ from studio.session import Session
 from studio.shape import UNSHAPED, Shape, read_shape
 from studio.take import Performance, Take
 from studio.turns import Turns
-from studio.wish import MOST_CHARACTERS, MOST_STEPS, Style, Wish
+from studio.wish import MOST_CHARACTERS, MOST_STEPS, Style, Wish, check_recordings
 from synthesis.pair_plots import share_rows
+from synthesis.parts import MANNER, PARTS, VOICE
 from synthesis.pictures import as_png
 from synthesis.plots import draw_result, draw_results
 from synthesis.synthesiser import Synthesiser
@@ -86,10 +87,14 @@ class Page:
     def _voices(self) -> str:
         speakers, emotions = len(self.synthesiser.speakers), len(self.synthesiser.emotions)
         manners = f", {emotions} manners" if self.synthesiser.reads("emotion") else ""
-        return f"{speakers} voice{'s' if speakers > 1 else ''}{manners}"
+        ears = ""
+        if self.synthesiser.reads("timbre"):
+            hears = self.synthesiser.hears
+            ears = "; of a recording it takes " + ("voice, manner and melody" if hears else "the timbre and the melody")
+        return f"{speakers} voice{'s' if speakers > 1 else ''}{manners}{ears}"
 
     def _style(self, name: str, speaker: int = 0) -> list[gr.components.Component]:
-        """Inputs of a style: voice, manner, recording."""
+        """Inputs of a style: voice, manner, recording, further ones, what is taken of them."""
         model = self.synthesiser
         speakers, emotions = list(model.speakers), list(model.emotions)
         neutral = "neutral" if "neutral" in emotions else emotions[0] if emotions else None
@@ -102,13 +107,28 @@ class Page:
                 emotions, value=neutral, label="Manner", elem_id=f"{name}-manner", visible=model.reads("emotion"),
                 min_width=130,
             )  # fmt: skip
-        with gr.Accordion("Recording: its timbre and melody", open=False, visible=model.reads("timbre"),
-                          elem_id=f"{name}-recording-part"):  # fmt: skip
+        what = "whose voice, manner or melody is taken" if model.hears else "its timbre and melody"
+        with gr.Accordion(
+            f"Recording: {what}", open=False, visible=model.reads("timbre"), elem_id=f"{name}-recording-part"
+        ):
             recording = gr.Audio(
                 sources=["upload", "microphone"], type="filepath", label="A sentence or two, up to a minute",
                 elem_id=f"{name}-recording", editable=False, buttons=[],
             )  # fmt: skip
-        return [voice, manner, recording]
+            more = gr.File(
+                file_count="multiple", file_types=["audio"], label="Further recordings of the same person", height=150,
+                visible=model.hears, elem_id=f"{name}-more",
+            )  # fmt: skip
+            taken = gr.CheckboxGroup(
+                list(PARTS), value=list(PARTS), label="Taken of it", visible=model.hears, elem_id=f"{name}-taken",
+                info="what is not taken is what the names above say; the melody is then the text's own",
+            )  # fmt: skip
+        if model.hears:
+            gr.on(
+                [recording.change, more.change, taken.change], _names_in_use, [recording, more, taken],
+                [voice, manner], api_visibility="private", show_progress="hidden",
+            )  # fmt: skip
+        return [voice, manner, recording, more, taken]
 
     def _build_speak(self) -> None:
         model = self.synthesiser
@@ -128,6 +148,7 @@ class Page:
                 ]
         speak = gr.Button("Speak", variant="primary", elem_id="speak")
         self.message = gr.HTML(elem_id="message")
+        self.notes = gr.HTML(elem_id="notes")
         self.heard = gr.HTML(elem_id="heard")
         self.picture = gr.HTML(elem_id="picture")
         self.command = gr.Textbox(
@@ -135,7 +156,7 @@ class Page:
         )
         self._build_shape_outputs()
         inputs = [self.text, *self.style, *self.prosody, self.steps, self.temperature, self.seed, self.autoplay]
-        outputs = [self.message, self.heard, self.picture, self.command, self.told, *self.shape_outputs]
+        outputs = [self.message, self.notes, self.heard, self.picture, self.command, self.told, *self.shape_outputs]
         self._connect(speak, self._speak, inputs, outputs)
 
     def _build_shape_outputs(self) -> None:
@@ -195,6 +216,7 @@ class Page:
             sweeping = gr.Button("Sweep the weight from 0 to 1", elem_id="sweep")
             measure = gr.Button("Measure", elem_id="measure")
         self.pair_message = gr.HTML(elem_id="pair-message")
+        self.pair_notes = gr.HTML(elem_id="pair-notes")
         self.pair_heard = gr.HTML(elem_id="pair-heard")
         self.pair_picture = gr.HTML(elem_id="pair-picture")
         self.pair_measured = gr.HTML(elem_id="pair-measured")
@@ -205,7 +227,10 @@ class Page:
             self.text, *self.style_a, *self.style_b, self.steps, self.temperature, self.seed, self.kind, self.lead,
             *(widget for _, widgets in self.settings.values() for widget in widgets),
         ]  # fmt: skip
-        outputs = [self.pair_message, self.pair_heard, self.pair_picture, self.pair_measured, self.pair_command]
+        outputs = [
+            self.pair_message, self.pair_notes, self.pair_heard, self.pair_picture, self.pair_measured,
+            self.pair_command,
+        ]  # fmt: skip
         self._connect(speak, partial(self._speak_pair, False), inputs, outputs)
         self._connect(sweeping, partial(self._speak_pair, True), inputs, outputs)
         self._connect(measure, self._measure, [], [self.pair_message, self.pair_measured])
@@ -219,6 +244,10 @@ class Page:
                 common = {"label": setting.name, "info": setting.help, "elem_id": name, "min_width": 200}
                 if setting.form == "choice":
                     widgets.append(gr.Dropdown(list(setting.choices), value=setting.default, **common))
+                elif setting.form == "some":
+                    widgets.append(
+                        gr.CheckboxGroup(list(setting.choices), value=setting.default, **{**common, "min_width": 320})
+                    )
                 elif setting.form == "switch":
                     widgets.append(gr.Checkbox(setting.default, **common))
                 elif setting.form == "slider":
@@ -265,15 +294,17 @@ class Page:
                 before = "one other" if ticket.ahead == 1 else f"{ticket.ahead} others"
                 yield {message: parts.status(f"Waiting: one computation at a time, {before} before you.")}
             yield {message: parts.status(busy)}
-            yield from work()
+            for update in work():
+                ticket.wait(0)  # so that a studio that is stopped need not wait for the last sentence
+                yield update
 
     # -------------------------------------------------------------------- speak
 
-    def _speak(self, session: Session, text: str, speaker: str, emotion: str, recording: str | None, *rest: Any) -> Any:
-        pitch, span, rate, volume, steps, temperature, seed, autoplay = rest
+    def _speak(self, session: Session, text: str, *given: Any) -> Iterator[Update]:
+        style, (pitch, span, rate, volume, steps, temperature, seed, autoplay) = given[:5], given[5:]
         wish = Wish(
             text=text or "",
-            style=self._chosen(session, speaker, emotion, recording),
+            style=self._chosen(session, *style),
             prosody=Prosody(*map(float, (pitch, span, rate, volume))),
             steps=steps,
             temperature=temperature,
@@ -283,14 +314,30 @@ class Page:
             self.message, "Speaking ...", lambda: self._perform(session, wish, UNSHAPED, None, autoplay, self.message)
         )
 
-    def _chosen(self, session: Session, speaker: str, emotion: str, recording: str | None) -> Style:
-        reads = self.synthesiser.reads
-        if recording is not None:
-            from studio.wish import check_recording
-
-            check_recording(recording)
+    def _chosen(
+        self,
+        session: Session,
+        speaker: str,
+        emotion: str,
+        recording: str | None,
+        more: Sequence[str] | None,
+        taken: Sequence[str],
+    ) -> Style:
+        """more, taken: of a checkpoint that hears; a part that is taken has no name beside it."""
+        given = [*([recording] if recording else []), *(more or [])]
+        check_recordings(given)
+        recordings = tuple(dict.fromkeys(session.adopt(path) for path in given))
+        take = None
+        if recordings and self.synthesiser.hears:
+            take = tuple(part for part in PARTS if part in taken)
+            if not take:
+                raise InputError("nothing of the recording is taken; tick voice, manner or melody, or remove it")
+        named = {"speaker": VOICE not in (take or ()), "emotion": MANNER not in (take or ())}
         return Style(
-            speaker if reads("speaker") else None, emotion if reads("emotion") else None, session.adopt(recording)
+            speaker if named["speaker"] and self.synthesiser.reads("speaker") else None,
+            emotion if named["emotion"] and self.synthesiser.reads("emotion") else None,
+            recordings,
+            take,
         )
 
     def _perform(
@@ -316,6 +363,7 @@ class Page:
         if message is self.message:
             yield {
                 message: parts.status(said),
+                self.notes: parts.notes(*session.notes(wish.style)),
                 self.heard: parts.players([parts.player(self._title(result), wav, result, "spoken")]),
                 self.command: command,
                 **self._shape_updates(session, "Change its words or its melody, then speak it again."),
@@ -371,7 +419,7 @@ class Page:
     # --------------------------------------------------------------- two styles
 
     def _speak_pair(self, sweeping: bool, session: Session, text: str, *given: Any) -> Iterator[Update]:
-        a, b, rest = given[:3], given[3:6], given[6:]
+        a, b, rest = given[:5], given[5:10], given[10:]
         steps, temperature, seed, name, lead, *values = rest
         settings: dict[str, Any] = {}
         at = 0
@@ -397,6 +445,7 @@ class Page:
             seconds = sum(result.mel_seconds + result.vocoder_seconds for result in spoken.results.values())
             yield {
                 self.pair_message: parts.status(f"{len(heard)} versions from the same noise, in {seconds:.1f} s."),
+                self.pair_notes: parts.notes(*session.notes(style, style_b)),
                 self.pair_heard: parts.players(heard),
                 self.pair_command: command,
                 self.pair_measured: "",
@@ -438,6 +487,12 @@ def _titles(spoken: PairTake) -> dict[str, str]:
     for ending, kind in zip(list(spoken.results)[2:], spoken.kinds, strict=True):
         found[ending] = "between" if len(spoken.kinds) == 1 else f"{kind.weight:g} of a"
     return {ending: f"{title}: {spoken.results[ending].speaker}" for ending, title in found.items()}
+
+
+def _names_in_use(recording: str | None, more: Sequence[str] | None, taken: Sequence[str]) -> list[Any]:
+    """A name whose part a recording gives is greyed out."""
+    there = bool(recording or more)
+    return [gr.update(interactive=not (there and part in taken)) for part in (VOICE, MANNER)]
 
 
 def _seed(value: Any) -> int:

@@ -20,7 +20,9 @@ SWEEP = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of a kind as a page shows it. form: "choice", "switch", "slider" (low to high), "number" or "text"."""
+    """A setting of a kind as a page shows it. form: "choice", "some" (of the choices), "switch", "slider" (low
+    to high), "number" or "text".
+    """
 
     name: str
     form: str
@@ -45,6 +47,9 @@ def _setting(field: Field, hint: Any, defaults: Any) -> Setting:
     known = {"name": field.name, "default": default, "help": rules["help"], "low": rules["low"], "high": rules["high"]}
     if rules["choices"]:
         return Setting(form="choice", choices=rules["choices"], **known)
+    if rules["members"]:
+        known["default"] = default.split(",")
+        return Setting(form="some", choices=rules["members"], **known)
     if bool in members:
         return Setting(form="switch", **known)
     if int in members or float in members:
@@ -62,7 +67,9 @@ def kind_of(name: str, values: Mapping[str, Any], defaults: Any) -> Kind:
     chosen = {}
     for setting in settings_of(name, defaults):
         value = values.get(setting.name)
-        if value is None or value == "":
+        if setting.form == "some" and value is not None:
+            value = ",".join(name for name in setting.choices if name in value)
+        elif value is None or value == "":
             continue
         if setting.whole and float(value) == int(value):
             value = int(value)

@@ -31,6 +31,13 @@ def status(text: str, wrong: bool = False) -> str:
     return f'<p role="{role}" class="{css}">{html.escape(text)}</p>' if text else ""
 
 
+def notes(sources: list[str], warnings: list[str]) -> str:
+    """What comes from where, and what is wrong with recordings; a line each."""
+    lines = [f"<li>{html.escape(line)}</li>" for line in sources]
+    lines += [f'<li class="warning">warning: {html.escape(line)}</li>' for line in warnings]
+    return f'<ul class="notes">{"".join(lines)}</ul>' if lines else ""
+
+
 def player(title: str, wav: Path, result: Result, name: str) -> str:
     """name: of the element, for the page's script."""
     return (

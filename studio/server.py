@@ -21,6 +21,7 @@ from common.processes import MOST_THREADS, cores
 HOST = "127.0.0.1"
 MOST_UPLOAD = "20mb"
 MOST_VISITS = 50
+MOST_SECONDS_TO_END = 30.0  # that a computation has to come to an end
 
 # Nothing is loaded from elsewhere, and nothing is sent there. Gradio's page has scripts in itself and makes functions.
 POLICY = (
@@ -121,6 +122,7 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
         while True:
             time.sleep(3600)
     finally:
+        turns.end(MOST_SECONDS_TO_END)  # torch must not be at work when the process ends
         page.blocks.close(verbose=False)
         warming.wait()
 

@@ -19,6 +19,7 @@ from studio.pair import PairTake
 from studio.take import Take
 from studio.wish import Style
 from synthesis.contour_file import write_contour
+from synthesis.notes import recording_warnings, style_sources
 from synthesis.report import Report
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
@@ -40,6 +41,7 @@ class Session:
         self._synthesiser, self._checkpoint = synthesiser, checkpoint
         self._kept: dict[int, list[tuple[Result, Path]]] = {}
         self._commands: dict[int, str] = {}
+        self._warnings: dict[Path, list[str]] = {}  # of recordings
         self._count = self._sentences = 0
         self._numbers: dict[Take, int] = {}  # of the take and the one before
         self.take: Take | None = None
@@ -52,26 +54,33 @@ class Session:
 
     # ------------------------------------------------------------------ keeping
 
-    def adopt(self, recording: str | Path | None) -> Path | None:
+    def adopt(self, recording: str | Path) -> Path:
         """A recording that was given, among the files of the run."""
-        if recording is None:
-            return None
         recording = Path(recording)
         own = self._run / f"recording-{uuid.uuid5(uuid.NAMESPACE_URL, str(recording)).hex[:8]}{recording.suffix}"
         if not own.exists():
             shutil.copyfile(recording, own)
         return own
 
+    def notes(self, style: Style, style_b: Style | None = None) -> tuple[list[str], list[str]]:
+        """What comes from where, and what is wrong with the recordings, in the words of `inference.py`; a line each."""
+        b = None if style_b is None else style_b.given(names_only=True)
+        warnings: list[str] = []
+        for path in dict.fromkeys([*style.recordings, *(style_b.recordings if style_b else ())]):
+            if path not in self._warnings:
+                self._warnings[path] = [line.replace(str(path), path.name, 1) for line in recording_warnings([path])]
+            warnings += self._warnings[path]
+        return style_sources(self._synthesiser, style.given(names_only=True), b), warnings
+
     def keep_take(self, take: Take) -> tuple[Path, str]:
         """A take joins the run: its wav, and the command line that does the same."""
         number = self._next()
         wav = self._keep(number, "", take.result)
-        names = self._names(take.wish.style)
         contour = f"{number:04d}_contour.csv"
         if take.melody is not None:
             melody = take.melody if take.contour is None else np.array(take.contour.hz)
             write_contour(self._run / contour, melody, self._synthesiser.frame_seconds)
-        command = command_of_take(self._synthesiser, self._checkpoint, take, names, contour)
+        command = command_of_take(self._synthesiser, self._checkpoint, take, contour)
         self._commands[number] = command
         self.before, self.take = self.take, take
         self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
@@ -104,10 +113,9 @@ class Session:
         steps = pair.pair.steps[0]
         if steps[0].plan.mask is not None and len(steps) == 1:
             write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
-        names = self._names(pair.wish.style, pair.style_b)
         defaults = self._synthesiser.params.interpolation
         command = command_of_pair(
-            self._checkpoint, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults, names
+            self._checkpoint, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults
         )
         self._commands[number] = command
         self.pair, self._pair_number = pair, number
@@ -126,10 +134,6 @@ class Session:
         write_wav(wav, result.audio, result.sample_rate)
         self._kept.setdefault(number, []).append((_without_sound(replace(result, index=number)), wav))
         return wav
-
-    @staticmethod
-    def _names(*styles: Style) -> dict[Style, str]:
-        return {style: style.recording.name for style in styles if style.recording is not None}
 
     # ---------------------------------------------------------------- as a folder
 
@@ -160,7 +164,8 @@ class Session:
         return folder
 
     def _write_report(self, folder: Path, numbers: Iterable[int]) -> None:
-        report = Report(folder / "report.json", {"checkpoint": self._checkpoint, "made by": "the studio"})
+        warnings = [line for lines in self._warnings.values() for line in lines]
+        report = Report(folder / "report.json", {"checkpoint": self._checkpoint, "made by": "the studio"}, warnings)
         for number in numbers:
             for result, wav in self._kept[number]:
                 report.add(result, folder / wav.name)

@@ -16,15 +16,17 @@ class Turns:
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._most = most_waiting
         self._line: list[Ticket] = []
+        self._ended = False
         self._moved = threading.Condition()
 
     def join(self) -> Ticket:
         """A place at the line's end, which is given up when the ticket's `with` block ends.
 
         Raises:
-            InputError: too many are waiting.
+            InputError: too many are waiting, or no more turns are given.
         """
         with self._moved:
+            self._check()
             if len(self._line) > self._most:
                 raise InputError(f"{len(self._line)} computations are waiting already; try again in a minute")
             ticket = Ticket(self)
@@ -36,13 +38,27 @@ class Turns:
             return self._line.index(ticket)
 
     def wait(self, ticket: Ticket, seconds: float) -> bool:
+        """Raises InputError when no more turns are given."""
         with self._moved:
-            return self._moved.wait_for(lambda: self._line[0] is ticket, seconds)
+            first = self._moved.wait_for(lambda: self._ended or self._line[0] is ticket, seconds)
+            self._check()
+            return first
 
     def leave(self, ticket: Ticket) -> None:
         with self._moved:
             self._line.remove(ticket)
             self._moved.notify_all()
+
+    def end(self, seconds: float) -> None:
+        """Give no more turns, and wait for whoever has one, but not longer than this."""
+        with self._moved:
+            self._ended = True
+            self._moved.notify_all()
+            self._moved.wait_for(lambda: not self._line, seconds)
+
+    def _check(self) -> None:
+        if self._ended:
+            raise InputError("the studio was stopped; start it again")
 
 
 class Ticket:
@@ -57,7 +73,11 @@ class Ticket:
         return self._turns.ahead_of(self)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is first, but not longer than this; whether it is."""
+        """Wait until it is first, but not longer than this; whether it is.
+
+        Raises:
+            InputError: no more turns are given, also to the one that is first.
+        """
         return self._turns.wait(self, seconds)
 
     def __enter__(self) -> Ticket:

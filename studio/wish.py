@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError
 from synthesis.options import check_options
+from synthesis.parts import Given
 from text.markup import is_markup
 from text.prosody import NEUTRAL, Prosody
 
@@ -20,21 +22,31 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 1000  # of a text: about a minute
 MOST_STEPS = 100
 MOST_UPLOAD_BYTES = 20 * 2**20  # of a recording
+MOST_RECORDINGS = 10  # of a style
 
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 
 
 @dataclass(frozen=True)
 class Style:
-    """Who speaks and how: names of the checkpoint's, and a recording whose timbre and melody are taken."""
+    """Who speaks and how: names of the checkpoint's, and recordings of one person.
+
+    take: what of the recordings (`synthesis.parts.PARTS`); None where the checkpoint leaves no choice.
+    """
 
     speaker: str | None = None
     emotion: str | None = None
-    recording: Path | None = None
+    recordings: tuple[Path, ...] = ()
+    take: tuple[str, ...] | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Of `Synthesiser.requests`."""
-        return {"speaker": self.speaker, "emotion": self.emotion, "ref": self.recording}
+        return vars(self.given())
+
+    def given(self, names_only: bool = False) -> Given:
+        """As the command line's options say it; names_only: recordings without their folders."""
+        ref = [Path(path.name) if names_only else path for path in self.recordings]
+        return Given(self.speaker, self.emotion, ref or None, self.take)
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,7 @@ class Wish:
         check_options(steps=self.steps, temperature=self.temperature, seed=self.seed)
         if self.steps is not None and self.steps > MOST_STEPS:
             raise InputError(f"steps must be at most {MOST_STEPS} here, not {self.steps}; inference.py takes more")
-        if self.style.recording is not None:
-            check_recording(self.style.recording)
+        check_recordings(self.style.recordings)
 
     def options(self, synthesiser: Synthesiser) -> Options:
         return synthesiser.options(steps=self.steps, temperature=self.temperature, seed=self.seed)
@@ -86,8 +97,15 @@ def read_text(text: str) -> str:
     return " ".join(line.replace("|", " ").split())  # in a file of texts | ends a column
 
 
-def check_recording(path: str | os.PathLike) -> None:
-    """Raises InputError for what is no recording, or too large; nothing of it is decoded."""
+def check_recordings(paths: Sequence[str | os.PathLike]) -> None:
+    """Raises InputError for what is no recording, too large, or too many; nothing of them is decoded."""
+    if len(paths) > MOST_RECORDINGS:
+        raise InputError(f"there are {len(paths)} recordings, more than {MOST_RECORDINGS}; leave some out")
+    for path in paths:
+        _check_recording(path)
+
+
+def _check_recording(path: str | os.PathLike) -> None:
     from data.audio import read_header
 
     size = os.path.getsize(path) if os.path.isfile(path) else 0

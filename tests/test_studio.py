@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import shlex
 import threading
 import zipfile
@@ -30,10 +32,12 @@ from studio.turns import Turns
 from studio.wish import MOST_CHARACTERS, Style, Wish, read_text
 from synthesis import load_model
 from synthesis.contour_file import read_contour
+from synthesis.parts import PARTS
 from text.prosody import NEUTRAL, Prosody
 from text.symbols import PAUSE
 
-from .tiny_synthesiser import voice_like, write_tiny_files
+from .soak import resident_mb, texts
+from .tiny_synthesiser import voice_like, write_tiny_checkpoint, write_tiny_files
 
 TEXT = "Well, this is 23. Good evening, Dr. Smith."
 ANNA, BERT = Style("anna", "neutral"), Style("bert", "angry")
@@ -118,7 +122,7 @@ def test_a_video_is_no_recording(tmp_path):
     video = tmp_path / "clip.mp4"
     video.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(5000))
     with pytest.raises(InputError, match=r"^clip\.mp4 cannot be read as audio; give wav"):
-        Wish("One.", Style(recording=video))
+        Wish("One.", Style(recordings=(video,)))
 
 
 def test_a_recording_that_is_too_large_is_not_read(tmp_path, monkeypatch):
@@ -126,7 +130,7 @@ def test_a_recording_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     large = tmp_path / "long.wav"
     large.write_bytes(bytes(2000))
     with pytest.raises(InputError, match="cut it"):
-        Wish("One.", Style(recording=large))
+        Wish("One.", Style(recordings=(large,)))
 
 
 # ---------------------------------------------------------------------- speaking
@@ -149,7 +153,7 @@ def test_sentences_come_one_by_one(synthesiser):
 
 
 def test_a_recording_sets_the_melody(synthesiser, recording, take):
-    heard = speak(synthesiser, Wish(TEXT, Style("anna", "neutral", recording), seed=4))
+    heard = speak(synthesiser, Wish(TEXT, Style("anna", "neutral", (recording,)), seed=4))
     # it rises from 140 to 210 Hz, in each of the two sentences
     assert heard.melody.min() > 130 and heard.melody.max() < 225
     assert not np.array_equal(heard.result.audio, take.result.audio)
@@ -237,8 +241,9 @@ def test_every_setting_of_a_kind_has_a_form(name):
     settings = settings_of(name, Interpolation())
     assert [setting.name for setting in settings] == [field.name for field in fields(KINDS[name])]
     for setting in settings:
-        assert setting.form in ("choice", "switch", "slider", "number", "text") and setting.help
+        assert setting.form in ("choice", "some", "switch", "slider", "number", "text") and setting.help
         assert setting.form != "choice" or setting.default in setting.choices
+        assert setting.form != "some" or set(setting.default) <= set(setting.choices)
     defaults = {setting.name: setting.default for setting in settings}
     assert kind_of(name, defaults, Interpolation()) == make_kind(name, Interpolation())
 
@@ -284,7 +289,7 @@ def same_sound(one, other) -> bool:
 
 
 def test_the_command_of_a_take_does_the_same(synthesiser, session, take, desk, recording, monkeypatch):
-    wish = Wish(TEXT, Style("bert", "angry", session.adopt(recording)), steps=2, temperature=1.25, seed=9)
+    wish = Wish(TEXT, Style("bert", "angry", (session.adopt(recording),)), steps=2, temperature=1.25, seed=9)
     shape = shaped(take, w1=WordShape(pitch=-2.5), w3=WordShape(1, 1.7, -6), w6=WordShape(length=0.5))
     wav, command = session.keep_take(speak(synthesiser, wish, shape))
     assert '<prosody pitch="-2.5st">this</prosody>' in command
@@ -326,6 +331,135 @@ def test_a_shaped_markup_says_that_there_is_no_command(synthesiser, session):
     before = speak(synthesiser, wish)
     _, command = session.keep_take(speak(synthesiser, wish, shaped(before, w0=WordShape(pitch=2)), before))
     assert command.startswith("#")
+
+
+# ------------------------------------------------------------ checkpoints that hear
+
+
+@pytest.fixture(scope="module")
+def hearing_desk(desk, tmp_path_factory):
+    checkpoint = write_tiny_checkpoint(tmp_path_factory.mktemp("hearing") / "hears.pt", voice_channels=8)
+    return SimpleNamespace(checkpoint=checkpoint, vocoder=desk.vocoder)
+
+
+@pytest.fixture(scope="module")
+def hearing(hearing_desk):
+    return load_model(hearing_desk.checkpoint, hearing_desk.vocoder, "cpu", precision="auto")
+
+
+@pytest.fixture
+def hearing_session(hearing, hearing_desk, tmp_path):
+    return Session(tmp_path, hearing, str(hearing_desk.checkpoint))
+
+
+@pytest.fixture(scope="module")
+def hearing_page(hearing, hearing_desk, tmp_path_factory):
+    pytest.importorskip("gradio", reason="no gradio here: pip install -e .[studio]")
+    from studio.page import Page
+
+    return Page(hearing, str(hearing_desk.checkpoint), tmp_path_factory.mktemp("visits"))
+
+
+@pytest.fixture(scope="module")
+def other_recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recording") / "other.wav"
+    soundfile.write(path, voice_like(1.2, 220), 22050)
+    return path
+
+
+def names_beside(take) -> dict[str, str]:
+    """Speaker and emotion, as far as no recording gives them."""
+    return {
+        name: value for name, value, part in (("speaker", "bert", "voice"), ("emotion", "angry", "manner"))
+        if part not in take
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("take", [("voice",), ("manner",), ("melody",), ("voice", "melody"), PARTS])
+def test_each_choice_of_parts_is_the_apis_and_the_commands(
+    hearing, hearing_session, hearing_desk, recording, other_recording, take, count, monkeypatch
+):
+    own = tuple(hearing_session.adopt(path) for path in (recording, other_recording)[:count])
+    wish = Wish("One two.", Style(**names_beside(take), recordings=own, take=take), seed=2)
+    wav, command = hearing_session.keep_take(speak(hearing, wish))
+    (result,) = hearing.synthesise("One two.", ref=list(own), take=take, seed=2, **names_beside(take))
+    assert np.array_equal(result.audio, hearing_session.take.result.audio)
+    assert f"--take {','.join(take)}" in command
+    run_command(command, hearing_desk, wav.parent, monkeypatch)
+    assert same_sound(wav, wav.parent / "out" / "0000.wav")
+
+
+def test_sliders_act_on_a_checkpoint_that_hears_and_the_command_has_them(
+    hearing, hearing_session, hearing_desk, recording, monkeypatch
+):
+    style = Style(emotion="angry", recordings=(hearing_session.adopt(recording),), take=("voice", "melody"))
+    plain = speak(hearing, Wish(TEXT, style))
+    wav, command = hearing_session.keep_take(speak(hearing, Wish(TEXT, style, Prosody(-2, 0.5, 1.2, 3))))
+    moved = hearing_session.take
+    assert moved.result.seconds < plain.result.seconds
+    spread = [np.ptp(np.log(take.melody)) for take in (moved, plain)]
+    assert spread[0] < 0.7 * spread[1]
+    run_command(command, hearing_desk, wav.parent, monkeypatch)
+    assert same_sound(wav, wav.parent / "out" / "0000.wav")
+
+
+def test_a_word_is_shaped_in_a_recorded_voice(hearing, recording):
+    before = speak(hearing, Wish(TEXT, Style("anna", recordings=(recording,), take=("manner", "melody"))))
+    higher = speak(hearing, before.wish, shaped(before, w3=WordShape(pitch=3)), before)
+    moved = 12 * np.log2(higher.melody / before.melody)
+    assert abs(moved[before.word_at != 3]).max() < 1e-3 < 2.9 < moved[before.word_at == 3].max() < 3.1
+
+
+@pytest.mark.parametrize(
+    ("take_a", "take_b", "settings"),
+    [
+        (PARTS, ("voice",), {"from_a": ["manner", "pitch"]}),
+        (("melody",), ("voice", "manner"), {"from_a": ["voice"]}),
+        (("voice", "melody"), None, {}),
+    ],
+)
+def test_a_pair_of_recordings_is_what_the_command_speaks(
+    hearing, hearing_session, hearing_desk, recording, other_recording, take_a, take_b, settings, monkeypatch
+):
+    ref_a, ref_b = (hearing_session.adopt(path) for path in (recording, other_recording))
+    a = Style(**names_beside(take_a), recordings=(ref_a,), take=take_a)
+    b = Style("7", "neutral")
+    if take_b is not None:
+        b = Style(**names_beside(take_b), recordings=(ref_b,), take=take_b)
+    kind = kind_of("same-time", settings, Interpolation())
+    assert kind.from_a == ",".join(settings.get("from_a", ["pitch"])[::-1])  # in the order of the choices
+    spoken = speak_pair(hearing, Wish("One two.", a, seed=3), b, [kind])
+    wavs, command = hearing_session.keep_pair(spoken)
+    assert ("--take2" in command) == (take_b is not None) and ("--from-a" in command) == bool(settings)
+    sources, _ = hearing_session.notes(a, b)
+    assert [line[:2] for line in sources] == ["a:", "b:"]
+    folder = wavs["ab"].parent
+    run_command(command, hearing_desk, folder, monkeypatch)
+    for ending, wav in wavs.items():
+        assert same_sound(wav, folder / "out" / f"0000_{ending}.wav")
+
+
+def test_what_comes_from_where_is_the_line_of_the_command(
+    hearing, hearing_session, hearing_desk, recording, monkeypatch, capsys
+):
+    style = Style("bert", recordings=(hearing_session.adopt(recording),), take=("manner", "melody"))
+    wav, command = hearing_session.keep_take(speak(hearing, Wish("One two.", style)))
+    (source,), warnings = hearing_session.notes(style)
+    run_command(command, hearing_desk, wav.parent, monkeypatch)
+    said = capsys.readouterr().err
+    assert f"note: {source}\n" in said
+    assert warnings and all(f"warning: {warning}\n" in said for warning in warnings)
+
+
+def test_too_many_recordings_are_refused(recording):
+    with pytest.raises(InputError, match="there are 11 recordings, more than 10; leave some out"):
+        Wish("One.", Style(recordings=(recording,) * 11))
+
+
+def test_from_a_without_a_type_is_refused():
+    with pytest.raises(InputError, match="from_a must be some of"):
+        kind_of("same-time", {"from_a": []}, Interpolation())
 
 
 # ---------------------------------------------------------------------- sessions
@@ -406,6 +540,37 @@ def test_a_turn_wakes_who_waits():
     assert woken.is_set()
 
 
+def test_an_end_waits_for_whoever_has_a_turn_and_gives_no_more():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    told = threading.Event()
+
+    def compute() -> None:
+        with first:
+            while True:
+                first.wait(0)
+
+    def wait() -> None:
+        with second:
+            second.wait(20)
+
+    def until_told(work) -> None:
+        with pytest.raises(InputError, match="was stopped"):
+            work()
+        told.set()
+
+    threads = [threading.Thread(target=until_told, args=(work,)) for work in (compute, wait)]
+    for thread in threads:
+        thread.start()
+    assert not told.wait(0.05)
+    turns.end(20)
+    for thread in threads:
+        thread.join(20)
+    assert told.is_set() and not any(thread.is_alive() for thread in threads)
+    with pytest.raises(InputError, match="was stopped"):
+        turns.join()
+
+
 def test_too_many_are_turned_away():
     turns = Turns(most_waiting=2)
     tickets = [turns.join() for _ in range(3)]
@@ -431,17 +596,13 @@ def page(synthesiser, desk, tmp_path_factory):
     return Page(synthesiser, str(desk.checkpoint), tmp_path_factory.mktemp("visits"))
 
 
-def resident_megabytes() -> float:
-    """Memory of this process."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096 / 2**20
-
-
-def speak_on_page(page, session) -> dict:
+def speak_on_page(
+    page, session, text: str = "One two.", speaker: str = "anna", recording=None, more=None, taken=PARTS
+) -> dict:
     """What the button does; the last update of every component."""
     seen: dict = {}
-    given = ("One two.", "anna", "neutral", None, 0, 1, 1, 0, 1, 2.0, 0, True)
-    for update in page._speak(session, *given):
+    style = (speaker, "neutral", recording, more, taken)
+    for update in page._speak(session, text, *style, 0, 1, 1, 0, 2, 2.0, 0, True):
         seen |= update
     return seen
 
@@ -454,6 +615,45 @@ def test_the_page_answers_with_player_picture_and_editor(page):
     assert seen[page.command] == session.command_of(session.take)
 
 
+def test_the_page_says_what_comes_from_where_and_what_is_wrong_with_a_recording(page, hearing_page, recording):
+    for each, source in (
+        (page, "melody, timbre of {}; voice of anna; manner: neutral"),
+        (hearing_page, "voice, melody of {}; manner: neutral"),
+    ):
+        session = each._visit()
+        seen = speak_on_page(each, session, recording=str(recording), taken=["melody", "voice"])
+        name = session.take.wish.style.recordings[0].name
+        assert f"<li>style: {source.format(name)}</li>" in seen[each.notes]
+        assert f'<li class="warning">warning: {name}: short: ' in seen[each.notes]
+        assert str(session.folder) not in seen[each.notes]
+        assert speak_on_page(each, session)[each.notes] == ""
+        report = json.loads((session.write_run() / "report.json").read_text())
+        assert report["warnings"] and all(line.startswith(f"{name}: ") for line in report["warnings"])
+
+
+def test_a_recording_of_which_nothing_is_taken_is_one_clear_line(hearing_page, recording):
+    with pytest.raises(InputError, match="nothing of the recording is taken; tick"):
+        speak_on_page(hearing_page, hearing_page._visit(), recording=str(recording), taken=[])
+
+
+def test_names_that_a_recording_replaces_are_greyed_out(page):
+    from studio.page import _names_in_use
+
+    def usable(*given) -> list[bool]:
+        return [update["interactive"] for update in _names_in_use(*given)]
+
+    assert usable(None, None, list(PARTS)) == usable(None, [], list(PARTS)) == [True, True]
+    assert usable("x.wav", None, ["voice", "melody"]) == [False, True]
+    assert usable(None, ["x.wav"], ["manner"]) == [True, False]
+
+
+def test_what_only_a_checkpoint_that_hears_can_take_is_shown_there_alone(page, hearing_page):
+    for each, hears in ((page, False), (hearing_page, True)):
+        for voice, manner, recording, more, taken in (each.style, each.style_a, each.style_b):
+            assert (more.visible, taken.visible) == (hears, hears)
+            assert voice.visible and manner.visible and recording.visible
+
+
 def test_text_is_never_markup_of_the_page():
     nasty = "<img src=x onerror=alert(1)>\"'&"
     for made in (parts.status(nasty), parts.table([nasty], [[nasty]]), parts.link(Path(nasty), nasty, "x")):
@@ -461,10 +661,16 @@ def test_text_is_never_markup_of_the_page():
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_runs(page):
-    session = page._visit()
+def test_memory_does_not_grow_with_the_runs(tmp_path):
+    """The default model, through the whole of what the button does, with another text each time."""
+    pytest.importorskip("gradio", reason="no gradio here: pip install -e .[studio]")
+    from studio.page import Page
+
+    page = Page(load_model("checkpts/default.pt", precision="auto"), "checkpts/default.pt", tmp_path)
+    session, speakers = page._visit(), page.synthesiser.speakers
     after = {}
-    for run in range(1, 101):
-        speak_on_page(page, session)
-        after[run] = resident_megabytes()
+    for run, text in enumerate(texts(100), 1):
+        speak_on_page(page, session, text, speakers[run % len(speakers)])
+        after[run] = resident_mb(os.getpid())
+    print(f"{after[10]:.0f} MB after 10 runs, {after[100]:.0f} after 100, {max(after.values()):.0f} at most")
     assert after[100] < 1.1 * after[10], after

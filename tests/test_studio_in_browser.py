@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,8 +25,8 @@ import soundfile
 from data.pitch import extract_f0
 from params import Audio
 
-from .browser import find_browser
-from .tiny_synthesiser import voice_like
+from .browser import find_browser, free_port
+from .tiny_synthesiser import voice_like, write_tiny_checkpoint, write_tiny_vocoder
 
 ROOT = Path(__file__).resolve().parents[1]
 MISSING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
@@ -41,12 +43,6 @@ FLAGS = (
 )  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("recordings") / "mine.wav"
@@ -57,13 +53,32 @@ def recording(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
     """(address, log, folder of temporary files) of a running studio with the default model."""
+    with serving(tmp_path_factory.mktemp("studio")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def hearing_studio(tmp_path_factory):
+    """Likewise, with a tiny model that hears."""
+    files = tmp_path_factory.mktemp("hearing")
+    checkpoint = write_tiny_checkpoint(files / "hears.pt", voice_channels=8)
+    vocoder = write_tiny_vocoder(files / "vocoder")
+    with serving(tmp_path_factory.mktemp("studio"), "-c", str(checkpoint), "--vocoder", str(vocoder)) as served:
+        yield served
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[tuple[str, Path, Path]]:
     assert not MISSING, f"no {MISSING}: tests/browser.sh and make test install them"
-    folder = tmp_path_factory.mktemp("studio")
     port, log = free_port(), folder / "log"
     environment = {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "studio.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=out, stderr=out
+            [sys.executable, "studio.py", "--port", str(port), *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=out,
         )
     try:
         end = time.monotonic() + PATIENCE / 1000
@@ -92,19 +107,19 @@ def browser(studio, recording):
 
 @pytest.fixture
 def opened(browser, studio):
-    """Opens the page at a width; at the end nothing complained, and nothing was asked of anybody else."""
+    """Opens a studio's page at a width; at the end nothing complained, and nothing was asked of anybody else."""
     complaints: list[str] = []
     contexts = []
 
-    def open_page(width: int = 1280):
+    def open_page(width: int = 1280, address: str = studio[0]):
         context = browser.new_context(viewport={"width": width, "height": 900}, permissions=["microphone"])
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: heard(said.type, said.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: outside(asked.url))
-        page.goto(studio[0])
+        page.on("request", lambda asked: outside(asked.url, address))
+        page.goto(address)
         page.get_by_role("button", name="Speak", exact=True).wait_for()
         return page
 
@@ -113,8 +128,8 @@ def opened(browser, studio):
         if kind == "error" and not text.startswith("Waveform load error"):
             complaints.append(text)
 
-    def outside(url: str) -> None:
-        if not url.startswith((studio[0], "data:", "blob:")):
+    def outside(url: str, address: str) -> None:
+        if not url.startswith((address, "data:", "blob:")):
             complaints.append(f"asked for {url}")
 
     yield open_page
@@ -132,6 +147,56 @@ def speak(page, text: str = SHORT) -> None:
     page.get_by_role("button", name="Speak", exact=True).click()
     page.wait_for_function("document.querySelector('#message')?.textContent.includes('s of audio')")
     page.locator("#spoken").wait_for()
+
+
+def switch(page, group: str, choice: str) -> None:
+    """A box of a group of boxes, which have no names of their own."""
+    page.locator(f"#{group} label", has_text=choice).locator("input").click()
+
+
+def test_a_checkpoint_that_hears_takes_what_is_ticked(opened, hearing_studio, recording):
+    page = opened(390, hearing_studio[0])
+    page.locator("#speak-recording-part button").first.click()
+    page.locator("#speak-recording input[type=file]").set_input_files(recording)
+    given(page)
+    page.locator("#speak-more input[type=file]").set_input_files([recording])
+    page.wait_for_function("document.querySelector('#speak-more')?.textContent.includes('mine')")
+    page.locator("#speak-voice input:disabled").wait_for()  # the recording gives it
+    for part in ("melody", "voice", "manner"):
+        switch(page, "speak-taken", part)
+    page.locator("#speak-manner input:enabled").wait_for()
+    page.get_by_role("button", name="Speak", exact=True).click()
+    assert refusal(page).startswith("nothing of the recording is taken; tick")
+    page.locator("#speak-voice input:enabled").wait_for()
+    for part in ("melody", "manner"):
+        switch(page, "speak-taken", part)
+    page.locator("#speak-manner input:disabled").wait_for()
+    speak(page)
+    page.locator("#notes .warning").first.wait_for()
+    assert "style: manner, melody of recording-" in page.locator("#notes").inner_text()
+    command = page.locator("#command textarea").input_value()
+    assert "-s anna" in command and "--take manner,melody" in command and "--emotion" not in command
+    assert fits(page)
+
+
+def test_two_styles_of_a_checkpoint_that_hears(opened, hearing_studio, recording):
+    page = opened(1280, hearing_studio[0])
+    page.get_by_role("tab", name="Two styles").click()
+    page.locator("#b-recording-part button").first.click()
+    page.locator("#b-recording input[type=file]").set_input_files(recording)
+    page.locator("#b-recording #duration").wait_for()
+    switch(page, "b-taken", "manner")
+    page.locator("#b-manner input:enabled").wait_for()
+    page.locator("#kind input").click()
+    page.get_by_role("option", name="same-time", exact=True).click()
+    page.locator("#same-time-from_a").wait_for()
+    switch(page, "same-time-from_a", "energy")
+    page.locator("#speak-pair").click()
+    page.locator("#pair-picture img").wait_for()
+    command = page.locator("#pair-command textarea").input_value()
+    assert "--take2 voice,melody" in command and "--emotion2 neutral" in command and "--from-a pitch,energy" in command
+    assert "b: voice, melody of recording-" in page.locator("#pair-notes").inner_text()
+    assert fits(page)
 
 
 def given(page) -> None:
