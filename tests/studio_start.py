@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ def measure(command: list[str], port: int) -> tuple[float, float]:
         began = time.monotonic()
         studio = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
-            _open(page, f"http://127.0.0.1:{port}", studio, began + PATIENCE)
+            _wait_for(port, studio, began + PATIENCE)
+            page.goto(f"http://127.0.0.1:{port}")
             button = page.get_by_role("button", name="Speak", exact=True)
             button.wait_for()
             first_page = time.monotonic() - began
@@ -50,14 +52,13 @@ def measure(command: list[str], port: int) -> tuple[float, float]:
             browser.close()
 
 
-def _open(page, address: str, studio: subprocess.Popen, end: float) -> None:
-    from playwright.sync_api import Error
-
+def _wait_for(port: int, studio: subprocess.Popen, end: float) -> None:
+    """Until the studio answers, without keeping a browser busy."""
     while True:
         try:
-            page.goto(address)
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
-        except Error:
+        except OSError:
             if studio.poll() is not None or time.monotonic() > end:
                 raise SystemExit("the studio has not come up") from None
             time.sleep(0.02)
