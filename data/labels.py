@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.files import replacing
 from data.array_file import read_arrays
 from data.features import Features
 from params import Audio
@@ -33,6 +34,22 @@ class Labels:
 
 def labels_path(wav: str | os.PathLike) -> Path:
     return Path(wav).with_suffix(".labels.npz")
+
+
+def write_labels(wav: str | os.PathLike, labels: Labels, **others: np.ndarray) -> None:
+    """Write the label file of a wav, whole or not at all; others: further arrays, which `parse_labels` leaves alone.
+
+    To be called before the wav is written: a wav that exists has its labels.
+    """
+    with replacing(labels_path(wav)) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            f0=labels.f0,
+            frame_rate=np.float32(labels.frame_rate),
+            symbols=np.array(labels.symbols),
+            symbol_seconds=labels.symbol_seconds,
+            **others,
+        )
 
 
 def parse_labels(content: bytes, path: str | os.PathLike) -> Labels:

@@ -14,6 +14,7 @@ import argparse
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ from tqdm import tqdm
 
 from common.arguments import Parser, folder, whole
 from common.errors import reports_input_errors
-from common.files import in_use, read_bounded, replacing
+from common.files import in_use, read_bounded
+from data.array_file import MOST_BYTES
 from data.audio import read_audio, write_wav
 from data.filelist import Utterance, read_filelist, write_filelist
-from data.labels import labels_path, parse_labels
+from data.labels import labels_path, parse_labels, write_labels
 from params import Audio
 
 SMALLEST, LARGEST = 1.07, 1.16  # factor r of a faster voice; a slower one has 1 / r
@@ -50,16 +52,15 @@ def perturb(utterance: Utterance, factor: float, out: Path) -> Utterance:
         rate = Audio.sample_rate
         audio = soxr.resample(read_audio(source, rate), factor * rate, rate)
         if labels_path(source).is_file():
-            labels = parse_labels(read_bounded(labels_path(source), 2**24), labels_path(source))
-            with replacing(labels_path(target)) as temporary, open(temporary, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    f0=factor * labels.f0,
-                    frame_rate=np.float32(factor * labels.frame_rate),
-                    symbols=np.array(labels.symbols),
-                    symbol_seconds=labels.symbol_seconds / np.float32(factor),
-                )
-        write_wav(target, np.clip(audio, -1, 1), rate)  # the labels first: a wav that exists has its labels
+            labels = parse_labels(read_bounded(labels_path(source), MOST_BYTES), labels_path(source))
+            faster = replace(
+                labels,
+                f0=factor * labels.f0,
+                frame_rate=factor * labels.frame_rate,
+                symbol_seconds=labels.symbol_seconds / np.float32(factor),
+            )
+            write_labels(target, faster)
+        write_wav(target, audio, rate)
     return Utterance(str(target.relative_to(out)), utterance.text, speaker, utterance.emotion)
 
 

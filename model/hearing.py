@@ -40,13 +40,8 @@ class Hearing(nn.Module):
         self.register_buffer("usual_manners", torch.zeros(emotions, len(MANNER)))  # of any voice
 
     def load_networks(self, networks: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Take over the trained networks "voice" and "rate". Raises ValueError if they do not fit."""
-        try:
-            self.voice.load_state_dict(networks["voice"])
-            self.rate.load_state_dict(networks["rate"])
-        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise ValueError(f"these are not the networks of a model that hears like this one ({reason})") from error
+        """Take over trained networks: `load_networks` of this module, with its own."""
+        load_networks(networks, self.voice, self.rate)
 
     def expected_log_f0(self, voice: Tensor) -> Tensor:
         """(B, channels) -> (B,), natural log of Hz: the median that such a voice has as a rule."""
@@ -92,3 +87,14 @@ class Hearing(nn.Module):
         if speaker is not None and not speaker.is_floating_point():
             style = replace(style, speaker=self.voices[speaker])
         return style
+
+
+def load_networks(networks: Mapping[str, Mapping[str, Tensor]], voice: VoiceEncoder, rate: RateEstimator) -> None:
+    """Give both the trained weights of "voice" and "rate". Raises ValueError if they do not fit."""
+    try:
+        voice.load_state_dict(networks["voice"])
+        rate.load_state_dict(networks["rate"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        what = "these are not networks of training.recordings, or not the networks of a model that hears like this one"
+        raise ValueError(f"{what} ({reason})") from error

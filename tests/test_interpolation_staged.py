@@ -339,13 +339,17 @@ def test_with_one_reference_the_reader_changes_no_bit(kind: PitchTransfer) -> No
         assert all(record.moved == 0 for record in run.history)
 
 
+@torch.no_grad()
+def reading_plan(model: CondGradTTS, frames: Frames, a: StyleSource, b: StyleSource) -> tuple[Plan, ReadingDenoiser]:
+    plan = Plan(frames, *(model.complete(style, frames) for style in (a, b)), {}, random_mask(frames))
+    return plan, ReadingDenoiser.of_plan(model, plan)
+
+
 def test_the_reader_decides_what_is_drawn_and_the_gradient_reaches_the_prediction() -> None:
     a, b = styles(torch.float32)
     model = with_reader()
     frames = frames_of(model, b)
-    with torch.no_grad():
-        plan = Plan(frames, *(model.complete(style, frames) for style in (a, b)), {}, random_mask(frames))
-        denoiser = ReadingDenoiser.of_plan(model, plan)
+    plan, denoiser = reading_plan(model, frames, a, b)
     x = (frames.mu + torch.randn(frames.mu.shape, generator=seeded(0))).requires_grad_()
     picture = model.decoder.estimator.pictures
     drawn: list[Tensor] = []
@@ -383,12 +387,11 @@ def test_a_model_without_a_reader_says_so() -> None:
 
 
 def test_the_readers_mass_is_what_is_tuned() -> None:
-    a, b = styles(torch.float32)
     model = with_reader()
+    _, b = pair = styles(torch.float32)
     frames = frames_of(model, b)
+    _, denoiser = reading_plan(model, frames, *pair)
     with torch.no_grad():
-        plan = Plan(frames, *(model.complete(style, frames) for style in (a, b)), {}, random_mask(frames))
-        denoiser = ReadingDenoiser.of_plan(model, plan)
         masses, kept = ReaderMass(denoiser)(frames.mu + 1, 0.5)
         expected = denoiser.reading(frames.mu + 1, 0.5).mass
     assert torch.equal(masses[0], expected) and torch.equal(kept, expected)

@@ -30,6 +30,7 @@ from data.cache import FeatureCache
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import count_phones
 from data.filelist import Utterance, read_filelist
+from model.hearing import load_networks
 from model.manner import RateEstimator
 from model.voice import VoiceEncoder
 from params import Params
@@ -137,11 +138,7 @@ def start_from(listener: Listener, networks: Mapping[str, Mapping[str, Tensor]],
 
     Raises ValueError if they do not fit.
     """
-    try:
-        listener.voice.load_state_dict(networks["voice"])
-        listener.rate.load_state_dict(networks["rate"])
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError("these are not networks of training.recordings of this size") from error
+    load_networks(networks, listener.voice, listener.rate)
     for voice in tqdm(range(len(recordings.names)), desc="voices", unit="voice", disable=None):
         chosen = np.flatnonzero(recordings.voices == voice)[:_FIRST_HEARD]
         mel, lengths = _padded([recordings.mels[i].float() for i in chosen])

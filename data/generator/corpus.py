@@ -17,7 +17,6 @@ import soxr
 from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import replacing
 from common.processes import map_in_processes
 from data.audio import write_wav
 from data.filelist import Utterance, write_filelist
@@ -26,7 +25,7 @@ from data.generator.manners import STYLES, VARIED, Manner, apply_manner, draw_ma
 from data.generator.phones import kokoro_groups
 from data.generator.sentences import corpus_sentences
 from data.generator.voices import NAMED_VOICES, PACKS, Voice, draw_far_voice, draw_voice, pack_voice
-from data.labels import labels_path
+from data.labels import Labels, write_labels
 from params import Audio
 from text.front_end import arpabet_front_end
 from text.symbols import BLANK, SPACE
@@ -279,17 +278,8 @@ def _write_utterance(plan: Plan) -> None:
 
 def write_spoken(path: Path, spoken: Spoken, donor: str | None = None) -> None:
     """Write an utterance's wav at the rate of `params.Audio`, and its labels (`data.labels`) beside it."""
-    # The labels first: a wav that exists has its labels.
-    with replacing(labels_path(path)) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(
-            file,
-            f0=spoken.f0,
-            energy=spoken.energy,
-            frame_rate=np.float32(spoken.contour_rate),
-            symbols=np.array(spoken.symbols),
-            symbol_seconds=spoken.symbol_seconds,
-            f0_donor=np.array(donor or ""),
-        )
+    labels = Labels(spoken.f0, spoken.contour_rate, tuple(spoken.symbols), spoken.symbol_seconds)
+    write_labels(path, labels, energy=spoken.energy, f0_donor=np.array(donor or ""))
     audio = soxr.resample(spoken.audio, spoken.sample_rate, Audio.sample_rate)
     write_wav(path, audio / max(1.0, float(np.abs(audio).max()) / _PEAK), Audio.sample_rate)
 
