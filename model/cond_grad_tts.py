@@ -16,6 +16,7 @@ from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
+from model.manner import Manner, contours_in_manner
 from model.randomness import drawn
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
@@ -218,7 +219,8 @@ class CondGradTTS(TextToMel):
     @torch.no_grad()
     def encode(self, ids: Tensor, id_lengths: Tensor, style: StyleSource) -> CondTextEncoding:
         style = self._with_vectors(style)
-        return self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        return text if self.hearing is None else replace(text, manner=self.hearing.natural(style.emotion))
 
     @torch.no_grad()
     def spread(self, text: CondTextEncoding, length_scale: float = 1.0, log_durations: Tensor | None = None) -> Frames:
@@ -232,7 +234,15 @@ class CondGradTTS(TextToMel):
         size = padded_length(int(lengths.max()), self.decoder.estimator.length_multiple)
         mask = sequence_mask(lengths, size, text.mu.dtype)
         path = duration_path(durations.to(text.mu.dtype), text.mask, mask)
-        return self.spread_durations(text, durations, lengths, path, mask)
+        frames = self.spread_durations(text, durations, lengths, path, mask)
+        return frames if text.manner is None else self._in_manner(frames, text.manner)
+
+    def _in_manner(self, frames: Frames, manner: Manner) -> Frames:
+        """The frames with the F0 range and the level that a manner asks of the predicted contours."""
+        mean, std = self.energy_statistics
+        inside = frames.mask.squeeze(1) > 0  # (B, T)
+        log_f0, energy = contours_in_manner(frames.log_f0, frames.energy * std + mean, frames.voicing, inside, manner)
+        return replace(frames, log_f0=log_f0, energy=(energy - mean) / std)
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import params
 from model.contour import ContourPredictor
-from model.manner import MANNER
+from model.manner import MANNER, Manner
 from model.style import label_widths
 from model.text_encoder import TextEncoder
 
@@ -21,7 +21,8 @@ class CondTextEncoding:
     """What each token is, before it is spread over frames; all zero outside the mask.
 
     mu (B, n_mels, S); log_durations (B, S), natural log of the expected frames; voicing (B, S), logit of the share of
-    voiced frames; log_f0, energy (B, S), standardised; content (B, pictures * n_mels, S); mask (B, 1, S).
+    voiced frames; log_f0, energy (B, S), standardised; content (B, pictures * n_mels, S); mask (B, 1, S). manner: what
+    the contours are to have, where the model hears.
     """
 
     mu: Tensor
@@ -31,6 +32,7 @@ class CondTextEncoding:
     energy: Tensor
     content: Tensor
     mask: Tensor
+    manner: Manner | None = None
 
 
 class CondTextEncoder(nn.Module):

@@ -68,6 +68,10 @@ class Hearing(nn.Module):
         """(B, 6), kept within what speech has."""
         return ((manner - self.manner_mean) / self.manner_std).clamp(-_MOST, _MOST)
 
+    def natural(self, manner: Tensor) -> Manner:
+        """The manner that standardised numbers (B, 6) stand for; its F0 level is beyond the voice's."""
+        return Manner(*(manner * self.manner_std + self.manner_mean).unbind(1))
+
     def usual_log_f0(self, style: StyleSource) -> Tensor:
         """(B,), natural log of Hz: the median that a style's voice has in its manner."""
         style = self.named(style)

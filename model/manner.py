@@ -17,15 +17,17 @@ from model.lengths import sequence_mask
 from model.voice import without_gain
 
 _SPEECH = 3.0  # natural log of amplitude below an utterance's loud frames: what is quieter is a pause
+_HEARD = 4.1  # likewise, 36 dB: what is quieter is not heard
 _EFFORT_HZ = 1000.0
+_MOVES, _MOST_WIDER = 0.02, 3.0  # natural log of Hz, a third of a semitone; factor
 
 
 @dataclass(frozen=True)
 class Manner:
     """Each (B,): f0_level, natural log of Hz (of the median, or beyond what the voice predicts); f0_range, natural log,
     half of what lies between the 10th and the 90th percentile; rate, natural log of phones a second of speech; level
-    and dynamics, natural log of amplitude: of the loud frames, and from the median of the voiced ones up to them;
-    effort, natural log: the energy above 1 kHz beside that below.
+    and dynamics, natural log of amplitude: the mean of what is heard, and from the median of the voiced frames up to
+    the loud ones; effort, natural log: the energy above 1 kHz beside that below.
     """
 
     f0_level: Tensor
@@ -66,10 +68,28 @@ def measure_manner(
         f0_level=middle,
         f0_range=0.5 * (high - low),
         rate=rate.clamp(min=0.1).log(),
-        level=loud,
+        level=_level(energy, inside),
         dynamics=loud - usual,
         effort=effort,
     )
+
+
+def contours_in_manner(
+    log_f0: Tensor, energy: Tensor, voicing: Tensor, inside: Tensor, manner: Manner
+) -> tuple[Tensor, Tensor]:
+    """Predicted contours (B, T) with the F0 range and the level of a manner: log_f0 stretched about the median of its
+    voiced frames, energy (natural log of amplitude) moved.
+
+    A prediction is a mean of what could be said, so its melody is flatter than anybody's, and a livelier manner moves
+    it by half. voicing (B, T); inside (B, T) bool. A contour that hardly moves is no melody, and stays.
+    """
+    low, middle, high = _quantiles(log_f0, inside & (voicing > 0.5), (0.1, 0.5, 0.9))
+    half = 0.5 * (high - low)
+    wider = (manner.f0_range / half.clamp(min=_MOVES)).clamp(1 / _MOST_WIDER, _MOST_WIDER)
+    wider = torch.where(half > _MOVES, wider, 1.0)[:, None]
+    middle = middle[:, None]
+    louder = manner.level - _level(energy, inside)
+    return middle + (log_f0 - middle) * wider, energy + louder[:, None]
 
 
 def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
@@ -81,6 +101,13 @@ def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
     last = torch.where(heard, frame, -1).amax(1)
     first = torch.where(heard, frame, energy.shape[1]).amin(1)
     return (last - first + 1).clamp(min=1)
+
+
+def _level(energy: Tensor, inside: Tensor) -> Tensor:
+    """(B, T), (B, T) bool -> (B,): the mean energy of what is heard."""
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    heard = inside & (energy > loud[:, None] - _HEARD)
+    return (energy * heard).sum(1) / heard.sum(1).clamp(min=1)
 
 
 def _quantiles(values: Tensor, chosen: Tensor, shares: tuple[float, ...]) -> Tensor:

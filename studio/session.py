@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -41,6 +40,7 @@ class Session:
         self._synthesiser, self._checkpoint = synthesiser, checkpoint
         self._kept: dict[int, list[tuple[Result, Path]]] = {}
         self._commands: dict[int, str] = {}
+        self._adopted: dict[Path, Path] = {}  # recordings as they were given, and as they are kept
         self._warnings: dict[Path, list[str]] = {}  # of recordings
         self._count = self._sentences = 0
         self._numbers: dict[Take, int] = {}  # of the take and the one before
@@ -57,10 +57,11 @@ class Session:
     def adopt(self, recording: str | Path) -> Path:
         """A recording that was given, among the files of the run."""
         recording = Path(recording)
-        own = self._run / f"recording-{uuid.uuid5(uuid.NAMESPACE_URL, str(recording)).hex[:8]}{recording.suffix}"
-        if not own.exists():
+        if recording not in self._adopted:
+            own = self._run / f"recording-{len(self._adopted) + 1}{recording.suffix}"
             shutil.copyfile(recording, own)
-        return own
+            self._adopted[recording] = own
+        return self._adopted[recording]
 
     def notes(self, style: Style, style_b: Style | None = None) -> tuple[list[str], list[str]]:
         """What comes from where, and what is wrong with the recordings, in the words of `inference.py`; a line each."""

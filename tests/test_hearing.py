@@ -96,6 +96,21 @@ def test_mu_reads_the_level_and_the_effort_of_a_manner_and_nothing_of_its_f0(loa
         assert not torch.equal(text.log_f0, base.log_f0), name
 
 
+def test_the_frames_of_a_text_have_the_range_and_the_level_of_its_manner(loaded):
+    model = loaded.model
+    text = model.encode(IDS, LENGTHS, by_id())
+    text = replace(text, voicing=torch.ones_like(text.voicing), log_f0=torch.linspace(-1, 1, 12)[None])
+    asked = replace(text.manner, f0_range=torch.tensor([0.2]), level=torch.tensor([-2.0]))
+    frames = model.spread(replace(text, manner=asked))
+    mean, std = model.energy_statistics
+    found = model.hearing.measured(
+        torch.zeros(1, 80, frames.mask.shape[2]), frames.log_f0, frames.voicing, frames.energy * std + mean,
+        frames.lengths, torch.ones(1),
+    )  # fmt: skip
+    torch.testing.assert_close(found.f0_range, asked.f0_range)
+    torch.testing.assert_close(found.level, asked.level)
+
+
 def test_names_can_be_left_out_and_others_come(loaded):
     fewer = with_names(loaded, [SPEAKERS[2], SPEAKERS[0]], [EMOTIONS[1]])
     assert fewer.speakers == (SPEAKERS[2], SPEAKERS[0]) and fewer.emotions == (EMOTIONS[1],)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
 
-from model.manner import MANNER, RateEstimator, measure_manner, speech_frames
+from model.manner import MANNER, Manner, RateEstimator, contours_in_manner, measure_manner, speech_frames
 from model.voice import VoiceEncoder, mean_voice, without_gain
 from training import recordings
 from training.microphone import through_microphones
@@ -97,6 +98,30 @@ def test_range_and_dynamics_are_proportional():
     torch.testing.assert_close(after["f0_range"], 1.5 * before["f0_range"])
     # Between the quiet frames of speech and its loud ones; fewer frames are pauses now.
     assert after["dynamics"] < before["dynamics"]
+
+
+def test_predicted_contours_have_the_range_and_the_level_of_the_manner():
+    generator = torch.Generator().manual_seed(1)
+    log_f0, energy = 5 + 0.1 * torch.randn(2, 60, generator=generator), torch.randn(2, 60, generator=generator)
+    voicing = (torch.rand(2, 60, generator=generator) > 0.4).float()
+    lengths, mel = torch.tensor([60, 45]), mels(2)
+    inside = torch.arange(60) < lengths[:, None]
+
+    def heard(log_f0: torch.Tensor, energy: torch.Tensor) -> Manner:
+        return measure_manner(mel, log_f0, voicing, energy, lengths, torch.ones(2), ROW_HZ)
+
+    asked = replace(heard(log_f0, energy), f0_range=torch.tensor([0.2, 0.08]), level=torch.tensor([-3.0, 1.0]))
+    found = heard(*contours_in_manner(log_f0, energy, voicing, inside, asked))
+    for name in ("f0_level", "f0_range", "level", "dynamics"):
+        torch.testing.assert_close(getattr(found, name), getattr(asked, name))
+    flat = torch.full_like(log_f0, 5.0)
+    assert torch.equal(contours_in_manner(flat, energy, voicing, inside, asked)[0], flat)
+    # What it has already changes nothing, and a range that no voice has is not reached.
+    as_it_is = contours_in_manner(log_f0, energy, voicing, inside, heard(log_f0, energy))
+    torch.testing.assert_close(as_it_is, (log_f0, energy))
+    wide = replace(asked, f0_range=torch.full((2,), 9.0))
+    found = heard(*contours_in_manner(log_f0, energy, voicing, inside, wide))
+    torch.testing.assert_close(found.f0_range, 3 * heard(log_f0, energy).f0_range)
 
 
 def test_a_padded_manner_equals_the_manner_alone():

@@ -16,7 +16,7 @@ from model.manner import MANNER, Manner
 from model.voice import mean_voice
 
 _MOST_UTTERANCES = 2000  # more change the statistics no further
-_HEARD = 40  # utterances of a speaker, for its voice and its manners
+_HEARD = 400  # utterances of a speaker, for its voice and its manners
 _RIDGE = 1e-3
 _LEAST_DEVIATION = {"level": 0.5}  # natural log: levels are moved in training (`training.style_batch`)
 _CANDIDATES = 30  # utterances of a speaker, out of which the most typical is the reference
