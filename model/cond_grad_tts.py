@@ -17,7 +17,7 @@ from model.estimators import ESTIMATORS
 from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
 from model.manner import Manner, contours_in_manner
-from model.randomness import drawn
+from model.randomness import drawn, uniform
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
 from model.text_to_mel import Blend, Frames, TextToMel
@@ -26,6 +26,7 @@ from params import Params
 
 REFERENCE_FRAMES = 128  # of a speaker's default reference
 _OUTSIDE_SPAN = -1e4  # log-likelihood of a token at a frame outside its known span
+_PREDICTED_SHARE = 0.5  # of a training batch: the energy that the text leads to expect in place of the measured one
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class CondGradTTS(TextToMel):
         if style.log_f0 is None:
             style = frames.with_pitch(style, frames.log_f0)
         if style.energy is None:
-            style = replace(style, energy=frames.energy, contour_lengths=frames.lengths)
+            predicted = torch.ones_like(frames.lengths, dtype=torch.bool)
+            style = replace(style, energy=frames.energy, energy_predicted=predicted, contour_lengths=frames.lengths)
         return style
 
     # ---------------------------------------------------------------- training
@@ -174,12 +176,27 @@ class CondGradTTS(TextToMel):
         counts |= {"duration": text_mask.sum(), "pitch": weight.sum(), "diffusion": mask.sum()}
         diffusion = mel.new_zeros(())
         if train_decoder:
+            if self.training and self.hearing is not None:
+                style = self._with_predicted_energy(style, frames, generator)
             frames, mel = crop(frames, mel, crop_frames, generator)
             counts["diffusion"] = frames.mask.sum()
             frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 diffusion = self.decoder.loss(mel, self.condition(frames, self.tokens(style, len(ids))), generator)
         return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations, counts)
+
+    @torch.no_grad()
+    def _with_predicted_energy(
+        self, style: StyleSource, frames: Frames, generator: torch.Generator | None
+    ) -> StyleSource:
+        """Some items with the energy that their text leads to expect, as they have it in synthesis.
+
+        It lacks the detail of a measured one; a decoder that knows none but those hears words wrong.
+        """
+        predicted = uniform((len(frames.mu),), frames.mu, generator) < _PREDICTED_SHARE  # (B,)
+        expected = self._in_manner(frames, self.hearing.natural(style.emotion)).energy
+        energy = torch.where(predicted[:, None], expected, style.energy)
+        return replace(style, energy=energy, energy_predicted=predicted)
 
     def aligned(
         self,

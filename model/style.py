@@ -30,7 +30,8 @@ class StyleSource:
     speaker, emotion: ids (B,) long, or vectors (B, width) when the model was built for them: voices and manners
         (`model.hearing`), or external embeddings.
     log_f0: (B, T) natural log of Hz, any finite value where unvoiced. voicing: (B, T) in [0, 1].
-    energy: (B, T) as `data.mel`, normalised by the model's corpus statistics.
+    energy: (B, T) as `data.mel`, normalised by the model's corpus statistics. energy_predicted: (B,) bool, whether it
+        is a prediction, which says less than a measured one; None: none is.
     contour_lengths: (B,) frames of the contours.
     reference_mel: (B, n_mels, R), normalised like the model's mels; reference_lengths: (B,).
     known: for a type, (B,) bool: False drops the type for that item.
@@ -41,6 +42,7 @@ class StyleSource:
     log_f0: Tensor | None = None
     voicing: Tensor | None = None
     energy: Tensor | None = None
+    energy_predicted: Tensor | None = None
     contour_lengths: Tensor | None = None
     reference_mel: Tensor | None = None
     reference_lengths: Tensor | None = None
@@ -50,7 +52,7 @@ class StyleSource:
         """The same source with some types unknown."""
         fields = {
             "pitch": ("log_f0", "voicing"),
-            "energy": ("energy",),
+            "energy": ("energy", "energy_predicted"),
             "timbre": ("reference_mel", "reference_lengths"),
             "speaker": ("speaker",),
             "emotion": ("emotion",),
@@ -125,6 +127,8 @@ class StyleEncoder(nn.Module):
         speaker_width, emotion_width = label_widths(params)
         self.speaker = _label_embedding(speakers, speaker_width, width)
         self.emotion = _label_embedding(emotions, emotion_width, width)
+        # What a predicted energy's tokens have besides.
+        self.energy_guess = nn.Parameter(torch.zeros(width)) if params.voice_channels else None
 
     def forward(self, source: StyleSource, batch_size: int) -> Style:
         """Typed tokens of the source; types that it leaves out are null tokens."""
@@ -143,7 +147,10 @@ class StyleEncoder(nn.Module):
             values, positions, mask = pool_contour(
                 source.energy[..., None], _valid(source.energy, source.contour_lengths), self.contour_frames
             )
-            return _typed(self.energy(values, mask), positions, mask, values)
+            tokens = self.energy(values, mask)  # (B, N, D)
+            if self.energy_guess is not None and source.energy_predicted is not None:
+                tokens = tokens + source.energy_predicted[:, None, None] * self.energy_guess
+            return _typed(tokens, positions, mask, values)
         if name == "timbre" and source.reference_mel is not None:
             return _typed(*self.timbre(source.reference_mel, source.reference_lengths))
         if name == "speaker" and source.speaker is not None:

@@ -111,6 +111,25 @@ def test_the_frames_of_a_text_have_the_range_and_the_level_of_its_manner(loaded)
     torch.testing.assert_close(found.level, asked.level)
 
 
+def test_a_predicted_energy_is_marked_as_one(loaded):
+    model = tiny_model(voice_channels=8)
+    text = model.encode(IDS, LENGTHS, by_id())
+    frames = model.spread(text)
+    completed = model.complete(by_id(), frames)
+    assert completed.energy_predicted.tolist() == [True]
+    assert completed.without("energy").energy_predicted is None
+    given = replace(completed, energy_predicted=None)
+    model.style.energy_guess.data.zero_()
+    energies = [model.tokens(style, 1).types["energy"].tokens for style in (completed, given)]
+    assert torch.equal(*energies)  # nothing has been learned of it
+    model.style.energy_guess.data.fill_(0.5)
+    marked = model.tokens(completed, 1).types
+    torch.testing.assert_close(marked["energy"].tokens, energies[0] + 0.5)
+    unmarked = model.tokens(given, 1).types
+    assert torch.equal(unmarked["energy"].tokens, energies[0])
+    assert all(torch.equal(marked[name].tokens, unmarked[name].tokens) for name in marked if name != "energy")
+
+
 def test_names_can_be_left_out_and_others_come(loaded):
     fewer = with_names(loaded, [SPEAKERS[2], SPEAKERS[0]], [EMOTIONS[1]])
     assert fewer.speakers == (SPEAKERS[2], SPEAKERS[0]) and fewer.emotions == (EMOTIONS[1],)
@@ -321,6 +340,18 @@ def test_what_hears_does_not_learn_with_the_rest(corpus, tmp_path):
         if name.startswith("hearing."):
             assert torch.equal(value, before[name]), name
     assert not torch.equal(trainer.model.encoder.speaker.weight, before["encoder.speaker.weight"])
+
+
+def test_half_of_what_is_learned_from_has_the_energy_that_its_text_leads_to_expect(corpus, tmp_path, monkeypatch):
+    trainer = trainer_of(hearing_params(corpus, tmp_path, steps=6, encoder_steps=0))
+    model, styles = trainer.model, []
+    monkeypatch.setattr(
+        model, "tokens", lambda style, size: styles.append(style) or CondGradTTS.tokens(model, style, size)
+    )
+    trainer.run()
+    predicted = torch.cat([style.energy_predicted for style in styles if style.energy_predicted is not None])
+    assert 0.2 < predicted.float().mean() < 0.8
+    assert not torch.equal(model.style.energy_guess, torch.zeros_like(model.style.energy_guess))
 
 
 def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
