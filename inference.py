@@ -6,7 +6,7 @@ Writes OUT/0000.wav, OUT/0001.wav, ... (16-bit; the number is the text's, from 0
 file is a text, or `text|speaker|emotion|ref.wav`, whose columns win over the options; empty ones may be left out. A
 text that begins with `<speak>` is markup: docs/prosody.md.
 
-With --stream a text is spoken sentence by sentence, and its file grows as they come.
+With --stream a text is spoken sentence by sentence, and its file grows as parts of them can be heard.
 
 With a second style (-s2, --emotion2 or --ref2) each text gives three files from the same noise: 0000_a.wav, 0000_b.wav
 and the interpolation, 0000_ab.wav. docs/interpolation.md says what the kinds and their options do.
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
     )
-    parser.add_argument("--stream", action="store_true", help="sentence by sentence; tells when the first is ready")
+    parser.add_argument("--stream", action="store_true", help="part by part; tells when the first can be heard")
     parser.add_argument(
         "--time-scale",
         type=float,
@@ -253,7 +253,7 @@ def _streamed(
     options: Options,
     how: dict[str, Any],
 ) -> Iterator[dict[str, Result]]:
-    """Each text in one style; its file is written sentence by sentence."""
+    """Each text in one style; its file is written part by part."""
     from tqdm import tqdm
 
     from data.wav_stream import WavStream
@@ -265,9 +265,10 @@ def _streamed(
             how["bad_lines"].skipping(request.place, TextError),
             WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav,
         ):
-            for sentence in synthesiser.stream_one(request, options):
-                pieces.append(sentence.piece)
-                wav.append(sentence.audio)
+            for part in synthesiser.stream_one(request, options):
+                wav.append(part.audio)
+                if part.sentence is not None:
+                    pieces.append(part.sentence)
                 if first:
                     tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
                     first = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import common  # noqa: F401 - first, so that Ctrl-C while torch loads is one line
 from hifigan.configuration import PRESETS, V1, V2, V3, VocoderConfig
 from hifigan.generator import Generator
-from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, vocode
+from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, vocode, vocode_in_parts
 
 __all__ = [
     "PRESETS",
@@ -18,4 +18,5 @@ __all__ = [
     "VocoderConfig",
     "load_vocoder",
     "vocode",
+    "vocode_in_parts",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -175,6 +175,23 @@ def vocode(
                 last = min(stop, end)
                 audio[items, start * hop : last * hop] = piece[:, (start - begin) * hop : (last - begin) * hop].float()
     return audio
+
+
+def vocode_in_parts(
+    generator: Vocoder, mel: Tensor, first_frames: int, most_frames: int, *, precision: str = "fp32"
+) -> Iterator[Tensor]:
+    """One mel to audio, part by part, to be heard from the first on: (1, samples) each, which joined are `vocode`'s.
+
+    mel: (1, num_mels, T), natural log. first_frames: of the first part; every further one has twice as many, up to
+    most_frames.
+    """
+    hop, (left, right), frames = generator.config.hop_size, generator.context, mel.shape[2]
+    start, size = 0, first_frames
+    while start < frames:
+        stop, begin = min(start + size, frames), max(0, start - left)
+        audio = vocode(generator, mel[:, :, begin : stop + right], precision=precision)
+        yield audio[:, (start - begin) * hop : (stop - begin) * hop]
+        start, size = stop, min(2 * size, most_frames)
 
 
 def _default_files() -> tuple[Path, Path]:

@@ -86,15 +86,16 @@ def read_text(text: str) -> str:
             "shorten it, or put it into a file for inference.py"
         )
     line = " ".join(text.split())
-    if not line:
-        raise InputError("there is no text; write a sentence")
     if is_markup(line):
         return line
+    line = " ".join(line.replace("|", " ").split())  # in a file of texts | ends a column
+    if not line:
+        raise InputError("there is no text; write a sentence")
     tag = _TAG.search(line)
     if tag:
         shown = tag[0] if len(tag[0]) <= 30 else f"{tag[0][:27]}..."
         raise InputError(f"the text holds the tag {shown}; take it out, or begin with <speak> for markup")
-    return " ".join(line.replace("|", " ").split())  # in a file of texts | ends a column
+    return line
 
 
 def check_recordings(paths: Sequence[str | os.PathLike]) -> None:

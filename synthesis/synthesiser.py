@@ -16,7 +16,7 @@ import torch
 from common.errors import BadLines, InputError, TextError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import TextLine
-from hifigan import Vocoder, load_vocoder, vocode
+from hifigan import Vocoder, load_vocoder, vocode, vocode_in_parts
 from model.checkpoint import Loaded, unpack
 from model.grad_tts import GradTTS
 from model.prosody import TokenProsody
@@ -41,6 +41,7 @@ DEFAULT_EMOTION = "neutral"
 GRAPHS = "cache/graphs"  # the folder of exported graphs
 MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
 MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
+FIRST_CHUNK = 32  # frames that are vocoded first where a text is streamed
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
@@ -79,20 +80,36 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedPiece:
-    """A sentence as soon as it is spoken: its text, its number there, and the (samples,) to append to the text's audio,
-    which begin with the pause after the sentence before.
+class StreamedPart:
+    """A part of a sentence as soon as it can be heard: its text, the sentence's number there, and the (samples,) to
+    append to the text's audio; a sentence's first part begins with the pause after the sentence before.
+
+    sentence: all of it, with its last part; None before.
     """
 
     request: Request
     number: int
-    piece: SpokenPiece
     audio: np.ndarray
+    sentence: SpokenPiece | None
 
     @property
     def last(self) -> bool:
         """Whether it ends its text."""
-        return self.number + 1 == len(self.request.pieces)
+        return self.sentence is not None and self.number + 1 == len(self.request.pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedPiece:
+    """A piece before it is vocoded: its mel with the level that was asked for, and `mel` (n_mels, T) without; what its
+    text was encoded to, the style that it was decoded with, and when that began (`Synthesiser.now`).
+    """
+
+    piece: TextPiece
+    output: Synthesis
+    text: Any
+    style: StyleSource
+    mel: np.ndarray
+    began: float
 
 
 @dataclass(frozen=True)
@@ -346,10 +363,11 @@ class Synthesiser:
         phones: bool = False,
         lexicon: Lexicon | None = None,
         bad_lines: BadLines | None = None,
-    ) -> Iterator[StreamedPiece]:
-        """Speak texts sentence by sentence, each handed over before the next is begun.
+    ) -> Iterator[StreamedPart]:
+        """Speak texts sentence by sentence, and every sentence part by part, each handed over before the next is begun.
 
         Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces.
+        A sentence's mel is decoded as a whole; its first part is a third of a second, the further ones are longer.
         Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
         """
         chosen = self.options() if options is None else options
@@ -479,26 +497,37 @@ class Synthesiser:
     # ---------------------------------------------------------------- speaking
 
     def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
+        for decoded in self._decoded(request, options):
+            yield self.vocoded(decoded.output, decoded.piece.encoded, decoded.began, request.index)
+
+    def _decoded(self, request: Request, options: Options) -> Iterator[DecodedPiece]:
         start = 0.0  # of the piece in the text, in seconds
         for number, (piece, silence) in enumerate(zip(request.spoken, self.silences(request), strict=True)):
             start += silence * self.frame_seconds
             generator = piece_generator(options.seed, request.index, number)
-            spoken = self.speak_piece(request, piece, options, generator, start=start).piece
-            start += len(spoken.audio) / self.params.audio.sample_rate
+            decoded = self.decode_piece(request, piece, options, generator, start=start)
+            start += decoded.output.mel.shape[2] * self.frame_seconds
             if start > MOST_SECONDS:
                 raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
-            yield spoken
+            yield decoded
 
-    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPiece]:
-        """The sentences of one text (`requests`, by_sentence), each as soon as it is spoken."""
+    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPart]:
+        """One text (`requests`, by_sentence), part by part, each as soon as it can be heard."""
         hop = self.params.audio.hop_length
-        for number, (piece, silence) in enumerate(
-            zip(self._pieces(request, options), self.silences(request), strict=True)
-        ):
+        sentences = zip(self._decoded(request, options), self.silences(request), strict=True)
+        for number, (decoded, silence) in enumerate(sentences):
+            output, mel_end = decoded.output, self.now()
             pause = np.zeros(silence * hop, dtype=np.float32)
-            yield StreamedPiece(
-                request, number, piece, np.concatenate([pause, piece.audio]) if silence else piece.audio
-            )
+            parts: list[np.ndarray] = []
+            heard = vocode_in_parts(self._vocoder, output.mel, FIRST_CHUNK, VOCODER_CHUNK, precision=self.precision)
+            for part in heard:
+                parts.append(self._checked(part, request.index))
+                sentence = None
+                if sum(map(len, parts)) == output.mel.shape[2] * hop:
+                    times = (mel_end - decoded.began, self.now() - mel_end)
+                    sentence = self._spoken(output, decoded.piece.encoded, np.concatenate(parts), *times)
+                yield StreamedPart(request, number, np.concatenate([pause, parts[-1]]), sentence)
+                pause = pause[:0]
 
     def silences(self, request: Request) -> list[int]:
         """Frames of silence before each piece."""
@@ -536,7 +565,6 @@ class Synthesiser:
         return_memory()
         return Result(**{**fields, **changes})
 
-    @torch.no_grad()
     def speak_piece(
         self,
         request: Request,
@@ -546,7 +574,22 @@ class Synthesiser:
         restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
         start: float = 0.0,
     ) -> PlainRun:
-        """One piece in the request's own style.
+        """One piece in the request's own style; arguments as of `decode_piece`."""
+        decoded = self.decode_piece(request, piece, options, generator, restyle, start)
+        spoken = self.vocoded(decoded.output, piece.encoded, decoded.began, request.index)
+        return PlainRun(spoken, decoded.text, decoded.style, decoded.mel)
+
+    @torch.no_grad()
+    def decode_piece(
+        self,
+        request: Request,
+        piece: TextPiece,
+        options: Options,
+        generator: torch.Generator,
+        restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
+        start: float = 0.0,
+    ) -> DecodedPiece:
+        """The mel of one piece in the request's own style.
 
         restyle: changes that style once the text's frames are known. start: of the piece in its text, in seconds.
         """
@@ -568,9 +611,8 @@ class Synthesiser:
         if restyle is not None:
             style = restyle(style, frames)
         output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
-        decoded = output.mel[0].cpu().numpy()
-        output = self.levelled(output, piece)
-        return PlainRun(self.vocoded(output, piece.encoded, began, request.index), text, style, decoded)
+        mel = output.mel[0].cpu().numpy()
+        return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
 
     def length_scale(self, piece: TextPiece, options: Options) -> float:
         """What the model's durations are multiplied by. Official ones are rounded up before, so the rate is in it."""
@@ -609,13 +651,25 @@ class Synthesiser:
     def vocoded(self, output: Synthesis, encoded: EncodedText, start: float, index: int) -> SpokenPiece:
         """Vocode a decoded piece; start: when its decoding began, `now`."""
         mel_end = self.now()
-        audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)[0].cpu().numpy()
-        vocoder_end = self.now()
-        if not np.isfinite(audio).all():
+        audio = vocode(self._vocoder, output.mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)
+        audio = self._checked(audio, index)
+        return self._spoken(output, encoded, audio, mel_end - start, self.now() - mel_end)
+
+    @staticmethod
+    def _checked(audio: torch.Tensor, index: int) -> np.ndarray:
+        """(1, samples) of the vocoder, of the text with that index -> (samples,)."""
+        samples = audio[0].cpu().numpy()
+        if not np.isfinite(samples).all():
             raise TextError(
                 f"text {index} came out with samples that are not finite; "
                 "the checkpoint is damaged, or temperature or guidance_scale too extreme"
             )
+        return samples
+
+    @staticmethod
+    def _spoken(
+        output: Synthesis, encoded: EncodedText, audio: np.ndarray, mel_seconds: float, vocoder_seconds: float
+    ) -> SpokenPiece:
         return SpokenPiece(
             mel=output.mel[0].cpu().numpy(),
             mu=output.mu[0].cpu().numpy(),
@@ -625,8 +679,8 @@ class Synthesiser:
             words=tuple(encoded.words),
             word_of=tuple(encoded.word_of),
             nfe=output.nfe,
-            mel_seconds=mel_end - start,
-            vocoder_seconds=vocoder_end - mel_end,
+            mel_seconds=mel_seconds,
+            vocoder_seconds=vocoder_seconds,
         )
 
     def now(self) -> float:

@@ -1,9 +1,10 @@
-"""Sentence by sentence: the pieces, and the file that grows."""
+"""Part by part: the sentences, and the file that grows."""
 
 from __future__ import annotations
 
 import json
 import wave
+from itertools import groupby
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,12 +16,16 @@ from common.errors import InputError
 from data.wav_stream import WavStream
 from inference import main
 from synthesis.pieces import PAUSE_SECONDS, split_text
-from synthesis.synthesiser import Synthesiser
+from synthesis.synthesiser import FIRST_CHUNK, StreamedPart, Synthesiser
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
 
 TEXT = "One day. Two birds sing here! Is it so?"
 LONG = "The first sentence is here, and it goes on for a while. " * 5 + "Then comes the last one."
 RATE, HOP = 22050, 256
+
+
+def sentence_of(part: StreamedPart) -> tuple[int, int]:
+    return part.request.index, part.number
 
 
 @pytest.fixture(scope="module")
@@ -31,39 +36,47 @@ def synthesiser() -> Synthesiser:
 def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser):
     options = synthesiser.options(steps=2, seed=3)
     (whole,) = synthesiser.synthesise_each([LONG], options)
-    pieces = list(synthesiser.stream([LONG], options))
-    assert [piece.number for piece in pieces] == list(range(6))
-    assert [piece.last for piece in pieces] == 5 * [False] + [True]
-    assert np.array_equal(np.concatenate([piece.audio for piece in pieces]), whole.audio)
-    joined = synthesiser.result(pieces[0].request, [piece.piece for piece in pieces])
+    parts = list(synthesiser.stream([LONG], options))
+    assert [part.number for part in parts if part.sentence] == list(range(6))
+    assert [part.last for part in parts] == (len(parts) - 1) * [False] + [True]
+    np.testing.assert_allclose(np.concatenate([part.audio for part in parts]), whole.audio, atol=1e-5)
+    joined = synthesiser.result(parts[0].request, [part.sentence for part in parts if part.sentence])
     assert np.array_equal(joined.mel, whole.mel) and joined.pieces == whole.pieces
+    np.testing.assert_allclose(joined.audio, whole.audio, atol=1e-5)
+
+
+def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser):
+    parts = list(synthesiser.stream(["A single sentence that goes on and on, and then a little more."], None))
+    frames = [len(part.audio) // HOP for part in parts]
+    assert len(parts) > 2 and frames[:-1] == [FIRST_CHUNK * 2**i for i in range(len(parts) - 1)]
+    assert [part.sentence is None for part in parts] == [*(len(parts) - 1) * [True], False]
+    sentence = parts[-1].sentence
+    assert np.array_equal(np.concatenate([part.audio for part in parts]), sentence.audio)
+    assert len(sentence.audio) == sentence.mel.shape[1] * HOP
 
 
 def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
     assert split_text(TEXT) == [TEXT]
-    pieces = list(synthesiser.stream([TEXT, "Good night."]))
-    assert [piece.request.index for piece in pieces] == [0, 0, 0, 1]
-    assert pieces[0].request.pieces == ("One day.", "Two birds sing here!", "Is it so?")
+    sentences = [list(parts) for _, parts in groupby(synthesiser.stream([TEXT, "Good night."]), sentence_of)]
+    assert [parts[0].request.index for parts in sentences] == [0, 0, 0, 1]
+    assert sentences[0][0].request.pieces == ("One day.", "Two birds sing here!", "Is it so?")
     pause = round(PAUSE_SECONDS * RATE / HOP) * HOP
-    for piece in pieces:
-        spoken = piece.piece.audio
-        silence = piece.audio[: len(piece.audio) - len(spoken)]
-        assert len(silence) == (pause if piece.number else 0) and not silence.any()
-        assert np.array_equal(piece.audio[len(silence) :], spoken)
+    for parts in sentences:
+        audio, spoken = np.concatenate([part.audio for part in parts]), parts[-1].sentence.audio
+        silence = audio[: len(audio) - len(spoken)]
+        assert len(silence) == (pause if parts[0].number else 0) and not silence.any()
+        assert np.array_equal(audio[len(silence) :], spoken)
 
 
 def test_a_sentence_is_there_before_the_next_is_begun(synthesiser, monkeypatch):
-    spoken = []
-    speak = synthesiser.speak_piece
+    decoded = []
+    decode = synthesiser.decode_piece
     monkeypatch.setattr(
-        synthesiser, "speak_piece", lambda *given, **start: spoken.append(given) or speak(*given, **start)
+        synthesiser, "decode_piece", lambda *given, **start: decoded.append(given) or decode(*given, **start)
     )
-    stream = synthesiser.stream([TEXT])
-    assert not spoken
-    next(stream)
-    assert len(spoken) == 1
-    next(stream)
-    assert len(spoken) == 2
+    for number, part in enumerate(groupby(synthesiser.stream([TEXT]), sentence_of)):
+        assert len(decoded) == number + 1, part
+    assert len(decoded) == 3
 
 
 def test_errors_come_before_the_first_sentence(synthesiser):
