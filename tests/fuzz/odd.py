@@ -198,12 +198,13 @@ def audio_file(path: Path, dice: random.Random) -> str:
     time = np.arange(int(seconds * min(rate, 96_000))) / max(rate, 1000)
     audio = np.repeat(0.3 * np.sin(2 * np.pi * 150 * time)[:, None], channels, axis=1)
     if dice.random() < 0.2:
-        odd = dice.choice([0.0, 1e-9, 1e9, np.nan, np.inf])
-        audio = np.where(audio > 0, odd if form != "OGG" or abs(odd) < 1 else 1.0, audio)
+        audio = np.where(audio > 0, dice.choice([0.0, 1e-9, 1e9, np.nan, np.inf]), audio)
     buffer = io.BytesIO()
     try:
         subtype = dice.choice(["FLOAT", "DOUBLE", "PCM_24", "PCM_32", "PCM_U8", "ULAW"]) if form == "WAV" else None
         subtype = subtype if dice.random() < 0.5 else None
+        if subtype not in ("FLOAT", "DOUBLE"):  # likewise, of other forms and of samples
+            audio = np.nan_to_num(audio).clip(-1, 1)
         soundfile.write(buffer, audio, rate, format=form, subtype=subtype)
     except (RuntimeError, ValueError, TypeError, AssertionError):  # there is no such file
         return odd_path(dice, path.parent)
