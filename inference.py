@@ -21,30 +21,23 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from common.arguments import Parser, folder
-from common.errors import SOME_SKIPPED, BadLines, InputError, TextError, reports_input_errors, shown
+from common.arguments import Parser, folder, whole
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
 from data.filelist import TextLine, read_texts
-from model.interpolation import name_of
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
-from synthesis.parts import PARTS, Given, parse_parts
-
-if TYPE_CHECKING:
-    from model.interpolation import Kind
-    from synthesis.options import Options
-    from synthesis.result import Result
-    from synthesis.synthesiser import Synthesiser
+from synthesis.parts import PARTS, parse_parts
+from synthesis.shards import parse_shard, report_name, shard_of
 
 _BEGAN = time.perf_counter()
-_STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
 
 # torch, matplotlib and what needs them are imported where they are used: bad arguments are then reported at once.
 
@@ -99,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--plots", action="store_true", help="write a picture of each text too")
     parser.add_argument("--threads", type=int, help="CPU threads; default: torch decides")
+    parser.add_argument(
+        "--workers", type=whole(1, 256), default=1, help="processes that speak, for a long list; default: %(default)s"
+    )
+    parser.add_argument(
+        "--shard", type=parse_shard, metavar="I/N", help="of N machines the I-th: every N-th text; docs/how-to/many.md"
+    )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     prosody_options.add_arguments(parser)
     interpolation_options.add_arguments(parser)
@@ -127,17 +126,18 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     check_solver(args.solver)
     asked = prosody_options.read_arguments(args)
     bad_lines = BadLines(args.strict)
-    texts = read_texts(args.file, bad_lines)
-    two_styles = interpolation_options.wants_two_styles(args)
-    if two_styles:
+    texts = shard_of(read_texts(args.file, bad_lines), args.shard)
+    if interpolation_options.wants_two_styles(args):
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
-    if two_styles and args.stream:
-        raise InputError("--stream speaks in one style; leave it out, or the second style")
+        if args.stream:
+            raise InputError("--stream speaks in one style; leave it out, or the second style")
+    if args.workers > 1 and args.stream:
+        raise InputError("--stream speaks one text after another; leave it out, or --workers")
     for name in (args.checkpoint, *(args.ref or ()), *(args.ref2 or ())):
         if not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
     with in_use(args.out):
-        _speak(args, texts, given, asked, two_styles, bad_lines)
+        _speak(args, texts, given, asked, bad_lines)
     for line in bad_lines.summary():
         print(line, file=sys.stderr)
     return SOME_SKIPPED if bad_lines.messages else 0
@@ -148,7 +148,6 @@ def _speak(
     texts: list[TextLine],
     given: dict[str, Any],
     asked: prosody_options.Asked,
-    two_styles: bool,
     bad_lines: BadLines,
 ) -> None:
     # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
@@ -157,34 +156,22 @@ def _speak(
     from tqdm import tqdm
 
     from data.audio import write_wav
-    from synthesis import load_model
     from synthesis.notes import chosen_speaker, notes, recording_warnings, style_sources
     from synthesis.report import Report
+    from synthesis.run import Run
+
+    def first_audio() -> None:
+        tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
 
     if args.threads is not None:
         torch.set_num_threads(min(args.threads, cores()))
-    synthesiser = load_model(
-        args.checkpoint,
-        args.vocoder,
-        args.device,
-        precision=args.precision,
-        backend=args.backend,
-        time_scale=args.time_scale,
-    )
-    options = synthesiser.options(**given, sampler=args.solver)
-    between = interpolation_options.interpolations(args, synthesiser.params.interpolation) if two_styles else {}
-    a, b = _given(args)
-    how = {**vars(a), **asked.arguments(), "bad_lines": bad_lines}
-    if between:
-        each = _pairs(args, synthesiser, texts, options, how, between)
-    elif args.stream:
-        each = _streamed(args, synthesiser, texts, options, how)
-    else:
-        each = _singles(args, synthesiser, texts, options, how)
+    run = Run.of(args, given, asked, first_audio)
+    synthesiser = run.synthesiser
+    each = (run.spoken_by_workers if args.workers > 1 else run.spoken)(texts, bad_lines)
     recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
     warnings = recording_warnings(recordings)
     with (
-        Report(args.out / "report.json", _settings(args, synthesiser, options, between), warnings) as report,
+        Report(args.out / report_name(args.shard), run.settings(), warnings) as report,
         tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
     ):
         for spoken in each:
@@ -199,8 +186,9 @@ def _speak(
     finished = [replace(line, text=report.texts[line.index]) for line in texts if line.index in report.texts]
     for warning in warnings:
         print(shown(f"warning: {warning}"), file=sys.stderr)
+    a, b = run.styles
     for note in (
-        *style_sources(synthesiser, a, b if between else None),
+        *style_sources(synthesiser, a, b if run.between else None),
         *synthesiser.notes,
         *chosen_speaker(finished, args.speaker, synthesiser.speakers),
         *notes(finished, recordings, synthesiser.params),
@@ -208,129 +196,6 @@ def _speak(
         print(shown(f"note: {note}"), file=sys.stderr)
     count, seconds = len(report.texts), report.seconds
     print(shown(f"{count} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
-
-
-def _settings(
-    args: argparse.Namespace, synthesiser: Synthesiser, options: Options, between: dict[str, Kind]
-) -> dict[str, Any]:
-    """Of the run, for its report."""
-    from torch import get_num_threads
-
-    return {
-        "checkpoint": args.checkpoint,
-        "vocoder": None if args.vocoder is None else str(args.vocoder),
-        "step": synthesiser.step,
-        "device": str(synthesiser.device),
-        "precision": synthesiser.precision,
-        "backend": synthesiser.backend,
-        "threads": get_num_threads(),
-        "sample_rate": synthesiser.params.audio.sample_rate,
-        **{name: _listed(getattr(args, name)) for name in _STYLE},
-        **{name: getattr(args, name) for name in ("interp", "lead")},
-        "interpolations": {ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in between.items()},
-        **prosody_options.settings(args),
-        **asdict(options),
-    }
-
-
-def _given(args: argparse.Namespace) -> tuple[Given, Given]:
-    """What the options say of a (or of the one style) and of b."""
-    return (
-        Given(args.speaker, args.emotion, args.ref, args.take),
-        Given(args.speaker2, args.emotion2, args.ref2, args.take2),
-    )
-
-
-def _listed(value: Any) -> Any:
-    """An option's value as the report has it."""
-    return [str(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _streamed(
-    args: argparse.Namespace,
-    synthesiser: Synthesiser,
-    texts: list[TextLine],
-    options: Options,
-    how: dict[str, Any],
-) -> Iterator[dict[str, Result]]:
-    """Each text in one style; its file is written part by part."""
-    from tqdm import tqdm
-
-    from data.wav_stream import WavStream
-
-    first = True
-    for request in synthesiser.requests(texts, **how, by_sentence=True):
-        pieces = []
-        with (
-            how["bad_lines"].skipping(request.place, TextError),
-            WavStream(args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav,
-        ):
-            for part in synthesiser.stream_one(request, options):
-                wav.append(part.audio)
-                if part.sentence is not None:
-                    pieces.append(part.sentence)
-                if first:
-                    tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
-                    first = False
-        if len(pieces) == len(request.pieces):
-            result = synthesiser.result(request, pieces)
-            _plot(args, result, synthesiser)
-            yield {"": result}
-
-
-def _singles(
-    args: argparse.Namespace,
-    synthesiser: Synthesiser,
-    texts: list[TextLine],
-    options: Options,
-    how: dict[str, Any],
-) -> Iterator[dict[str, Result]]:
-    """Each text in one style, by the ending of its file name."""
-    for result in synthesiser.synthesise_each(texts, options, **how):
-        _plot(args, result, synthesiser)
-        yield {"": result}
-
-
-def _plot(args: argparse.Namespace, result: Result, synthesiser: Synthesiser) -> None:
-    if args.plots:
-        from synthesis.plots import plot_result
-
-        plot_result(args.out / f"{result.index:04d}.png", result, synthesiser.params.audio)
-
-
-def _pairs(
-    args: argparse.Namespace,
-    synthesiser: Synthesiser,
-    texts: list[TextLine],
-    options: Options,
-    how: dict[str, Any],
-    between: dict[str, Kind],
-) -> Iterator[dict[str, Result]]:
-    """Each text as a alone, b alone and in between, by the endings of the file names."""
-    from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
-
-    for request_a, request_b in requests_of_pairs(synthesiser, texts, *_given(args), **how):
-        lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
-        with how["bad_lines"].skipping(request_a.place, TextError):
-            (pair,) = speak_pairs(synthesiser, [lead], [follow], list(between.values()), options)
-            a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
-            if args.plots:
-                from synthesis.pair_plots import plot_pair
-                from synthesis.reading_plots import plot_readings
-
-                for number, (ending, kind) in enumerate(between.items()):
-                    path = args.out / f"{a.index:04d}_{ending}.png"
-                    plot_pair(path, pair, number, synthesiser.params.audio)
-                    if pair.steps[number][0].read:
-                        named = {name_of(kind): number}
-                        plot_readings(path.with_stem(f"{path.stem}_reader"), pair, named, synthesiser.params.audio)
-            if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
-                write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
-            yield {
-                "_a": a,
-                "_b": b,
-                **{f"_{ending}": result for ending, result in zip(between, pair.between, strict=True)},
-            }
 
 
 if __name__ == "__main__":

@@ -53,15 +53,18 @@ class Report:
 
         wav: where the audio is; written relative to the report's folder. The file follows every few seconds.
         """
-        row = _row(result, os.path.relpath(wav, self.path.parent))
-        self._rows.append(json.dumps(row, ensure_ascii=False))
-        self._totals |= {key: self._totals[key] + row[key] for key in _SUMMED}
-        self.texts[result.index] = result.text
+        self.include(_row(result, os.path.relpath(wav, self.path.parent)))
         if time.monotonic() - self._written > SECONDS_BETWEEN:
             self.write()
         beginning = result.text if len(result.text) <= 60 else f"{result.text[:57]}..."
         pieces = f" ({len(result.pieces)} pieces)" if len(result.pieces) > 1 else ""
         return f"{Path(wav).stem}  {result.seconds:6.2f} s  RTF {result.rtf:.2f}  {beginning}{pieces}"
+
+    def include(self, row: Mapping[str, Any]) -> None:
+        """Take up a row as reports have it, of this run or of another one of the same settings."""
+        self._rows.append(json.dumps(row, ensure_ascii=False))
+        self._totals |= {key: self._totals[key] + row[key] for key in _SUMMED}
+        self.texts[row["index"]] = row["text"]
 
     def write(self) -> None:
         """Write settings, totals and a row for each result, if there is one yet; the file appears whole or not at all.

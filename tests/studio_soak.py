@@ -49,6 +49,7 @@ class Client:
             self._context.close()
         self._context = self._browser.new_context()
         self._page = self._context.new_page()
+        self._page.set_default_timeout(PATIENCE * 1000)
         self._page.goto(self._address)
         self._page.get_by_role("button", name="Speak", exact=True).wait_for()
         self._ask()
@@ -84,6 +85,20 @@ class Client:
         return True
 
 
+def watch(clients: list[Client], studio: int, minutes: float) -> tuple[list[float], set[str]]:
+    """MB of the studio's process every `EVERY` minutes, and answers that tell of no sound."""
+    began, seen, odd = time.monotonic(), [], set()
+    while (passed := (time.monotonic() - began) / 60) < minutes:
+        for client in clients:
+            if client.look() and "of audio" not in client.said and "versions" not in client.said:
+                odd.add(client.said)
+        if passed >= (len(seen) + 1) * min(EVERY, minutes / 2):
+            seen.append(resident_mb(studio))
+            print(f"{passed:5.1f} minutes  {seen[-1]:7.1f} MB  {[one.spoken for one in clients]} answers", flush=True)
+        time.sleep(0.1)
+    return seen, odd
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.studio_soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,25 +115,18 @@ def main() -> int:
             studio = subprocess.Popen(
                 [sys.executable, "studio.py", "--port", str(port)], cwd=ROOT, stdout=out, stderr=out
             )
-        while address not in log.read_text():
-            if studio.poll() is not None:
-                raise SystemExit(log.read_text())
-            time.sleep(0.2)
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
-        clients = [Client(browser, address, number) for number in range(CLIENTS)]
-        began, seen, odd = time.monotonic(), [], set()
-        while (minutes := (time.monotonic() - began) / 60) < args.minutes:
-            for client in clients:
-                if client.look() and "of audio" not in client.said and "versions" not in client.said:
-                    odd.add(client.said)
-            if minutes >= (len(seen) + 1) * min(EVERY, args.minutes / 2):
-                seen.append(resident_mb(studio.pid))
-                spoken = [client.spoken for client in clients]
-                print(f"{minutes:5.1f} minutes  {seen[-1]:7.1f} MB  {spoken} answers", flush=True)
-            time.sleep(0.1)
-        browser.close()
-        studio.send_signal(signal.SIGINT)
-        code = studio.wait(60)
+        try:
+            while address not in log.read_text():
+                if studio.poll() is not None:
+                    raise SystemExit(log.read_text())
+                time.sleep(0.2)
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
+            clients = [Client(browser, address, number) for number in range(CLIENTS)]
+            seen, odd = watch(clients, studio.pid, args.minutes)
+            browser.close()
+        finally:
+            studio.send_signal(signal.SIGINT)
+            code = studio.wait(60)
         traceback = "Traceback" in log.read_text()
     growth = max(seen) / seen[0] - 1
     count = sum(client.spoken for client in clients)
