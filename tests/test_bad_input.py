@@ -546,10 +546,10 @@ def test_ctrl_c_leaves_whole_files_and_a_report(speak, monkeypatch, tmp_path, ca
         count += 1
         if count == 3:
             signal.raise_signal(signal.SIGINT)
-        return speak_piece(self, *arguments, **options)
+        return decode_piece(self, *arguments, **options)
 
-    speak_piece = Synthesiser.speak_piece
-    monkeypatch.setattr(Synthesiser, "speak_piece", spoken)
+    decode_piece = Synthesiser.decode_piece
+    monkeypatch.setattr(Synthesiser, "decode_piece", spoken)
     assert speak("One.\nTwo.\nThree.\n") == 130
     assert capsys.readouterr().err == "stopped; what is finished stays\n"
     assert [row["wav"] for row in json.loads((tmp_path / "out" / "report.json").read_text())["results"]] == [

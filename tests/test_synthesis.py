@@ -126,8 +126,8 @@ def test_the_global_generator_is_neither_read_nor_moved(speaker_box):
 
 def test_each_comes_one_by_one_but_is_checked_at_once(speaker_box, monkeypatch):
     spoken = []
-    speak = speaker_box.speak_piece
-    monkeypatch.setattr(speaker_box, "speak_piece", lambda *a, **named: spoken.append(1) or speak(*a, **named))
+    decode = speaker_box.decode_piece
+    monkeypatch.setattr(speaker_box, "decode_piece", lambda *a, **named: spoken.append(1) or decode(*a, **named))
     options = speaker_box.options(steps=1)
     results = speaker_box.synthesise_each(["One.", "Two."], options)
     assert next(results).text == "One." and len(spoken) == 1
