@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from common.errors import InputError
 from common.files import replacing
 from hifigan import Vocoder
-from model.cond_text_encoder import CondTextEncoder
-from model.text_encoder import TextEncoder
+from model.cond_text_encoder import CondTextEncoder, CondTextEncoding
+from model.text_encoder import TextEncoder, TextEncoding
 from synthesis.backends.condition_tensors import FRAMES, Condition, condition_of, form_of, free_axes, tensors_of
 
 OPSET = 18  # of the ONNX operators
@@ -27,7 +27,7 @@ ENCODER_INPUTS = ("ids", "lengths", "speaker", "emotion")
 def export_encoder(encoder: TextEncoder | CondTextEncoder, inputs: Sequence[Tensor], path: str | os.PathLike) -> None:
     """inputs: an example, ids (B, S), lengths (B,), and for the conditional encoder speaker and emotion.
 
-    Outputs are the fields of the encoder's encoding, in their order.
+    Outputs are the fields of the encoder's encoding that are its own, in their order.
     """
 
     class Encode(nn.Module):
@@ -37,18 +37,23 @@ def export_encoder(encoder: TextEncoder | CondTextEncoder, inputs: Sequence[Tens
 
         def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
             encoding = self.encoder(*given)
-            return tuple(getattr(encoding, field.name) for field in fields(encoding))
+            return tuple(getattr(encoding, name) for name in _outputs(encoding))
 
     names = ENCODER_INPUTS[: len(inputs)]
     example = [torch.cat([x, x]) for x in inputs]  # sizes of 1 would be taken for constants
     with torch.no_grad():
-        outputs = [field.name for field in fields(encoder(*example))]
+        outputs = _outputs(encoder(*example))
     axes = {name: {0: "batch"} for name in names} | {name: {0: "batch", 1: "tokens"} for name in outputs}
     axes["ids"][1] = "tokens"
     for name, output in zip(outputs, Encode()(*example), strict=True):
         if output.dim() == 3:
             axes[name] = {0: "batch", 2: "tokens"}
     _export(Encode(), example, names, outputs, axes, path)
+
+
+def _outputs(encoding: TextEncoding | CondTextEncoding) -> list[str]:
+    """Names of the fields that an encoder fills; the model adds the others."""
+    return [field.name for field in fields(encoding) if getattr(encoding, field.name) is not None]
 
 
 def export_estimator(estimator: nn.Module, condition: Condition, path: str | os.PathLike) -> None:
