@@ -68,7 +68,7 @@ def measure_manner(
         f0_level=middle,
         f0_range=0.5 * (high - low),
         rate=rate.clamp(min=0.1).log(),
-        level=_level(energy, inside),
+        level=_level(energy, inside, loud),
         dynamics=loud - usual,
         effort=effort,
     )
@@ -88,7 +88,8 @@ def contours_in_manner(
     wider = (manner.f0_range / half.clamp(min=_MOVES)).clamp(1 / _MOST_WIDER, _MOST_WIDER)
     wider = torch.where(half > _MOVES, wider, 1.0)[:, None]
     middle = middle[:, None]
-    louder = manner.level - _level(energy, inside)
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    louder = manner.level - _level(energy, inside, loud)
     return middle + (log_f0 - middle) * wider, energy + louder[:, None]
 
 
@@ -103,9 +104,8 @@ def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
     return (last - first + 1).clamp(min=1)
 
 
-def _level(energy: Tensor, inside: Tensor) -> Tensor:
-    """(B, T), (B, T) bool -> (B,): the mean energy of what is heard."""
-    (loud,) = _quantiles(energy, inside, (0.9,))
+def _level(energy: Tensor, inside: Tensor, loud: Tensor) -> Tensor:
+    """(B, T), (B, T) bool, (B,): of the loud frames -> (B,): the mean energy of what is heard."""
     heard = inside & (energy > loud[:, None] - _HEARD)
     return (energy * heard).sum(1) / heard.sum(1).clamp(min=1)
 

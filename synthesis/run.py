@@ -25,8 +25,8 @@ from synthesis.synthesiser import Synthesiser
 if TYPE_CHECKING:
     from model.interpolation import Kind
 
-STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
-AT_A_TIME = 4  # texts that a worker takes; a reference is read once for all of them
+_STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
+_AT_A_TIME = 4  # texts that a worker takes; a reference is read once for all of them
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Run:
             "backend": synthesiser.backend,
             "threads": torch.get_num_threads(),
             "sample_rate": synthesiser.params.audio.sample_rate,
-            **{name: _listed(getattr(args, name)) for name in STYLE},
+            **{name: _listed(getattr(args, name)) for name in _STYLE},
             **{name: getattr(args, name) for name in ("interp", "lead")},
             "interpolations": {
                 ending: {"kind": name_of(kind), **asdict(kind)} for ending, kind in self.between.items()
@@ -114,7 +114,7 @@ class Run:
             style = vars(self.styles[0])
             self.synthesiser.requests(texts, **style, **self.asked.arguments(), bad_lines=bad_lines)
         lines = iter(texts)
-        batches = iter(lambda: list(islice(lines, AT_A_TIME)), [])
+        batches = iter(lambda: list(islice(lines, _AT_A_TIME)), [])
         given = (self.args, self.given, self.asked)
         for results, messages in map_in_processes(_speak_batch, batches, self.args.workers, _begin, given):
             for message in messages:
