@@ -16,7 +16,17 @@ from common.errors import InputError
 from data.audio import audio_seconds
 from data.filelist import read_filelist
 from data.generator import corpus
-from data.generator.corpus import ADVANCE_FRAMES, LEAD_FRAMES, Plan, end_with_the_sound, plan_corpus, speak
+from data.generator.corpus import (
+    ADVANCE_FRAMES,
+    LEAD_FRAMES,
+    MANNERS,
+    VOICE_UTTERANCES,
+    VOICES,
+    Plan,
+    end_with_the_sound,
+    plan_corpus,
+    speak,
+)
 from data.generator.engine import CONTOUR_RATE, FRAME_SAMPLES, SAMPLE_RATE, VOICED_HZ, KokoroEngine, Prosody
 from data.generator.manners import F0_LIMITS, STYLES, VARIED, Manner, apply_manner, draw_manner, stretched, with_f0_of
 from data.generator.phones import kokoro_groups
@@ -74,13 +84,21 @@ def test_any_first_part_is_balanced():
 
 
 def test_every_virtual_voice_has_twelve_utterances_in_four_manners():
-    virtual = [plan for plan in plans(7 * 240) if plan.voice.name not in NAMED_VOICES]
+    virtual = [plan for plan in plans(7 * VOICES * VOICE_UTTERANCES // 5) if plan.voice.name not in NAMED_VOICES]
     voices = Counter(plan.voice.name for plan in virtual)
-    assert set(voices.values()) == {12} and len(voices) == 100
+    assert set(voices.values()) == {VOICE_UTTERANCES} and len(voices) == VOICES
     for name in list(voices)[:20]:
         own = [plan for plan in virtual if plan.voice.name == name]
         assert len({plan.voice for plan in own}) == 1 and len({plan.manner for plan in own}) == 4
         assert Counter(plan.style == VARIED for plan in own)[True] == 6
+
+
+def test_every_virtual_voice_is_heard_before_any_is_heard_again():
+    virtual = [plan for plan in plans(7 * VOICES * MANNERS // 5) if plan.voice.name not in NAMED_VOICES]
+    assert Counter(Counter(plan.voice.name for plan in virtual).values()) == {MANNERS: VOICES}
+    assert len({(plan.voice.name, plan.manner) for plan in virtual}) == VOICES * MANNERS
+    far = Counter(len(voice.packs) > 3 or voice.packs[0][0] not in "ab" for voice in {plan.voice for plan in virtual})
+    assert far[True] > VOICES / 6
 
 
 def test_nothing_that_is_kept_apart_is_heard():

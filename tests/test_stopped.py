@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,13 @@ def wait_for(pattern: str, folder: Path, count: int, run: Run) -> None:
         time.sleep(0.002)
 
 
+def killed_or_done(run: Run) -> None:
+    """Kill a run, unless it has come to its end while we waited."""
+    with suppress(ProcessLookupError):
+        os.kill(run.pid, signal.SIGKILL)
+    assert run.wait() in (-signal.SIGKILL, 0), run.text
+
+
 def assert_whole(out: Path) -> None:
     """Every recording is all there, and every row of the report has one."""
     for wav in out.glob("*.wav"):
@@ -70,8 +78,7 @@ def test_speaking_that_is_killed_leaves_whole_files(given, tmp_path, kills, more
         run = Run(speaking(given, out, *more), tmp_path / f"{number}.txt", script="inference")
         wait_for("*.wav", out, dice.randint(0, 3), run)
         time.sleep(dice.uniform(0, 0.1))
-        os.kill(run.pid, signal.SIGKILL)
-        assert run.wait() in (-signal.SIGKILL, 0), run.text
+        killed_or_done(run)
         assert_whole(out)
     assert inference.main(speaking(given, out)) == 0
     assert len(list(out.glob("*.wav"))) == len(TEXTS) and not leftovers(out)
@@ -108,8 +115,7 @@ def test_a_preparation_that_is_killed_goes_on(given, tmp_path, kills):
         run = Run(preparing(given, killed), tmp_path / f"{number}.txt", script="prepare_data")
         wait_for("cache/*/*.npz", killed, dice.randint(0, 12), run)
         time.sleep(dice.uniform(0, 0.05))
-        os.kill(run.pid, signal.SIGKILL)
-        assert run.wait() in (-signal.SIGKILL, 0), run.text
+        killed_or_done(run)
     assert prepare_data.main(preparing(given, killed)) == 0
     assert prepare_data.main(preparing(given, whole)) == 0
     assert_same_corpus(killed, whole)

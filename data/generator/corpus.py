@@ -40,8 +40,9 @@ FUNCTION_WORDS = frozenset(
         this those to us was we were which who will with would you your""",
     )
 )
-NEAR_VOICES = 350  # before those that are far from all others
-VOICE_UTTERANCES = 12  # of a virtual voice, in turns in its four manners
+VOICES = 560  # virtual ones, before any has more than its twelve utterances
+VOICE_UTTERANCES, MANNERS = 12, 4  # of a virtual voice; its manners take turns
+_NEAR_OF_NINE = 6  # virtual voices; the others are far from all of these
 FOREIGN = 0.3  # share spoken with the prosody of another pack
 # Of every seven utterances two are by named voices: nine hours in fourteen are by virtual ones.
 _TURN, _NAMED_IN_TURN = 7, 2
@@ -71,7 +72,8 @@ def plan_corpus(sentences: list[str], count: int, seed: int) -> list[Plan]:
     """`count` utterances; a shorter corpus is the beginning of a longer one.
 
     Each sentence is said once before any is said twice. Named voices meet each of the styles equally often; a virtual
-    voice speaks twelve utterances in four manners: neutral, a named style, and two of its own.
+    voice speaks twelve utterances in four manners: neutral, a named style, and two of its own. Every virtual voice has
+    been heard in all of its manners before any is heard again: four hours of a corpus have as many voices as twelve.
     """
     return [_plan(index, sentences, seed) for index in range(count)]
 
@@ -89,13 +91,13 @@ def _plan(index: int, sentences: list[str], seed: int) -> Plan:
         donors = [other for other in NAMED_VOICES if other != name]
     else:
         number = turn * (_TURN - _NAMED_IN_TURN) + place - _NAMED_IN_TURN
-        who, utterance = divmod(number, VOICE_UTTERANCES)
-        draw = draw_voice if who < NEAR_VOICES else draw_far_voice
+        who, utterance = _turn_of_voice(number)
+        draw = draw_voice if who % 9 < _NEAR_OF_NINE else draw_far_voice
         voice = draw(f"v{seed}_{who:04d}", seed, 2, who)
-        style = style_names[1 + who % (len(style_names) - 1)] if utterance % 4 == 1 else "neutral"
+        style = style_names[1 + who % (len(style_names) - 1)] if utterance % MANNERS == 1 else "neutral"
         manner, whole = STYLES[style], True
-        if utterance % 4 > 1:
-            style, manner = VARIED, draw_manner(seed, 3, who, utterance % 4)
+        if utterance % MANNERS > 1:
+            style, manner = VARIED, draw_manner(seed, 3, who, utterance % MANNERS)
         donors = [other for other in PACKS if other not in voice.packs]
     foreign, donor = rng.random() < FOREIGN, donors[rng.integers(len(donors))]
     # Sentences in an order of their own in each pass.
@@ -105,6 +107,14 @@ def _plan(index: int, sentences: list[str], seed: int) -> Plan:
         index, sentences[sentence], voice, style, manner, donor if foreign else None, whole,
         held_out=sentence % _HELD_OUT_EVERY == 0,
     )  # fmt: skip
+
+
+def _turn_of_voice(number: int) -> tuple[int, int]:
+    """Which virtual voice speaks the utterance of this number among theirs, and which of its own that is."""
+    crowd, number = divmod(number, VOICES * VOICE_UTTERANCES)
+    turn, number = divmod(number, VOICES * MANNERS)
+    who, manner = divmod(number, MANNERS)
+    return crowd * VOICES + who, turn * MANNERS + manner
 
 
 @functools.lru_cache(maxsize=4)
