@@ -74,11 +74,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> N
     if [len(group["params"]) for group in own["param_groups"]] != [len(g["params"]) for g in saved["param_groups"]]:
         raise ValueError("the optimizer has other parameters")
     optimizer.load_state_dict({"state": saved["state"], "param_groups": own["param_groups"]})
-    expected = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, torch.optim.Adam) else None
     for group in optimizer.param_groups:
+        expected = {"momentum"} if group.get("orthogonal") else {"step", "exp_avg", "exp_avg_sq"}
         for parameter in group["params"]:
             memory = optimizer.state.get(parameter, {})
-            if memory and expected is not None and memory.keys() != expected:
+            if memory and memory.keys() != expected:
                 raise ValueError(f"the optimizer remembers {', '.join(map(str, memory))}")
             for name, value in memory.items():
                 fits = isinstance(value, torch.Tensor) and value.dtype == torch.float32 and not value.is_meta

@@ -36,9 +36,9 @@ from data.filelist import read_filelist, read_texts
 from data.mel import mel_spectrogram
 from hifigan.distilled import Rest, file_content, new_rest, read_distilled
 from hifigan.generator import Generator
-from hifigan.muon import Muon
 from hifigan.vocoder import load_vocoder
 from params import Audio
+from training.muon import Muon
 from training.saving import counted
 
 Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)
@@ -60,15 +60,14 @@ MUON_RATE, ADAM_RATE = 0.01, 1e-3
 
 
 class Distillation:
-    """The student's network, its optimizers and one step of training."""
+    """The student's network, its optimizer and one step of training."""
 
     def __init__(self, rest: Rest) -> None:
         self.rest = rest.train()
         inner = [p for name, p in rest.named_parameters() if name.startswith("blocks.") and p.dim() == 3]
         chosen = {id(p) for p in inner}
         outer = [p for p in rest.parameters() if id(p) not in chosen]
-        self.optimizers = [Muon(inner, MUON_RATE), torch.optim.AdamW(outer, ADAM_RATE, (0.8, 0.99), weight_decay=0.0)]
-        self.rates = [MUON_RATE, ADAM_RATE]
+        self.optimizer = Muon([{"params": inner, "orthogonal": True}, {"params": outer}], betas=(0.8, 0.99))
         self.steps = 0
 
     def step(self, features: Tensor, wanted: Tensor, scale: float) -> dict[str, float]:
@@ -78,18 +77,16 @@ class Distillation:
         cut = MARGIN * wanted.shape[1] // features.shape[2]
         parts = losses(given.float().squeeze(1)[:, cut:-cut], wanted[:, cut:-cut])
         total = parts["wave"] + parts["complex"] + LOG_WEIGHT * parts["log"]
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            optimizer.zero_grad()
-            for group in optimizer.param_groups:
-                group["lr"] = rate * scale
+        self.optimizer.zero_grad()
+        for group in self.optimizer.param_groups:
+            group["lr"] = scale * (MUON_RATE if group["orthogonal"] else ADAM_RATE)
         total.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
+        self.optimizer.step()
         self.steps += 1
         return {name: part.item() for name, part in parts.items()}
 
     def save(self, folder: Path) -> None:
-        state = {"rest": self.rest.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers]}
+        state = {"rest": self.rest.state_dict(), "optimizer": self.optimizer.state_dict()}
         write_checkpoint(folder / "state.pt", {**state, "steps": self.steps})
         write_checkpoint(folder / "vocoder.pt", file_content(self.rest))
 
@@ -97,8 +94,7 @@ class Distillation:
         state = read_checkpoint(path, "training state")
         with restoring(path):
             self.rest.load_state_dict(state["rest"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                load_optimizer(optimizer, saved)
+            load_optimizer(self.optimizer, state["optimizer"])
             self.steps = counted(state["steps"])
 
 

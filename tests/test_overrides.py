@@ -139,14 +139,14 @@ TRAINED = Params(
 )
 
 
-def test_a_trained_model_keeps_its_architecture_and_the_run_has_the_rest(config):
+def test_a_trained_model_keeps_what_was_not_asked_for_and_training_is_the_runs_own(config):
     path = config("style: {drop_probability: 0.3}\ninference: {temperature: 4.0}\ndiffusion: {noise_mean: 1.0}")
     params = resolve_params(path, ["train.steps=20"], TRAINED)
     assert params.diffusion == Diffusion(noise_mean=1.0)
     assert (params.encoder, params.estimator) == (TRAINED.encoder, TRAINED.estimator)
     assert params.style == Style(token_channels=16, drop_probability=0.3)
     assert params.train == Train(steps=20)
-    assert params.inference == Inference(temperature=4.0)
+    assert params.inference == Inference(steps=3, temperature=4.0)  # what was not asked for is the checkpoint's
 
 
 def test_another_architecture_is_refused_if_it_was_asked_for(config):

@@ -1,6 +1,6 @@
 """Hyper-parameters of a run: `params.py`, then a YAML file over it, then `key=value` of the command line over both.
 
-A run that starts from a checkpoint takes the model's parameters from that, and only its own from these.
+A run that starts from a checkpoint takes everything but `train` from that, in the place of `params.py`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from model.params_check import check_params
 from model.params_dict import flat_params, parameter_types, params_from_dict
 from params import Params
 
-# What may change from run to run on the same model; the rest is its architecture and what it was trained to expect.
-_OF_THE_RUN = (
-    "train.", "inference.", "interpolation.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout",
+_TRAIN = "train."
+# What else may change from run to run on the same model; the rest is its architecture and what it was trained with.
+_FREE = (
+    "inference.", "interpolation.", "style.drop_", "encoder.dropout", "encoder.prenet_dropout",
     "diffusion.noise_",
 )  # fmt: skip
 MOST_CONFIG_BYTES = 2**20
@@ -48,8 +49,8 @@ def resolve_params(
 
     config: a YAML file, nested as `params.Params` is.
     overrides: "train.batch_size=8"; values in YAML's syntax, but texts as they stand.
-    trained: parameters of the model that the run starts from. Its architecture stays, but for the keys `replaceable`
-        where they were asked for; origin: its name, for messages.
+    trained: parameters of the model that the run starts from. They stay, but for `train` and what may change and was
+        asked for, the keys `replaceable` besides; origin: its name, for messages.
 
     Raises:
         InputError: a file that cannot be read; a key that there is not (the nearest is named), a value that cannot be
@@ -77,15 +78,16 @@ def _on_a_trained_model(
     params: Params, trained: Params, asked: Mapping[str, str], origin: str, replaceable: Sequence[str]
 ) -> Params:
     run, model = flat_params(params), flat_params(trained)
-    free = [key for key in replaceable if key in asked]
-    fixed = [key for key in run if not key.startswith(_OF_THE_RUN) and key not in free]
-    for key in fixed:
-        if key in asked and run[key] != model[key]:
+    kept = {key: value for key, value in model.items() if not key.startswith(_TRAIN)}
+    for key in asked.keys() & kept.keys():
+        if key.startswith(_FREE) or key in replaceable:
+            del kept[key]
+        elif run[key] != model[key]:
             raise InputError(
                 f"{asked[key]}: {key} is {run[key]}, but {origin} was trained with {model[key]}; "
                 "leave it out, or train a new model in another train.log_dir"
             )
-    return params_from_dict({key: model[key] for key in fixed}, params)
+    return params_from_dict(kept, params)
 
 
 def _sources(config: str | Path | None, overrides: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -49,7 +49,7 @@ def _stopping_at(found: list[argparse.ArgumentParser]) -> Iterator[None]:
 
 
 def parser_of(script: str, *arguments: str) -> argparse.ArgumentParser:
-    """The parser of a script (`inference.py`) or module (`synthesis.tune_solver`), as it is with these arguments."""
+    """The parser of a script (`inference.py`) or module (`synthesis.fit_solver`), as it is with these arguments."""
     module = importlib.import_module(script.removesuffix(".py"))
     found: list[argparse.ArgumentParser] = []
     with _stopping_at(found), suppress(_Built):

@@ -22,7 +22,7 @@ _HALVINGS = 8  # of a step that does not lower the loss, before it is given up
 class Masses(Protocol):
     """a's part of a softmax in which both sides compete, m_a; b's is 1 - m_a. Both have a gradient.
 
-    A call gives one or several m_a (1, F', T'), and the cells (1, n_mels, T) whose change gamma makes dear.
+    A call gives one or several m_a (1, F', T'), and the cells (1, n_mels, T) whose change gamma penalises.
     evaluations: of the network by one call.
     """
 
