@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.arguments import Parser, folder, whole
-from common.errors import InputError, reports_input_errors, shown
+from common.errors import SOME_SKIPPED, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import MOST_THREADS, cores
 
@@ -50,21 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         raise InputError("--checkpoint and --texts go together; give both, or run folders")
     if not args.runs and args.checkpoint is None:
         raise InputError("nothing to measure; give a folder that inference.py wrote, or --checkpoint and --texts")
-    runs = list(args.runs)
+    runs, code = list(args.runs), 0
     if args.checkpoint is not None:
         from inference import main as speak
 
         made = args.out or Path("out/evaluation")
         threads = [] if args.threads is None else ["--threads", str(args.threads)]
         code = speak(["-f", args.texts, "-c", args.checkpoint, "-o", str(made), *threads])
-        if code:
+        if code not in (0, SOME_SKIPPED):
             return code
         runs.insert(0, made)
     if not runs[0].is_dir():
         raise InputError(f"{runs[0]} is not a folder; give one that inference.py wrote")
     with in_use(args.out or runs[0]):
         _measure(args, runs, shlex.join(["python", "evaluate.py", *argv]))
-    return 0
+    return code
 
 
 def _measure(args: argparse.Namespace, runs: list[Path], command: str) -> None:

@@ -126,7 +126,10 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     check_solver(args.solver)
     asked = prosody_options.read_arguments(args)
     bad_lines = BadLines(args.strict)
-    texts = shard_of(read_texts(args.file, bad_lines), args.shard)
+    texts = read_texts(args.file, bad_lines)
+    if args.take is not None and not args.ref and not any(line.ref for line in texts):
+        raise InputError("--take without a recording to take it from; give --ref, or a column of recordings")
+    texts = shard_of(texts, args.shard)
     if interpolation_options.wants_two_styles(args):
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
         if args.stream:
@@ -168,8 +171,7 @@ def _speak(
     run = Run.of(args, given, asked, first_audio)
     synthesiser = run.synthesiser
     each = (run.spoken_by_workers if args.workers > 1 else run.spoken)(texts, bad_lines)
-    recordings = list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
-    warnings = recording_warnings(recordings)
+    warnings = recording_warnings(_recordings(args, texts))
     with (
         Report(args.out / report_name(args.shard), run.settings(), warnings) as report,
         tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
@@ -191,11 +193,16 @@ def _speak(
         *style_sources(synthesiser, a, b if run.between else None),
         *synthesiser.notes,
         *chosen_speaker(finished, args.speaker, synthesiser.speakers),
-        *notes(finished, recordings, synthesiser.params),
+        *notes(finished, _recordings(args, finished), synthesiser.params),
     ):
         print(shown(f"note: {note}"), file=sys.stderr)
     count, seconds = len(report.texts), report.seconds
     print(shown(f"{count} texts, {seconds:.1f} s of audio in {args.out}; details in {report.path}"))
+
+
+def _recordings(args: argparse.Namespace, texts: list[TextLine]) -> list[Path]:
+    """Those of the options and of the lines, each once."""
+    return list(dict.fromkeys([*(args.ref or ()), *(args.ref2 or ()), *(line.ref for line in texts if line.ref)]))
 
 
 if __name__ == "__main__":

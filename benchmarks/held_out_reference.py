@@ -126,7 +126,7 @@ def _sentence(features: Features, text: str, speaker: str, transcript: str) -> H
         speaker=speaker,
         f0=features.f0,
         energy=features.energy,
-        phones=Phones(features.symbols, features.durations.astype(np.float64)) if known else None,
+        phones=Phones(features.symbols, features.boundaries.astype(np.float64)) if known else None,
         mel=mel,
         errors=errors.errors,
         words=errors.length,

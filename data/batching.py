@@ -81,7 +81,6 @@ def has_share(total: int, rank: int) -> bool:
 class Batch:
     """B utterances, padded with zeros; S tokens, T frames, R reference frames of the longest."""
 
-    index: torch.Tensor  # (B,) positions in the dataset
     ids: torch.Tensor  # (B, S) int64
     id_lengths: torch.Tensor  # (B,)
     phones: torch.Tensor  # (B,) how many of the tokens are phones
@@ -114,7 +113,6 @@ def collate(items: Sequence[Item]) -> Batch:
     """Pad and stack. An item without token spans gets ones that allow everything, if another item has some."""
     some_spans = any(item.token_spans is not None for item in items)
     return Batch(
-        index=torch.tensor([item.index for item in items]),
         ids=_pad([item.ids for item in items]),
         id_lengths=torch.tensor([len(item.ids) for item in items]),
         phones=torch.tensor([item.phones for item in items]),

@@ -88,7 +88,6 @@ class FeatureCache:
         self,
         paths: Iterable[str | os.PathLike],
         workers: int = 1,
-        progress: bool = True,
         shard: tuple[int, int] = (0, 1),
     ) -> list[Reject]:
         """Make the entries of many files, in `workers` processes of one thread each.
@@ -108,7 +107,7 @@ class FeatureCache:
             remove_leftovers(part, _ABANDONED)
         chosen = [Path(path) for path in paths][number::shards]
         build_one = partial(_build_one, self)
-        bar = tqdm(total=len(chosen), unit="file", desc="features", disable=not progress)
+        bar = tqdm(total=len(chosen), unit="file", desc="features")
         rejects = []
         with bar:
             for reject in self._map(build_one, chosen, workers):

@@ -95,6 +95,9 @@ def read_esd(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
         texts = _esd_texts(folder / f"{folder.name}.txt")
         for wav in _audio_files(folder):
             parts = wav.relative_to(folder).parts  # (emotion, [split,] file)
+            if len(parts) == 1:
+                on_reject(wav, "not in the folder of an emotion")
+                continue
             emotion, split = _ESD_EMOTIONS.get(parts[0]), _ESD_SPLITS.get(parts[1])
             text = texts.get(wav.stem, "")
             if emotion is None:

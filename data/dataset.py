@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,18 +14,10 @@ from data.cache import FeatureCache
 from data.features import Features
 from data.filelist import Utterance
 from data.labels import token_spans
+from text.front_end import EncodedText, FrontEnd
 from text.symbols import BLANK
 
 MOST_REFERENCE_FRAMES = 256  # at most, about 3 seconds
-
-
-class Encoded(Protocol):
-    ids: Sequence[int]
-    symbols: Sequence[str]  # of the same length as ids, blanks included
-
-
-class FrontEnd(Protocol):
-    def encode(self, text: str) -> Encoded: ...
 
 
 @dataclass
@@ -136,7 +127,7 @@ class UtteranceDataset(torch.utils.data.Dataset):
         tokens = self._encoded[index].symbols
         if tuple(token for token in tokens if token != BLANK) != features.symbols:
             return None  # the labels are of another text, or of another front end
-        return token_spans([token == BLANK for token in tokens], features.durations, features.frames)
+        return token_spans([token == BLANK for token in tokens], features.boundaries, features.frames)
 
 
 def count_phones(symbols: Sequence[str]) -> int:
@@ -159,7 +150,7 @@ def _vectors(utterances: Sequence[Utterance], table: Mapping[str, np.ndarray] | 
     return torch.from_numpy(np.stack([table[u.stem] for u in utterances]).astype(np.float32))  # (N, width)
 
 
-def _encode(utterance: Utterance, front_end: FrontEnd, cache: FeatureCache) -> tuple[Encoded, int]:
+def _encode(utterance: Utterance, front_end: FrontEnd, cache: FeatureCache) -> tuple[EncodedText, int]:
     """The text, and the recording's mel frames as its header tells, which resampling may change by one."""
     audio = cache.audio_params
     frames = int(audio_seconds(utterance.wav) * audio.sample_rate + 0.5) // audio.hop_length

@@ -24,7 +24,7 @@ class Features:
     energy: np.ndarray  # (T,) float32, data.mel
     symbols: tuple[str, ...] | None = None  # S symbols of the text front end, without blanks
     symbol_seconds: np.ndarray | None = None  # (S,) float32
-    durations: np.ndarray | None = None  # (S + 1,) float32, boundaries of the symbols in mel frames, from 0
+    boundaries: np.ndarray | None = None  # (S + 1,) float32, of the symbols, in mel frames from 0
 
     @property
     def frames(self) -> int:

@@ -36,8 +36,8 @@ def labels_path(wav: str | os.PathLike) -> Path:
     return Path(wav).with_suffix(".labels.npz")
 
 
-def write_labels(wav: str | os.PathLike, labels: Labels, **others: np.ndarray) -> None:
-    """Write the label file of a wav, whole or not at all; others: further arrays, which `parse_labels` leaves alone.
+def write_labels(wav: str | os.PathLike, labels: Labels) -> None:
+    """Write the label file of a wav, whole or not at all.
 
     To be called before the wav is written: a wav that exists has its labels.
     """
@@ -48,7 +48,6 @@ def write_labels(wav: str | os.PathLike, labels: Labels, **others: np.ndarray) -
             frame_rate=np.float32(labels.frame_rate),
             symbols=np.array(labels.symbols),
             symbol_seconds=labels.symbol_seconds,
-            **others,
         )
 
 
@@ -108,8 +107,8 @@ def with_symbols(
     features: Features, symbols: tuple[str, ...], symbol_seconds: np.ndarray, audio_params: Audio
 ) -> Features:
     """Features that also know their symbols' durations."""
-    durations = symbol_boundaries(symbol_seconds, audio_params)
-    return replace(features, symbols=symbols, symbol_seconds=symbol_seconds, durations=durations)
+    boundaries = symbol_boundaries(symbol_seconds, audio_params)
+    return replace(features, symbols=symbols, symbol_seconds=symbol_seconds, boundaries=boundaries)
 
 
 def with_labels(features: Features, labels: Labels, audio_params: Audio) -> Features:
@@ -133,24 +132,24 @@ def with_labels(features: Features, labels: Labels, audio_params: Audio) -> Feat
     return with_symbols(labelled, labels.symbols, labels.symbol_seconds, audio_params)
 
 
-def token_spans(is_blank: Sequence[bool], durations: np.ndarray, frames: int) -> np.ndarray | None:
-    """Frames [start, end) in which each token of a text may lie in its mel, by the exact durations of its symbols.
+def token_spans(is_blank: Sequence[bool], boundaries: np.ndarray, frames: int) -> np.ndarray | None:
+    """Frames [start, end) in which each token of a text may lie in its mel, by the exact boundaries of its symbols.
 
     A symbol may lie in its exact interval, widened by one frame; a blank between the middles of the symbols around it.
 
     is_blank: (N,), of the tokens in order; those that are not blank are the S symbols.
-    durations: (S + 1,) boundaries of the symbols, in frames.
+    boundaries: (S + 1,) of the symbols, in frames.
 
     Returns:
         (N, 2) int64; None if tokens of at least one frame each cannot be laid out in the spans.
     Raises:
-        ValueError: the number of symbols differs from that of the durations.
+        ValueError: the boundaries are those of another number of symbols.
     """
     blank = np.asarray(is_blank, dtype=bool)
-    symbols = len(durations) - 1
+    symbols = len(boundaries) - 1
     if (~blank).sum() != symbols or symbols == 0:
-        raise ValueError(f"{(~blank).sum()} symbols but durations of {symbols}")
-    begin, end = durations[:-1], durations[1:]
+        raise ValueError(f"{(~blank).sum()} symbols but boundaries of {symbols}")
+    begin, end = boundaries[:-1], boundaries[1:]
     middle = (begin + end) / 2
     before = np.cumsum(~blank)  # (N,) symbols up to and including the token
     own = before - 1  # the symbol, or for a blank the one before it

@@ -72,12 +72,10 @@ def build_features(
     return [u for u in utterances if Path(u.wav) not in failed], rejects
 
 
-def write_names(path: Path, names: Iterable[str]) -> list[str]:
+def write_names(path: Path, names: Iterable[str]) -> None:
     """Write a table of speakers or emotions: sorted, one a line, the id is the position from 0."""
-    table = sorted(set(names))
     with replacing(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in table), encoding="utf-8")
-    return table
+        temporary.write_text("".join(f"{name}\n" for name in sorted(set(names))), encoding="utf-8")
 
 
 def summary(parts: dict[str, Sequence[Utterance]], rejects: Sequence[Reject], sample_rate: int) -> str:

@@ -114,16 +114,11 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 
 def _check_row(row: Mapping[str, Any], where: str) -> None:
-    """Facts of a row and of its variants are of the kinds that inference.py writes."""
-    variants = row.get("variants", {})
-    facts = [row, *(variants.values() if isinstance(variants, dict) else [None])]
-    for own in facts:
-        if not isinstance(own, dict):
-            raise InputError(f"{where}: its variants are not a table; make the run again")
-        for key, kinds in _KINDS.items():
-            value = own.get(key)
-            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-                raise InputError(f"{where}: {key} is {shown(repr(value))[:40]}; make the run again")
+    """The facts of a row are of the kinds that inference.py writes."""
+    for key, kinds in _KINDS.items():
+        value = row.get(key)
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise InputError(f"{where}: {key} is {shown(repr(value))[:40]}; make the run again")
     if row["index"] is None or row["text"] is None or not 0 <= row["index"] <= _LARGEST_INDEX:
         raise InputError(f"{where}: its index must be from 0 to {_LARGEST_INDEX}, its text a text; make the run again")
 
@@ -141,15 +136,11 @@ def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params
         for path in own.parent.glob(f"{stem}_*.wav")
         if path not in listed and _NAME.fullmatch(path.name)[1] == stem
     )
-    more = row.get("variants")
-    more = more if isinstance(more, dict) else {}
     clips = []
     by_variant = {_NAME.fullmatch(wav.name)[2] or "": wav for wav in {own, *beside}}
     for variant in in_order(by_variant):
         wav = by_variant[variant]
-        # What the row says is of its own wav; of the others, `variants` may say the same things.
-        facts = dict(row) if wav == own else {}
-        facts |= more.get(variant, {})
+        facts = row if wav == own else {}  # what the row says is of its own wav
         clips.append(
             Clip(
                 index=int(row["index"]),

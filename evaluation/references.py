@@ -68,13 +68,13 @@ class ReferenceTexts:
         return max(candidates, key=lambda c: (c.speaker == speaker, c.emotion == emotion), default=None)
 
 
-def spread_by_speaker(references: Sequence[Reference], most: int, seed: int = 0) -> dict[str, list[Reference]]:
+def spread_by_speaker(references: Sequence[Reference], most: int) -> dict[str, list[Reference]]:
     """At most that many recordings of each known speaker, drawn evenly."""
     by_speaker: dict[str, list[Reference]] = defaultdict(list)
     for reference in references:
         if reference.speaker is not None:
             by_speaker[reference.speaker].append(reference)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     return {
         speaker: [own[i] for i in sorted(generator.permutation(len(own))[:most])] for speaker, own in by_speaker.items()
     }

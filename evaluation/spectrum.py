@@ -44,11 +44,11 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0.0))
 
 
-def mel_cepstrum(mel: np.ndarray, order: int = ORDER) -> np.ndarray:
-    """Log-mel (n_mels, T) -> coefficients 1 to `order`, (order, T): log amplitude = c_0 / 2 + sum c_k cos(k w)."""
+def mel_cepstrum(mel: np.ndarray) -> np.ndarray:
+    """Log-mel (n_mels, T) -> coefficients 1 to `ORDER`, (ORDER, T): log amplitude = c_0 / 2 + sum c_k cos(k w)."""
     rows = mel.shape[0]
-    k = np.arange(1, order + 1)[:, None]
-    basis = 2 / rows * np.cos(math.pi * k * (np.arange(rows) + 0.5) / rows)  # (order, n_mels)
+    k = np.arange(1, ORDER + 1)[:, None]
+    basis = 2 / rows * np.cos(math.pi * k * (np.arange(rows) + 0.5) / rows)  # (ORDER, n_mels)
     return basis @ mel.astype(np.float64)
 
 

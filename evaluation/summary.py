@@ -60,7 +60,6 @@ COLUMNS = (
     Column("energy", "energy", "dB", "", 1, "mean of the spoken frames, of an arbitrary reference"),
     Column("rate", "rate", "syll/s", "", 2, "from the first to the last sound"),
     Column("rate_ratio", "rate to recording", "%", "", 1, "of the recording of the same text"),
-    Column("age", "age", "", "", 0, "no model that deserves trust is known"),
     Column("nfe", "NFE", "", "", 0, "network evaluations"),
     Column("rtf", "RTF", "", "lower", 3, "time taken over length of the audio, when it was made"),
     Column("seconds", "length", "s", "", 2, "of the audio"),
@@ -70,7 +69,6 @@ WEIGHTS = ("words", "characters")  # what sentences weigh; not shown
 
 
 NOT_MEASURED = {
-    "age": "not measured: no installed model deserves trust",
     "mcd": "needs recordings of the texts: --references",
     "speaker_cosine": "needs recordings of the speakers: --references",
     "speaker_right": "needs recordings of the speakers: --references",

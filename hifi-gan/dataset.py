@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import read_numbered_lines
 from data.array_file import read_array
 from data.audio import read_audio
+from data.filelist import read_filelist
 from data.mel import AMPLITUDE_FLOOR
 from params import Audio
 
@@ -21,25 +21,19 @@ MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are refl
 
 
 def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tuple[Path, Path]]:
-    """The audio of a filelist (`wav_path|...`, one a line) with `MELS/NAME.npy` for each `NAME.wav`.
-
-    A path is relative to the filelist's folder or to the current one.
+    """The audio of a filelist (`data.filelist`) with `MELS/NAME.npy` for each `NAME.wav`.
 
     Raises:
-        InputError: the filelist is missing or empty, two files share a name, or a mel is missing.
+        InputError: from `read_filelist`; it is empty, two files share a name, or a mel is missing.
     """
     pairs: dict[str, tuple[Path, Path]] = {}
-    for number, line in read_numbered_lines(filelist):
-        if not line.strip():
-            continue
-        wav = Path(line.split("|")[0].strip())
-        wav = beside if os.path.isfile(beside := Path(filelist).parent / wav) else wav
-        mel = Path(mels) / f"{wav.stem}.npy"
-        if wav.stem in pairs:
-            raise InputError(f"{filelist}:{number}: two audio files are named {wav.stem}; rename one, and its mel")
+    for utterance in read_filelist(filelist):
+        name, mel = utterance.stem, Path(mels) / f"{utterance.stem}.npy"
+        if name in pairs:
+            raise InputError(f"{utterance.place}: two audio files are named {name}; rename one, and its mel")
         if not os.path.isfile(mel):
-            raise InputError(f"{filelist}:{number}: {mel} is missing; predict mels for the whole filelist first")
-        pairs[wav.stem] = (wav, mel)
+            raise InputError(f"{utterance.place}: {mel} is missing; predict mels for the whole filelist first")
+        pairs[name] = (Path(utterance.wav), mel)
     if not pairs:
         raise InputError(f"{filelist} names no audio")
     return list(pairs.values())

@@ -191,7 +191,7 @@ def validation_error(tuning: FineTuning, pairs: list[tuple[Path, Path]], audio: 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="python -m hifigan.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--filelist", required=True, help="wav_path|..., one a line")
+    parser.add_argument("--filelist", required=True, help="recordings, in lines of wav_path|text|speaker|emotion")
     parser.add_argument("--mels", required=True, help="folder of predicted mels, NAME.npy for NAME.wav")
     parser.add_argument("--valid-filelist", help="held-out recordings, their mels in the same folder")
     parser.add_argument("--out", type=folder, default=Path("logs/vocoder"), help="folder for checkpoints and logs")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -120,27 +119,23 @@ def _read_file(path: Path, config: str | os.PathLike | None, expect: Audio) -> V
 def vocode(
     generator: Vocoder,
     mel: Tensor,
-    lengths: Sequence[int] | Tensor | None = None,
-    chunk_frames: int | None = None,
     *,
+    chunk_frames: int | None = None,
     precision: str = "fp32",
 ) -> Tensor:
     """Mels to audio, on the generator's device.
 
-    An item is vocoded as if it were alone: frames past its length are never read, and its audio there is 0. With
-    `chunk_frames` the work goes in pieces of that many frames, each computed with as many frames to either side as it
-    depends on and then trimmed, so that there is no seam, memory stays bounded, and pieces of items of different
-    lengths share a batch.
+    With `chunk_frames` the work goes in pieces of that many frames, each computed with as many frames to either side as
+    it depends on and then trimmed, so that there is no seam and memory stays bounded.
 
     Args:
         mel: (B, num_mels, T) or (num_mels, T), natural log.
-        lengths: (B,) frames of each item; None: all T.
-        chunk_frames: None: each item in one piece.
+        chunk_frames: None: all in one piece.
         precision: "fp32", or "bf16" for bfloat16 autocast.
     Returns:
         (B, T * hop_size) float32 in [-1, 1]; B is 1 for a mel without batch axis.
     Raises:
-        ValueError: shapes, lengths or options cannot be used.
+        ValueError: the shape or an option cannot be used.
     """
     config = generator.config
     if mel.dim() == 2:
@@ -152,10 +147,6 @@ def vocode(
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"precision must be fp32 or bf16, not {precision!r}")
     batch, _, frames = mel.shape
-    lengths = [frames] * batch if lengths is None else [int(length) for length in lengths]
-    if len(lengths) != batch or not all(0 <= length <= frames for length in lengths):
-        raise ValueError(f"lengths {lengths} do not fit {batch} items of {frames} frames")
-
     device = next(generator.parameters()).device
     hop = config.hop_size
     left, right = generator.context
@@ -164,16 +155,9 @@ def vocode(
         mel = mel.to(device, torch.float32)
         audio = torch.zeros(batch, frames * hop, device=device)
         for start in range(0, frames, size):
-            stop = start + size
-            groups = defaultdict(list)  # where the input ends -> items, which can then share a batch
-            for item, length in enumerate(lengths):
-                if length > start:
-                    groups[min(stop + right, length)].append(item)
-            begin = max(0, start - left)
-            for end, items in groups.items():
-                piece = generator(mel[items, :, begin:end]).squeeze(1)  # (b, (end - begin) * hop)
-                last = min(stop, end)
-                audio[items, start * hop : last * hop] = piece[:, (start - begin) * hop : (last - begin) * hop].float()
+            begin, stop = max(0, start - left), min(start + size, frames)
+            piece = generator(mel[:, :, begin : stop + right]).squeeze(1)  # (B, samples)
+            audio[:, start * hop : stop * hop] = piece[:, (start - begin) * hop : (stop - begin) * hop].float()
     return audio
 
 

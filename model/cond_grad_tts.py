@@ -42,10 +42,6 @@ class CondLosses:
     durations: Tensor  # (B, S) of the alignment that was found
     counts: dict[str, Tensor]  # by loss: how many cells, tokens or frames it is the mean of
 
-    @property
-    def total(self) -> Tensor:
-        return self.prior + self.duration + self.voicing + self.pitch + self.energy + self.diffusion
-
 
 class CondGradTTS(TextToMel):
     """The conditional model.

@@ -97,7 +97,6 @@ def euler(
     steps: int,
     *,
     grid: Callable[[int], list[tuple[float, float]]],
-    stochastic: bool = False,
     callback: Callback | None = None,
     tune: Tune | None = None,
     generator: torch.Generator | None = None,
@@ -108,7 +107,6 @@ def euler(
 
     Args:
         grid: from the number of steps to (middle time, length) of each interval.
-        stochastic: solve the reverse SDE instead. As in the official code, noise is added at the last step too.
     """
     _check(steps)
     x = x * mask
@@ -119,12 +117,7 @@ def euler(
             callback(i, t, x, x0_from_score(denoiser.schedule, score, x, mu, t) * mask)
         # The rate is taken from t in the latent's precision, as the official code does.
         beta = denoiser.schedule.beta(x.new_full((1, 1, 1), t))
-        if stochastic:
-            noise = standard_normal(x.shape, x, generator)
-            change = (0.5 * (mu - x) - score) * beta * h + noise * (beta * h).sqrt()
-        else:
-            change = 0.5 * (mu - x - score) * beta * h
-        x = (x - change) * mask
+        x = (x - 0.5 * (mu - x - score) * beta * h) * mask
     return x
 
 

@@ -20,6 +20,7 @@ from params import Audio
 STEPS_PER_OCTAVE = 48
 _FLOOR = 1e-4  # of the relative amplitude, before the log
 _STANDARD_DEVIATION = 1.5  # of the log picture over speech
+_HIGHEST = 1.075  # of the harmonics drawn, in units of the mel's highest frequency
 _SIDE_LOBES = 3.0  # DFT bins from a harmonic: the Hann window's main lobe and first side lobes
 
 
@@ -57,7 +58,7 @@ def _table(audio: Audio) -> np.ndarray:
 def flat_source(f0: float, audio: Audio) -> np.ndarray:
     """Log-mel picture (n_mels,) of a voiced source with a flat envelope: zero mean over rows, in units of 1.5."""
     frequencies = np.arange(audio.n_fft // 2 + 1) * audio.sample_rate / audio.n_fft  # Hz
-    harmonics = np.arange(1, int(8600 / f0) + 1) * f0  # just above the mel's highest row
+    harmonics = np.arange(1, int(_HIGHEST * audio.fmax / f0) + 1) * f0
     offsets = (frequencies[:, None] - harmonics) * audio.win_length / audio.sample_rate  # in bins of the window's DFT
     amplitude = hann_response(offsets).sum(axis=1)
     filters = mel_filters(audio)

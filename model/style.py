@@ -6,7 +6,7 @@ type can be unknown, for all items or for some; a learned null token stands in f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import torch
@@ -47,17 +47,6 @@ class StyleSource:
     reference_mel: Tensor | None = None
     reference_lengths: Tensor | None = None
     known: dict[str, Tensor] | None = None
-
-    def without(self, *types: str) -> StyleSource:
-        """The same source with some types unknown."""
-        fields = {
-            "pitch": ("log_f0", "voicing"),
-            "energy": ("energy", "energy_predicted"),
-            "timbre": ("reference_mel", "reference_lengths"),
-            "speaker": ("speaker",),
-            "emotion": ("emotion",),
-        }
-        return replace(self, **{field: None for name in types for field in fields[name]})
 
     def beside_nothing(self, batch_size: int) -> StyleSource:
         """2 B items: the B as they are, then the same with every type unknown, as guidance needs them."""

@@ -24,8 +24,10 @@ from text.prosody import NEUTRAL, Prosody
 OVERALL = {"pitch": "--pitch-shift", "range": "--pitch-range", "rate": "--speed", "volume": "--volume"}
 
 
-def command_of_take(synthesiser: Synthesiser, checkpoint: str, take: Take, contour: str) -> str:
-    """contour: of the melody that was drawn; it and the recordings are files beside the command."""
+def command_of_take(synthesiser: Synthesiser, model: Sequence[str], take: Take, contour: str) -> str:
+    """model: the options that name checkpoint and vocoder. contour: of the melody that was drawn; it and the recordings
+    are files beside the command.
+    """
     drawn = take.contour is not None
     overall = take.wish.prosody
     if drawn:
@@ -40,11 +42,11 @@ def command_of_take(synthesiser: Synthesiser, checkpoint: str, take: Take, conto
         *(["--contour", contour] if drawn else []),
         "--stream",
     ]
-    return _command(text, checkpoint, arguments)
+    return _command(text, model, arguments)
 
 
 def command_of_pair(
-    checkpoint: str,
+    model: Sequence[str],
     a: Wish,
     style_b: Style,
     kinds: Sequence[Kind],
@@ -52,7 +54,9 @@ def command_of_pair(
     options: Options,
     defaults: Any,
 ) -> str:
-    """kinds: one, or the linear ones of a sweep. defaults: `params.interpolation` of the checkpoint."""
+    """model: the options that name checkpoint and vocoder. kinds: one, or the linear ones of a sweep. defaults:
+    `params.interpolation` of the checkpoint.
+    """
     arguments = [
         *_style(a.style),
         *_style(style_b, second=True),
@@ -60,11 +64,11 @@ def command_of_pair(
         *_sampling(options),
         *_overall(a.prosody),
     ]
-    return _command(a.text, checkpoint, arguments)
+    return _command(a.text, model, arguments)
 
 
-def _command(text: str, checkpoint: str, arguments: Sequence[str]) -> str:
-    speaking = shlex.join(["python", "inference.py", "-f", "-", "-c", checkpoint, *arguments, "-o", "out"])
+def _command(text: str, model: Sequence[str], arguments: Sequence[str]) -> str:
+    speaking = shlex.join(["python", "inference.py", "-f", "-", *model, *arguments, "-o", "out"])
     return f"echo {shlex.quote(text)} | {speaking}"
 
 

@@ -43,8 +43,15 @@ def asset(name: str) -> str:
 class Page:
     """The page of one model. root: the folder below which everything temporary lies."""
 
-    def __init__(self, synthesiser: Synthesiser, checkpoint: str, root: Path, turns: Turns | None = None) -> None:
-        self.synthesiser, self.checkpoint, self.root = synthesiser, checkpoint, root
+    def __init__(
+        self,
+        synthesiser: Synthesiser,
+        checkpoint: str,
+        root: Path,
+        turns: Turns | None = None,
+        vocoder: str | None = None,
+    ) -> None:
+        self.synthesiser, self.checkpoint, self.vocoder, self.root = synthesiser, checkpoint, vocoder, root
         self.turns = turns or Turns()
         self.blocks = self._build()
 
@@ -285,7 +292,7 @@ class Page:
         )  # fmt: skip
 
     def _visit(self) -> Session:
-        return Session(self.root, self.synthesiser, self.checkpoint)
+        return Session(self.root, self.synthesiser, self.checkpoint, self.vocoder)
 
     def _in_turn(self, message: Any, busy: str, work: Callable[[], Iterator[Update]]) -> Iterator[Update]:
         """What `work` yields, when it is its turn."""

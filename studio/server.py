@@ -87,7 +87,7 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
     from studio.turns import Turns
 
     turns = Turns()
-    page = Page(synthesiser, args.checkpoint, root, turns)
+    page = Page(synthesiser, args.checkpoint, root, turns, args.vocoder)
     page.blocks.queue(default_concurrency_limit=None, max_size=MOST_VISITS)
     page.blocks.launch(
         server_name=HOST,

@@ -32,12 +32,13 @@ RUN = "studio-run"
 class Session:
     """Everything that a visit keeps lies in one folder of its own; `close` removes it."""
 
-    def __init__(self, root: str | Path, synthesiser: Synthesiser, checkpoint: str) -> None:
-        """root: where the folder is made."""
+    def __init__(self, root: str | Path, synthesiser: Synthesiser, checkpoint: str, vocoder: str | None = None) -> None:
+        """root: where the folder is made. checkpoint, vocoder: what `inference.py` takes."""
         self.folder = Path(tempfile.mkdtemp(prefix="visit-", dir=root))
         self._run = self.folder / RUN
         self._run.mkdir()
         self._synthesiser, self._checkpoint = synthesiser, checkpoint
+        self._model = ["-c", checkpoint, *(["--vocoder", vocoder] if vocoder is not None else [])]
         self._kept: dict[int, list[tuple[Result, Path]]] = {}
         self._commands: dict[int, str] = {}
         self._adopted: dict[Path, Path] = {}  # recordings as they were given, and as they are kept
@@ -81,7 +82,7 @@ class Session:
         if take.melody is not None:
             melody = take.melody if take.contour is None else np.array(take.contour.hz)
             write_contour(self._run / contour, melody, self._synthesiser.frame_seconds)
-        command = command_of_take(self._synthesiser, self._checkpoint, take, contour)
+        command = command_of_take(self._synthesiser, self._model, take, contour)
         self._commands[number] = command
         self.before, self.take = self.take, take
         self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
@@ -115,16 +116,16 @@ class Session:
         if steps[0].plan.mask is not None and len(steps) == 1:
             write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
         defaults = self._synthesiser.params.interpolation
-        command = command_of_pair(
-            self._checkpoint, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults
-        )
+        command = command_of_pair(self._model, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults)
         self._commands[number] = command
         self.pair, self._pair_number = pair, number
         return wavs, command
 
     def _next(self) -> int:
         self._count += 1
-        for number in sorted(self._kept)[: max(0, len(self._kept) + 1 - MOST_RESULTS)]:
+        # The take that is shown and the one before can be gone back to.
+        droppable = sorted(self._kept.keys() - self._numbers.values())
+        for number in droppable[: max(0, len(self._kept) + 1 - MOST_RESULTS)]:
             del self._kept[number], self._commands[number]
             for path in self._run.glob(f"{number:04d}*"):
                 path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,12 +90,7 @@ class Performance:
         """Frames of every token of the whole text, the pauses between sentences included, as `Result` has them."""
         synthesiser, parts = self._synthesiser, []
         for piece, silence in zip(request.spoken, synthesiser.silences(request), strict=True):
-            text = synthesiser.model.encode(*synthesiser.tensors(piece.encoded), synthesiser.style_of(request, piece))
-            if not piece.edits.neutral:
-                asked = piece.edits.of_tokens(piece.encoded, synthesiser.frame_seconds).to(synthesiser.device)
-                log_durations = asked.log_durations(text.log_durations, self._options.length_scale)
-                text = replace(text, log_durations=log_durations)
-            frames = synthesiser.model.spread(text, synthesiser.length_scale(piece, self._options))
+            _, frames = synthesiser.encoded_piece(request, piece, self._options)
             parts += [np.array([silence])] * bool(silence) + [frames.durations[0].round().long().cpu().numpy()]
         return np.concatenate(parts)
 

@@ -16,6 +16,8 @@ from common.arguments import Parser, real, whole
 from common.errors import InputError, reports_input_errors, shown
 from data.filelist import read_texts
 
+MOST_STEPS = 50  # a quarter of the latents that are kept of a reference (`synthesis.solver_search.KEPT`)
+
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "-t",
         "--timesteps",
-        type=whole(1, 1000),
+        type=whole(1, MOST_STEPS),
         nargs="+",
         required=True,
         help="network evaluations of the solver, or solvers",
@@ -62,12 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from synthesis.synthesiser import load_model
 
     synthesiser = load_model(args.checkpoint)
-    reference = args.reference_steps or (100 if synthesiser.model.attends else 1000)
+    official = synthesiser.model.usual_sampler == "euler"
+    reference = args.reference_steps or (1000 if official else 100)
     if reference < 4 * max(args.timesteps):
         raise InputError(
             f"--reference-steps {reference} is too few for a solver of {max(args.timesteps)}; give 4 times as many"
         )
-    usual = ("edm-2m", "dpm++2m") if synthesiser.model.attends else ("euler", "euler-quad", "dpm++2m")
+    usual = ("euler", "euler-quad", "dpm++2m") if official else ("edm-2m", "dpm++2m")
     given = {"temperature": args.temperature, "steps": reference}
     paths = reference_paths(synthesiser, tqdm(texts, "reference", unit="text"), seed=args.seed, **given)
     others = reference_paths(synthesiser, tqdm(held_out, "held out", unit="text"), seed=args.seed + 1, **given)

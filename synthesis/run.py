@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ class Run:
             "device": str(synthesiser.device),
             "precision": synthesiser.precision,
             "backend": synthesiser.backend,
-            "threads": torch.get_num_threads(),
+            "threads": threads_of(args) if args.workers > 1 else torch.get_num_threads(),
             "sample_rate": synthesiser.params.audio.sample_rate,
             **{name: _listed(getattr(args, name)) for name in _STYLE},
             **{name: getattr(args, name) for name in ("interp", "lead")},
@@ -103,7 +103,10 @@ class Run:
 
         bad_lines: takes the texts that cannot be spoken.
         """
-        how = {**vars(self.styles[0]), **self.asked.arguments(), "bad_lines": bad_lines}
+        style = self.styles[0]
+        if not style.ref and not any(line.ref for line in texts):
+            style = replace(style, take=None)  # the recordings of the list are in other shares of it
+        how = {**vars(style), **self.asked.arguments(), "bad_lines": bad_lines}
         if self.between:
             return self._pairs(texts, how)
         return self._streamed(texts, how) if self.args.stream else self._singles(texts, how)
@@ -185,13 +188,18 @@ class Run:
                 plot_readings(path.with_stem(f"{path.stem}_reader"), pair, {name_of(kind): number}, audio)
 
 
+def threads_of(args: argparse.Namespace) -> int:
+    """Of each worker: those that were asked for, or its share of the cores."""
+    return min(args.threads or max(cores() // args.workers, 1), cores())
+
+
 _own: Run | None = None  # of a worker
 
 
 def _begin(args: argparse.Namespace, given: dict[str, Any], asked: prosody_options.Asked) -> None:
     """Load a worker's own model."""
     global _own
-    torch.set_num_threads(args.threads or max(cores() // args.workers, 1))
+    torch.set_num_threads(threads_of(args))
     _own = Run.of(args, given, asked)
 
 

@@ -149,14 +149,16 @@ def _error(paths: Sequence[ReferencePath], results: Sequence[Tensor]) -> float:
 def _least_squares(bases: Sequence[Sequence[Tensor]], targets: Sequence[Tensor]) -> tuple[float, ...]:
     """Weights of the terms that come nearest to the targets; all are zero outside the masks."""
     count = len(bases[0])
-    products = torch.zeros(count, count, dtype=torch.float64)
-    aims = torch.zeros(count, dtype=torch.float64)
+    products = torch.zeros(count, count, dtype=torch.float64, device=targets[0].device)
+    aims = torch.zeros(count, dtype=torch.float64, device=targets[0].device)
     for basis, target in zip(bases, targets, strict=True):
         terms = torch.stack([term.double().flatten() for term in basis])  # (terms, cells)
         products += terms @ terms.T
         aims += terms @ target.double().flatten()
     scale = products.diagonal().clamp(min=1e-12).sqrt()
-    normed = products / (scale[:, None] * scale) + _RIDGE * torch.eye(count, dtype=torch.float64)
+    normed = products / (scale[:, None] * scale) + _RIDGE * torch.eye(
+        count, dtype=torch.float64, device=products.device
+    )
     return tuple((torch.linalg.solve(normed, aims / scale) / scale).tolist())
 
 

@@ -362,17 +362,16 @@ class Synthesiser:
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
-        bad_lines: BadLines | None = None,
     ) -> Iterator[StreamedPart]:
         """Speak texts sentence by sentence, and every sentence part by part, each handed over before the next is begun.
 
         Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces.
         A sentence's mel is decoded as a whole; its first part is a third of a second, the further ones are longer.
-        Arguments and errors as for `synthesise_each`; options: None for the checkpoint's own.
+        options: None for the checkpoint's own; further arguments and errors as for `synthesise`.
         """
         chosen = self.options() if options is None else options
         asked = {"take": take, "edits": edits, "phones": phones, "lexicon": lexicon}
-        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked, bad_lines=bad_lines)
+        requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked)
         return (streamed for request in requests for streamed in self.stream_one(request, chosen))
 
     # ------------------------------------------------------------------ before
@@ -395,8 +394,6 @@ class Synthesiser:
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
-        if not self.reads("pitch") and not edits.plain:
-            raise InputError("official checkpoints have speed and volume alone to change; leave the others out")
         texts = [texts] if isinstance(texts, str) else list(texts)
         common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
         if take is not None and ref is None and not any(isinstance(line, TextLine) and line.ref for line in texts):
@@ -425,6 +422,8 @@ class Synthesiser:
                     line.text, self._front_end, by_sentence=by_sentence, phones=phones, lexicon=lexicon, edits=edits
                 )
                 for piece in spoken:
+                    if not self.reads("pitch") and not piece.edits.plain:
+                        raise InputError("this checkpoint has speed and volume alone to change; leave the others out")
                     self._asked(piece)  # so that what cannot be done is said before anything is spoken
                 requests.append(
                     Request(
@@ -507,8 +506,7 @@ class Synthesiser:
             generator = piece_generator(options.seed, request.index, number)
             decoded = self.decode_piece(request, piece, options, generator, start=start)
             start += decoded.output.mel.shape[2] * self.frame_seconds
-            if start > MOST_SECONDS:
-                raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
+            check_seconds(start)
             yield decoded
 
     def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPart]:
@@ -596,13 +594,7 @@ class Synthesiser:
         began = self.now()
         asked = self._asked(piece)
         style = self.style_of(request, piece)
-        text = self.model.encode(*self.tensors(piece.encoded), style)
-        if asked is not None and self.reads("pitch"):
-            text = replace(text, log_durations=asked.log_durations(text.log_durations, options.length_scale))
-        try:
-            frames = self.model.spread(text, self.length_scale(piece, options))
-        except ValueError as error:
-            raise TextError(str(error)) from error
+        text, frames = self.encoded_piece(request, piece, options)
         if request.reference is not None:
             taken = request.taken if piece.voice is None else request.taken - {VOICE}
             style = with_reference(style, request.reference, frames, self.model, taken)
@@ -613,6 +605,21 @@ class Synthesiser:
         output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
         mel = output.mel[0].cpu().numpy()
         return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
+
+    @torch.no_grad()
+    def encoded_piece(self, request: Request, piece: TextPiece, options: Options) -> tuple[Any, Frames]:
+        """A piece's tokens, and the frames over which they are spoken, as its prosody asks.
+
+        Raises TextError for a piece that would last too long.
+        """
+        text = self.model.encode(*self.tensors(piece.encoded), self.style_of(request, piece))
+        asked = self._asked(piece)
+        if asked is not None and self.reads("pitch"):
+            text = replace(text, log_durations=asked.log_durations(text.log_durations, options.length_scale))
+        try:
+            return text, self.model.spread(text, self.length_scale(piece, options))
+        except ValueError as error:
+            raise TextError(str(error)) from error
 
     def length_scale(self, piece: TextPiece, options: Options) -> float:
         """What the model's durations are multiplied by. Official ones are rounded up before, so the rate is in it."""
@@ -688,6 +695,12 @@ class Synthesiser:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+
+def check_seconds(seconds: float) -> None:
+    """Raises TextError for a text that lasts so long."""
+    if seconds > MOST_SECONDS:
+        raise TextError(f"it lasts more than {MOST_SECONDS} s; make several texts of it")
 
 
 def piece_generator(*numbers: int) -> torch.Generator:

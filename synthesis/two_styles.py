@@ -21,7 +21,7 @@ from synthesis.options import Options
 from synthesis.parts import MANNER, VOICE, Given, shared_with
 from synthesis.pieces import SpokenPiece
 from synthesis.result import Result
-from synthesis.synthesiser import PlainRun, Request, Synthesiser, piece_generator
+from synthesis.synthesiser import PlainRun, Request, Synthesiser, check_seconds, piece_generator
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def speak_pairs(
                 generator = piece_generator(*seed)
                 run = synthesiser.speak_piece(each, each.spoken[number], options, generator, start=starts[side])
                 starts[side] += len(run.piece.audio) / synthesiser.params.audio.sample_rate
+                check_seconds(starts[side])
                 runs.append(run)
             for pieces, run in zip(alone, runs, strict=True):
                 pieces.append(run.piece)

@@ -27,10 +27,8 @@ MOST_GROWTH = 0.10  # after the first ten minutes
 SWEEPS, VISITS = 0.1, 25  # share of sweeps; texts of one visit
 REST = 10.0  # seconds at most that somebody listens before the next text
 PATIENCE = 900.0  # seconds for one text
-_DONE = """([marked, sweep]) => {
-    const said = document.querySelector(sweep ? '#pair-message' : '#message')?.textContent?.trim() ?? '';
-    return said !== marked && !/^(Waiting|Speaking|Sentence)/.test(said) ? said : '';
-}"""
+_SAID = "message => document.querySelector(message)?.textContent?.trim() ?? ''"
+_BUSY = ("Waiting", "Speaking", "Sentence")
 
 
 class Client:
@@ -58,11 +56,13 @@ class Client:
         self._sweep = self._dice.random() < SWEEPS
         self._page.get_by_role("tab", name="Two styles" if self._sweep else "Speak").click()
         self._page.locator("#text textarea").fill(self._texts[self.spoken % len(self._texts)])
-        message = "#pair-message" if self._sweep else "#message"
-        self._marked = self._page.evaluate(f"document.querySelector('{message}')?.textContent?.trim() ?? ''")
+        self._before, self._busy = self._message(), False
         button = self._page.get_by_role("button", name="Speak", exact=True)
         (self._page.locator("#sweep") if self._sweep else button).click()
         self._asked = time.monotonic()
+
+    def _message(self) -> str:
+        return self._page.evaluate(_SAID, "#pair-message" if self._sweep else "#message")
 
     def look(self) -> bool:
         """Whether the text has just been answered; the next one is asked for after a while.
@@ -74,10 +74,12 @@ class Client:
                 self._rests = 0.0
                 (self._ask if self.spoken % VISITS else self._come)()
             return False
-        said = self._page.evaluate(_DONE, [self._marked, self._sweep])
-        if not said:
+        said = self._message()
+        busy = said.startswith(_BUSY)
+        self._busy |= busy
+        if busy or not said or (said == self._before and not self._busy):
             if time.monotonic() - self._asked > PATIENCE:
-                raise TimeoutError(f"no answer within {PATIENCE:.0f} s to text {self.spoken}")
+                raise TimeoutError(f"no answer within {PATIENCE:.0f} s to text {self.spoken}: {said!r}")
             return False
         self.said = said
         self.spoken += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,15 @@ def test_a_blend_and_a_gradient_run_in_torch(backend, graphs):
     x = torch.randn(frames.mu.shape).requires_grad_()
     graph(x, torch.zeros(1), known).sum().backward()
     assert x.grad.abs().sum() > 0 and not graph._sessions
+    other = model.complete(style, frames)
+    other = condition(estimator, model, frames, replace(other, log_f0=other.log_f0 + 0.5))
+    share = {"drawn_share": torch.full((1, frames.mu.shape[2]), 0.3)}
+    with torch.no_grad():
+        blends = [
+            network(x, torch.zeros(1), *network.blend(known, other, {"pitch": torch.ones_like(x)}, **share))
+            for network in (graph, estimator)
+        ]
+    assert torch.equal(*blends) and not graph._sessions
 
 
 def tiny_distilled() -> Distilled:

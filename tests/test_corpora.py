@@ -85,6 +85,7 @@ def test_esd(tmp_path):
     touch(tmp_path, "0011/Angry/train/0011_000371.wav", "0011/Angry/evaluation/0011_000351.wav")
     touch(tmp_path, "0011/Surprise/test/0011_001421.wav", "0011/Sad/test/0011_009999.wav", "0011/Odd/0011_000371.wav")
     touch(tmp_path, "0012/Happy/0012_000701.wav", "0001/Neutral/0001_000001.wav", "readme.txt")
+    touch(tmp_path, "0011/0011_000371.wav")
     write(tmp_path / "0011/0011.txt",
           b"\xef\xbb\xbf0011_000371\tI\xe2\x80\x99ll go.\tAngry\r\n0011_000351\tThe nine. \tAngry\r\n\r\n"
           b"0011_001421\tOh!\tSurprise\r\n")  # fmt: skip
@@ -99,6 +100,7 @@ def test_esd(tmp_path):
     ]
     assert rejects == {
         "0001/Neutral/0001_000001.wav": "the text is not English",
+        "0011/0011_000371.wav": "not in the folder of an emotion",
         "0011/Odd/0011_000371.wav": "Odd is not an emotion of ESD",
         "0011/Sad/test/0011_009999.wav": "no text",
     }

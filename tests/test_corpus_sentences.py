@@ -144,11 +144,12 @@ def test_held_out_sentences_are_apart_from_training(training, held_out):
     assert all(4 <= len(sentences.words_of(text)) <= 14 for text in held_out.values())
 
 
-def test_a_held_out_text_is_never_drawn(tmp_path, training, own):
+def test_a_held_out_text_is_never_drawn(tmp_path, training, own, monkeypatch):
     drawn = training[len(own)]
     path = tmp_path / "held_out.txt"
     path.write_text(f"own_01|{drawn}\n")
-    assert drawn not in sentences.training_sentences(COUNT, seed=0, held_out_path=path)
+    monkeypatch.setattr(sentences, "HELD_OUT", path)
+    assert drawn not in sentences.training_sentences(COUNT, seed=0)
 
 
 @pytest.mark.skipif(not KATHLEEN.exists(), reason="the ARCTIC prompts (shared/data/kathleen) are not here")

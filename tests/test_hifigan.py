@@ -243,19 +243,17 @@ def test_chunks_bound_the_work():
 
 @settings(deadline=None, max_examples=12)
 @given(
-    lengths=st.lists(st.integers(0, 20), min_size=1, max_size=4),
-    padding=st.integers(0, 3),
+    batch=st.integers(1, 4),
+    frames=st.integers(0, 20),
     chunk_frames=st.none() | st.integers(1, 40),
 )
-def test_an_item_of_a_batch_equals_the_item_alone(lengths, padding, chunk_frames):
+def test_an_item_of_a_batch_equals_the_item_alone(batch, frames, chunk_frames):
     generator = randomised(TINY_2)
-    mel = random_mel(len(lengths), max(lengths) + padding)
-    audio = vocode(generator, mel, lengths, chunk_frames)
-    assert audio.shape == (len(lengths), mel.shape[-1] * 256)
-    for item, length in enumerate(lengths):
-        alone = vocode(generator, mel[item, :, :length])[0]
-        torch.testing.assert_close(audio[item, : length * 256], alone, atol=1e-5, rtol=0)
-        assert not audio[item, length * 256 :].any()
+    mel = random_mel(batch, frames)
+    audio = vocode(generator, mel, chunk_frames=chunk_frames)
+    assert audio.shape == (batch, frames * 256)
+    for item in range(batch):
+        torch.testing.assert_close(audio[item], vocode(generator, mel[item])[0], atol=1e-5, rtol=0)
 
 
 def test_bfloat16_is_close_and_comes_back_as_float32():
@@ -267,19 +265,17 @@ def test_bfloat16_is_close_and_comes_back_as_float32():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("mel", "options", "message"),
     [
-        ((torch.zeros(1, 79, 5),), "80"),
-        ((torch.zeros(5),), "shape"),
-        ((torch.zeros(1, 80, 5), [6]), "lengths"),
-        ((torch.zeros(1, 80, 5), [-1]), "lengths"),
-        ((torch.zeros(1, 80, 5), [5, 5]), "lengths"),
-        ((torch.zeros(1, 80, 5), None, 0), "chunk_frames"),
+        (torch.zeros(1, 79, 5), {}, "80"),
+        (torch.zeros(5), {}, "shape"),
+        (torch.zeros(1, 80, 5), {"chunk_frames": 0}, "chunk_frames"),
+        (torch.zeros(1, 80, 5), {"precision": "fp16"}, "precision"),
     ],
 )
-def test_vocode_refuses(arguments, message):
+def test_vocode_refuses(mel, options, message):
     with pytest.raises(ValueError, match=message):
-        vocode(randomised(TINY), *arguments)
+        vocode(randomised(TINY), mel, **options)
 
 
 # ---------------------------------------------------------------- distilled
@@ -688,6 +684,12 @@ def test_crops_are_aligned_seeded_and_cover_each_epoch(corpus):
         assert sum(silent) == sum(len(audio) < 8192 for audio in whole) == 1
 
 
+def test_pairs_are_read_as_every_filelist_is(corpus):
+    (corpus / "train.txt").write_text("# two of the three\nwav/utterance_2.wav|x\n\nwav/utterance_0.wav|y|anna\n")
+    pairs = read_pairs(corpus / "train.txt", corpus / "mels")
+    assert pairs == [(corpus / f"wav/utterance_{n}.wav", corpus / f"mels/utterance_{n}.npy") for n in (2, 0)]
+
+
 def test_unusable_training_data_is_refused(corpus):
     filelist, mels = corpus / "train.txt", corpus / "mels"
 
@@ -714,10 +716,14 @@ def test_unusable_training_data_is_refused(corpus):
 
     mel_path.unlink()
     refused("train.txt:1: .*utterance_0.npy is missing", read_pairs, filelist, mels)
-    filelist.write_text("b/utterance_1.wav\nc/utterance_1.wav|x\n")
+    twice = corpus / "other" / "utterance_1.wav"
+    write_wav(twice, synthetic_speech(0.2), 22050)
+    filelist.write_text("wav/utterance_1.wav|x\nother/utterance_1.wav|x\n")
     refused("train.txt:2: two audio files are named utterance_1", read_pairs, filelist, mels)
-    filelist.write_text("\n")
+    filelist.write_text("\n# nothing\n")
     refused("names no audio", read_pairs, filelist, mels)
+    filelist.write_text("wav/gone.wav|x\n")
+    refused("train.txt:1: no file 'wav/gone.wav'", read_pairs, filelist, mels)
     refused("none.txt: No such file", read_pairs, corpus / "none.txt", mels)
 
 

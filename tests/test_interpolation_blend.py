@@ -19,7 +19,7 @@ from model.sampling import SAMPLERS
 from model.style_pictures import FrameContours, Pictures, blend_pitch
 from model.text_to_mel import Blend, Frames
 from tests.denoisers import WavyDenoiser
-from tests.tiny_model import N_MELS, seeded, tiny_model
+from tests.tiny_model import N_MELS, seeded, tiny_model, without
 from tests.two_styles import (
     DOUBLE,
     between,
@@ -176,7 +176,7 @@ def test_a_field_that_is_equal_in_all_rows_draws_one_comb_and_any_other_blends_p
     for name in ("mu", "energy", "content"):
         same(getattr(drawn({"pitch": even}), name), getattr(only_b, name))
     # Unknown on one side: no contour to blend with, so the pictures do.
-    unknown = model.style(a.without("pitch"), 1)
+    unknown = model.style(without(a, "pitch"), 1)
     of_unknown = pictures.draw_pitch(pictures.contours(unknown, frames.mu, frames.position)) * frames.mask
     same(drawn({"pitch": even}, unknown).pitch, 0.3 * of_unknown + 0.7 * pitch_b)
 

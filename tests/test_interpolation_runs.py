@@ -15,7 +15,7 @@ from model.interpolation.plan import Interpolated, Measured, Reading, common_fra
 from model.sampling import SAMPLERS
 from model.style import StyleSource
 from model.text_to_mel import Frames
-from tests.tiny_model import seeded, tiny_model
+from tests.tiny_model import seeded, tiny_model, without
 from tests.two_styles import (
     DOUBLE,
     STEPS,
@@ -216,7 +216,7 @@ def test_staged_without_steps_is_linear_at_one_half(kind: str) -> None:
 def test_a_style_without_contours_keeps_its_end() -> None:
     """Where one style has no pitch, the other's must not spread to it."""
     model, (a, b) = tiny_model(DOUBLE), styles()
-    for first, second in ((a.without("pitch", "energy"), b), (a, b.without("pitch"))):
+    for first, second in ((without(a, "pitch", "energy"), b), (a, without(b, "pitch"))):
         for weight, style in ((1, first), (0, second)):
             mel = between(model, *text(), first, second, Linear(weight), sampling()).synthesis.mel
             close(mel, spoken(model, style, "edm-2m"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from copy import deepcopy as copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -26,6 +26,7 @@ from model.schedule import Schedule
 from model.style import Style, StyleSource
 from model.text_to_mel import Frames
 from tests.tiny_model import N_MELS, randomise, seeded, tiny_model
+from tests.tiny_synthesiser import tiny_loaded
 from tests.two_styles import counted_calls, frames_of, random_mask, sampling, styles, transfer
 
 ROWS, FRAMES, VALID = 8, 12, 10
@@ -407,3 +408,25 @@ def test_tuning_moves_the_mel_and_so_does_a_random_step(decided_by: str) -> None
     )
     for one, other in ((plain, tuned), (plain, random), (tuned, random)):
         assert (one - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", [Staged(), SameTime(share="reader")])
+def test_names_of_a_model_that_hears_are_voices_there_too(kind: PitchTransfer) -> None:
+    """Whether a style names its speaker or has that speaker's vector, the run is the same."""
+    model = tiny_loaded(voice_channels=8).model.requires_grad_(False)
+    model.reader = PitchReader(80, 4).eval().requires_grad_(False)
+    randomise(model.reader, seeded(0))
+    named = {"reference_mel": None, "reference_lengths": None}
+    a, b = (
+        replace(style, speaker=torch.tensor([n]), emotion=torch.tensor([n]), **named)
+        for n, style in enumerate(styles(torch.float32))
+    )
+    frames = frames_of(model, b)
+    # A name has a timbre by default, which a vector has not.
+    a, b = (model.with_default_timbre(style) for style in (a, b))
+    heard = [model.hearing.named(style) for style in (a, b)]
+    mels = [
+        transfer(model, frames, *pair, random_mask(frames), kind, sampling(steps=2)).synthesis.mel
+        for pair in ((a, b), heard)
+    ]
+    assert torch.equal(*mels)

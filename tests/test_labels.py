@@ -109,7 +109,7 @@ def test_what_cannot_be_laid_out_gives_none():
 
 
 def test_another_number_of_symbols_is_an_error():
-    with pytest.raises(ValueError, match="2 symbols but durations of 3"):
+    with pytest.raises(ValueError, match="2 symbols but boundaries of 3"):
         token_spans(BLANKED, np.array([0, 1, 2, 3]), 10)
 
 
@@ -148,7 +148,7 @@ def test_spans_hold_an_alignment_or_are_none(lengths, blanks, offset):
 
 
 def test_no_symbols_are_an_error():
-    with pytest.raises(ValueError, match="0 symbols but durations of 0"):
+    with pytest.raises(ValueError, match="0 symbols but boundaries of 0"):
         token_spans([True, True], np.array([0.0]), 10)
 
 

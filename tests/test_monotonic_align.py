@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import monotonic_align
-from monotonic_align import alignment_durations, maximum_path, reference
+from monotonic_align import alignment_durations, maximum_path
 from monotonic_align.search import LANES, search
+from tests import alignment_reference as reference
 
 
 def random_batch(seed: int, batch: int, rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -68,6 +72,35 @@ def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
         assert broken[name] == whole[name]
     for part in ("weights", "ema"):
         assert all(torch.equal(broken[part][name], value) for name, value in whole[part].items())
+
+
+def break_losses(monkeypatch, broken: Callable[[int], bool]) -> None:
+    """From now on the prior loss of the steps, from 1, for which `broken` is true is no number."""
+    good, steps = GradTTS.losses, count(1)
+
+    def losses(*args, **kwargs):
+        found = good(*args, **kwargs)
+        return replace(found, prior=found.prior * math.nan) if broken(next(steps)) else found
+
+    monkeypatch.setattr(GradTTS, "losses", losses)
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(folder, tmp_path, monkeypatch):
+    break_losses(monkeypatch, lambda step: step == 2)
+    assert main(arguments(folder, tmp_path, "train.steps=3")) == 0
+    assert "step 2  skipped: its gradient is not finite" in (tmp_path / "train.log").read_text()
+    for name in ("checkpoint.pt", "training_state.pt"):
+        state = torch.load(tmp_path / name, weights_only=True)
+        state = state.get("weights", state)
+        assert all(value.isfinite().all() for value in state.values() if value.is_floating_point()), name
+
+
+def test_many_such_steps_end_the_run_with_advice(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("training.optimisation.MOST_SKIPPED", 3)
+    break_losses(monkeypatch, lambda step: step > 1)
+    assert main(arguments(folder, tmp_path, "train.steps=100")) == 2
+    assert "3 steps in a row without a finite gradient, up to step 4" in capsys.readouterr().err
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from training.trainer import Trainer
 
 from .test_trainer import trainer_of
 from .tiny_corpus import training_params, write_corpus
-from .tiny_model import N_SYMBOLS, random_style, randomise, seeded, tiny_model, tiny_params
+from .tiny_model import N_SYMBOLS, random_style, randomise, seeded, tiny_model, tiny_params, total
 from .tiny_synthesiser import tiny_loaded, tiny_vocoder, voice_like
 
 
@@ -64,9 +64,9 @@ def model_in_use(params: Params) -> list[Any]:
         torch.manual_seed(1)  # of dropout
         losses = model.losses(ids, lengths, mel, mel_lengths, style, generator=seeded(2))
         spoken = model.eval().synthesise(ids, lengths, style, Sampling(2, sampler="euler", generator=seeded(3))).mel
-    assert math.isfinite(losses.total) and spoken.isfinite().all()
+    assert math.isfinite(total(losses)) and spoken.isfinite().all()
     known = draw_known_types(params.style, 200, seeded(4))
-    return [*begun, float(losses.total), spoken.sum().item(), [kept.tolist() for kept in known.values()]]
+    return [*begun, float(total(losses)), spoken.sum().item(), [kept.tolist() for kept in known.values()]]
 
 
 def speaking(params: Params) -> Any:

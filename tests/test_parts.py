@@ -135,6 +135,24 @@ def test_the_columns_of_a_line_win_over_what_is_taken(run, files, tmp_path):
     assert [(row["speaker"], row["emotion"]) for row in rows] == [("bert", "x"), ("x", "angry"), ("y", "y")]
 
 
+def test_recordings_of_some_lines_may_be_in_other_shares_of_the_list(run, files, tmp_path):
+    lines = [f"Number {number}." for number in range(5)]
+    (tmp_path / "texts.txt").write_text("\n".join([*lines, f"The last.|||{files.folder / 'y.wav'}"]))
+    given = ["--take", "voice", "-f", str(tmp_path / "texts.txt")]
+    for more in (["--workers", "2"], ["--shard", "1/6"]):
+        assert run(*given, *more) == 0
+    assert report_of(tmp_path)["results"][-1]["speaker"] == "y"
+    assert run(*given, "--shard", "6/6") == 0
+
+
+def test_a_lines_recording_that_is_none_costs_that_line(run, files, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text(f"One.\nTwo.|||{files.texts}\nThree.|||{files.folder / 'y.wav'}\n")
+    assert run("-f", str(tmp_path / "texts.txt")) == 3
+    error = capsys.readouterr().err
+    assert "1 bad line skipped" in error and "texts.txt:2" in error
+    assert len(report_of(tmp_path)["results"]) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from synthesis.reader_file import read_reader, reader_path
 from tests.documentation import ROOT
 from tests.official_weights import random_state
 from tests.tiny_model import seeded
-from tests.tiny_synthesiser import write_tiny_checkpoint
+from tests.tiny_synthesiser import SPEAKERS, tiny_loaded, write_tiny_checkpoint
 from training.pitch_reader import CROP_FRAMES, Distractors, Examiner, Recording, main, read_recording
 
 ROWS, FRAMES = 80, 24
@@ -154,6 +155,17 @@ def test_it_is_trained_beside_a_checkpoint_which_stays_as_it_is(tmp_path, capsys
     assert checkpoint.read_bytes() == before
     assert read_reader(checkpoint, ROWS).n_mels == ROWS
     assert "2 held-out recordings: 1:" in capsys.readouterr().out
+
+
+def test_a_model_that_hears_reads_recordings_too(tmp_path) -> None:
+    loaded = tiny_loaded(voice_channels=8)
+    cache = FeatureCache(tmp_path, loaded.params.audio)
+    (utterance, *_) = read_filelist(ROOT / "resources/filelists/tiny_valid.txt")
+    names = ("nobody", *SPEAKERS)
+    stranger, *known = (read_recording(loaded, replace(utterance, speaker=name), cache).residual for name in names)
+    assert stranger.shape[0] == ROWS and not torch.equal(known[0], known[1])
+    nearest = min(known, key=lambda residual: float(residual.square().mean()))
+    torch.testing.assert_close(stranger, nearest)
 
 
 def test_what_has_no_contours_is_refused(tmp_path, capsys) -> None:

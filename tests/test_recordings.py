@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from data.mel import AMPLITUDE_FLOOR
 from model.manner import MANNER, Manner, RateEstimator, contours_in_manner, measure_manner, speech_frames
 from model.voice import VoiceEncoder, mean_voice, without_gain
 from training import recordings
@@ -224,3 +225,20 @@ def test_voices_and_rates_are_learned(monkeypatch, tmp_path, capsys):
     assert cosine.argmax(1).tolist() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match=r"not networks of training\.recordings"):
         recordings.start_from(further, {"voice": {}}, data)
+
+
+def test_parameters_may_stand_between_options(tmp_path, capsys):
+    filelist = tmp_path / "list.txt"
+    filelist.write_text("")
+    given = ["--steps", "3", "train.seed=2", "-o", str(tmp_path / "out"), f"train.train_filelist={filelist}"]
+    assert recordings.main(given) == 2
+    assert f"{filelist} has one voice only" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        recordings.main(["--help"])
+    assert "usage: python -m training.recordings" in capsys.readouterr().out
+
+
+def test_padding_is_silence():
+    mel, lengths = recordings._padded([torch.zeros(80, 3), torch.zeros(80, 5)])
+    assert lengths.tolist() == [3, 5] and not mel[1].any() and not mel[0, :, :3].any()
+    assert torch.equal(mel[0, :, 3:], torch.full((80, 2), math.log(AMPLITUDE_FLOOR)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -24,8 +23,6 @@ from tests.denoisers import GaussianDenoiser, WavyDenoiser
 SCHEDULE = Schedule()
 EULER = ("euler", "euler-quad")
 DATA_PREDICTION = ("ddim", "dpm++2m", "ml-sde", "edm-2m")
-STOCHASTIC = {"ml-sde": SAMPLERS["ml-sde"], "euler-sde": partial(SAMPLERS["euler"], stochastic=True)}
-EVERY = SAMPLERS | {"euler-sde": STOCHASTIC["euler-sde"]}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -118,15 +115,14 @@ def test_one_first_order_step_keeps_a_point_mass_on_its_path(t: float, mu: Tenso
     torch.testing.assert_close(record.latents[1], denoiser.flow(x, t, t / 3), rtol=0, atol=1e-10)
 
 
-def test_stochastic_samplers_have_the_mean_of_the_data(mu: Tensor) -> None:
+def test_the_stochastic_sampler_has_the_mean_of_the_data(mu: Tensor) -> None:
     mu = torch.zeros(64, 5, 64, dtype=torch.float64)
     ones = torch.ones(64, 1, 64, dtype=torch.float64)
     denoiser = GaussianDenoiser(mu + 1.3, 0.2, mu)
-    for sampler in STOCHASTIC.values():
-        x = start_latent(mu, ones, generator=seeded(3))
-        result = sampler(denoiser, x, mu, ones, 50, generator=seeded(4))
-        assert result.mean().item() == pytest.approx(1.3, abs=0.02)
-        assert 0.3 < result.std().item() < 0.5  # sqrt(0.2) = 0.447, but the posterior under-disperses
+    x = start_latent(mu, ones, generator=seeded(3))
+    result = SAMPLERS["ml-sde"](denoiser, x, mu, ones, 50, generator=seeded(4))
+    assert result.mean().item() == pytest.approx(1.3, abs=0.02)
+    assert 0.3 < result.std().item() < 0.5  # sqrt(0.2) = 0.447, but the posterior under-disperses
 
 
 # Definitions
@@ -203,27 +199,19 @@ def test_ml_sde_draws_from_the_posterior(mu: Tensor, x: Tensor) -> None:
         torch.testing.assert_close(record.latents[i + 1], mu + kept * y + drawn * y0 + std * noise)
 
 
-def official_loop(score, x: Tensor, mask: Tensor, mu: Tensor, steps: int, stochastic: bool) -> Tensor:
+def official_loop(score, x: Tensor, mask: Tensor, mu: Tensor, steps: int) -> Tensor:
     """Grad-TTS's reverse diffusion in float32, with every scalar where the official code has it."""
     h = 1.0 / steps
     x = x * mask
     for i in range(steps):
         t = (1.0 - (i + 0.5) * h) * torch.ones(len(x), dtype=x.dtype)
         beta = 0.05 + (20.0 - 0.05) * t[:, None, None]
-        if stochastic:
-            change = (0.5 * (mu - x) - score(x, t)) * beta * h
-            change = change + torch.randn(x.shape, dtype=x.dtype) * torch.sqrt(beta * h)
-        else:
-            change = 0.5 * (mu - x - score(x, t)) * beta * h
-        x = (x - change) * mask
+        x = (x - 0.5 * (mu - x - score(x, t)) * beta * h) * mask
     return x
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
 @pytest.mark.parametrize("steps", [1, 3, 10, 50])
-def test_euler_is_the_official_loop_to_the_bit(
-    steps: int, stochastic: bool, mu: Tensor, x: Tensor, mask: Tensor
-) -> None:
+def test_euler_is_the_official_loop_to_the_bit(steps: int, mu: Tensor, x: Tensor, mask: Tensor) -> None:
     class Stub:
         schedule = SCHEDULE
 
@@ -234,13 +222,8 @@ def test_euler_is_the_official_loop_to_the_bit(
             return torch.sin(x * 3 + t[:, None, None]) * mask.float()
 
     mu, x, stub = mu.float(), x.float(), Stub()
-    torch.manual_seed(12)
-    expected = official_loop(stub.network, x, mask.float(), mu, steps, stochastic)
-    torch.manual_seed(12)
-    ours = SAMPLERS["euler"](stub, x, mu, mask.float(), steps, stochastic=stochastic)
-    assert torch.equal(ours, expected)
-    seeded_alike = SAMPLERS["euler"](stub, x, mu, mask.float(), steps, stochastic=stochastic, generator=seeded(12))
-    assert torch.equal(seeded_alike, expected)
+    expected = official_loop(stub.network, x, mask.float(), mu, steps)
+    assert torch.equal(SAMPLERS["euler"](stub, x, mu, mask.float(), steps), expected)
 
 
 def test_quadratic_euler_differs_from_the_uniform_one_by_its_grid_alone(mu: Tensor, x: Tensor) -> None:
@@ -285,22 +268,22 @@ def test_grids(steps: int) -> None:
 # What every sampler promises
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
 def test_steps_are_network_evaluations(name: str, steps: int, mu: Tensor, x: Tensor) -> None:
     denoiser, record = WavyDenoiser(mu), Record()
-    EVERY[name](denoiser, x, mu, ONES, steps, callback=record)
+    SAMPLERS[name](denoiser, x, mu, ONES, steps, callback=record)
     assert [t for t, _ in denoiser.calls] == record.times
     assert len(denoiser.calls) == steps
     assert record.times == sorted(record.times, reverse=True)
     assert 0 < record.times[-1] <= record.times[0] <= 1
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [0, -3])
 def test_no_steps_are_refused(name: str, steps: int, mu: Tensor, x: Tensor) -> None:
     with pytest.raises(ValueError, match=f"at least 1 step, not {steps}"):
-        EVERY[name](WavyDenoiser(mu), x, mu, ONES, steps)
+        SAMPLERS[name](WavyDenoiser(mu), x, mu, ONES, steps)
 
 
 @pytest.mark.parametrize("name", DATA_PREDICTION)
@@ -311,41 +294,42 @@ def test_one_step_is_the_data_prediction_of_the_start(name: str, mu: Tensor, x: 
     assert record.times[0] == (1.0 if name != "edm-2m" else SCHEDULE.t_of_noise_level(12.0))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_shifting_mu_shifts_the_result(name: str, mu: Tensor, x: Tensor) -> None:
     shift = 7.5
-    plain = EVERY[name](WavyDenoiser(mu), x, mu, ONES, 6, generator=seeded())
-    shifted = EVERY[name](WavyDenoiser(mu + shift), x + shift, mu + shift, ONES, 6, generator=seeded())
+    plain = SAMPLERS[name](WavyDenoiser(mu), x, mu, ONES, 6, generator=seeded())
+    shifted = SAMPLERS[name](WavyDenoiser(mu + shift), x + shift, mu + shift, ONES, 6, generator=seeded())
     torch.testing.assert_close(shifted, plain + shift, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_masked_frames_are_exactly_zero_and_change_nothing(name: str, mu: Tensor, x: Tensor, mask: Tensor) -> None:
     denoiser, record = WavyDenoiser(mu), Record()  # does not mask its outputs
-    result = EVERY[name](denoiser, x, mu, mask, 5, callback=record, generator=seeded())
+    result = SAMPLERS[name](denoiser, x, mu, mask, 5, callback=record, generator=seeded())
     outside = (mask == 0).expand_as(x)
     for tensor in [result, *record.latents, *record.predictions, *(latent for _, latent in denoiser.calls)]:
         assert (tensor[outside] == 0).all()
         assert (tensor[~outside] != 0).all()
     noisier = torch.where(outside, x + 100, x)
-    again = EVERY[name](WavyDenoiser(mu), noisier, mu, mask, 5, generator=seeded())
+    again = SAMPLERS[name](WavyDenoiser(mu), noisier, mu, mask, 5, generator=seeded())
     assert torch.equal(again, result)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_seeds(name: str, mu: Tensor, x: Tensor) -> None:
-    first, again, other = (EVERY[name](WavyDenoiser(mu), x, mu, ONES, 4, generator=seeded(seed)) for seed in (5, 5, 6))
+    sample = SAMPLERS[name]
+    first, again, other = (sample(WavyDenoiser(mu), x, mu, ONES, 4, generator=seeded(seed)) for seed in (5, 5, 6))
     assert torch.equal(first, again)
-    assert torch.equal(first, other) == (name not in STOCHASTIC)
+    assert torch.equal(first, other) == (name != "ml-sde")
 
 
 # Callback and tune
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_callback_sees_what_the_network_saw(name: str, mu: Tensor, x: Tensor, mask: Tensor) -> None:
     denoiser, record = WavyDenoiser(mu), Record()
-    result = EVERY[name](denoiser, x, mu, mask, 4, callback=record, generator=seeded())
+    result = SAMPLERS[name](denoiser, x, mu, mask, 4, callback=record, generator=seeded())
     assert torch.equal(record.latents[0], x * mask)
     for (t, seen), time, latent, prediction in zip(
         denoiser.calls, record.times, record.latents, record.predictions, strict=True
@@ -353,11 +337,11 @@ def test_callback_sees_what_the_network_saw(name: str, mu: Tensor, x: Tensor, ma
         assert t == time
         assert torch.equal(seen, latent)
         torch.testing.assert_close(prediction, WavyDenoiser(mu).x0(latent, t) * mask, rtol=0, atol=1e-9)
-    silent = EVERY[name](WavyDenoiser(mu), x, mu, mask, 4, generator=seeded())
+    silent = SAMPLERS[name](WavyDenoiser(mu), x, mu, mask, 4, generator=seeded())
     assert torch.equal(result, silent)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_tune_is_asked_before_every_evaluation(name: str, mu: Tensor, x: Tensor) -> None:
     record, asked = Record(), []
 
@@ -365,13 +349,13 @@ def test_tune_is_asked_before_every_evaluation(name: str, mu: Tensor, x: Tensor)
         assert len(record.times) == i
         asked.append((t, latent))
 
-    result = EVERY[name](WavyDenoiser(mu), x, mu, ONES, 4, callback=record, tune=look, generator=seeded())
+    result = SAMPLERS[name](WavyDenoiser(mu), x, mu, ONES, 4, callback=record, tune=look, generator=seeded())
     assert [t for t, _ in asked] == record.times
     assert all(torch.equal(a, b) for (_, a), b in zip(asked, record.latents, strict=True))
-    assert torch.equal(result, EVERY[name](WavyDenoiser(mu), x, mu, ONES, 4, generator=seeded()))
+    assert torch.equal(result, SAMPLERS[name](WavyDenoiser(mu), x, mu, ONES, 4, generator=seeded()))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_tuned_latent_replaces_the_old_one(name: str, mu: Tensor, x: Tensor, mask: Tensor) -> None:
     denoiser, record = WavyDenoiser(mu), Record()
 
@@ -381,9 +365,9 @@ def test_tuned_latent_replaces_the_old_one(name: str, mu: Tensor, x: Tensor, mas
             (gradient,) = torch.autograd.grad((leaf**2).mean(), leaf)
         return leaf - 10 * gradient + 1 if i == 2 else None
 
-    EVERY[name](denoiser, x, mu, mask, 5, callback=record, tune=tune, generator=seeded())
+    SAMPLERS[name](denoiser, x, mu, mask, 5, callback=record, tune=tune, generator=seeded())
     plain = Record()
-    EVERY[name](WavyDenoiser(mu), x, mu, mask, 5, callback=plain, generator=seeded())
+    SAMPLERS[name](WavyDenoiser(mu), x, mu, mask, 5, callback=plain, generator=seeded())
     tuned = (plain.latents[2] * (1 - 20 / x.numel()) + 1) * mask
     torch.testing.assert_close(record.latents[2], tuned)
     assert torch.equal(denoiser.calls[2][1], record.latents[2])
@@ -478,10 +462,9 @@ def test_edm_2m_goes_by_the_fifth_root_unless_told(mu: Tensor, x: Tensor) -> Non
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_no_noise_is_drawn_after_the_last_evaluation(steps: int, mu: Tensor, x: Tensor) -> None:
-    """The official Euler loop draws for its last step too."""
-    for name, draws in (("ml-sde", steps - 1), ("euler-sde", steps), ("euler", 0), ("edm-2m", 0)):
+    for name, draws in (("ml-sde", steps - 1), ("euler", 0), ("edm-2m", 0)):
         generator, expected = seeded(3), seeded(3)
-        EVERY[name](WavyDenoiser(mu), x, mu, ONES, steps, generator=generator)
+        SAMPLERS[name](WavyDenoiser(mu), x, mu, ONES, steps, generator=generator)
         for _ in range(draws):
             torch.randn(x.shape, generator=expected, dtype=x.dtype)
         assert torch.equal(generator.get_state(), expected.get_state())

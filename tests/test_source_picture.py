@@ -35,6 +35,13 @@ def flat_tone_mel(f0: float) -> np.ndarray:
     return mel_spectrogram((0.01 * tone).astype(np.float32), AUDIO)
 
 
+def test_the_rows_of_a_wider_mel_are_all_drawn() -> None:
+    """A flat source is as strong in the highest rows as in those below them, wherever the mel ends."""
+    for fmax in (8000.0, 10500.0):
+        picture = flat_source(150.0, params.Audio(fmax=fmax))
+        assert np.ptp(picture[60:]) < 0.1, fmax
+
+
 @pytest.mark.parametrize("f0", [75.0, 100.0, 143.0, 200.0, 271.0, 380.0, 490.0])
 def test_picture_is_what_the_mel_of_a_flat_tone_looks_like(source: SourcePicture, f0: float) -> None:
     middle = flat_tone_mel(f0)[:, 10:-10]

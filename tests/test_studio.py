@@ -198,6 +198,16 @@ def test_a_drawn_melody_is_what_the_decoder_reads(synthesiser, take):
     assert heard.melody == pytest.approx(drawn, rel=1e-4)
 
 
+def test_a_drawn_melody_stays_where_it_is_after_a_break_between_sentences(synthesiser):
+    marked = "<speak>One day.<break time='900ms'/> Two birds sing here.</speak>"
+    take = speak(synthesiser, Wish(marked, ANNA, seed=4))
+    drawn = np.where(take.word_at == 3, 300.0, 150.0)
+    heard = speak(synthesiser, take.wish, Shape(shaped(take).words, tuple(drawn)), take)
+    assert heard.result.frames == take.result.frames
+    assert np.median(heard.melody[heard.word_at == 3]) == pytest.approx(300, rel=1e-3)
+    assert np.median(heard.melody[heard.word_at == 2]) == pytest.approx(150, rel=1e-3)
+
+
 def test_a_drawn_melody_stays_on_its_phones_when_words_change_length(synthesiser, take):
     marked = np.where(take.word_at == 3, 300.0, 150.0)
     words = shaped(take, w1=WordShape(length=2.5)).words

@@ -400,6 +400,8 @@ def test_a_video_is_refused(opened, tmp_path):
 def test_it_answers_this_machine_alone(studio):
     port = int(studio[0].rsplit(":", 1)[1])
     others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {"127.0.0.1"}
+    if not others:
+        pytest.skip("this machine's name has no address but 127.0.0.1, so there is no other one to ask")
     for address in others:
         with socket.socket() as probe:
             probe.settimeout(2)

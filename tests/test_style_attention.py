@@ -13,7 +13,7 @@ from torch import Tensor
 from model.local_window import REACH, local_window
 from model.style import CONTOUR_TYPES, TYPES, Style, StyleSource, TypedTokens
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention, position_features
-from tests.tiny_model import in_dtype, random_style, randomise, seeded, tiny_model
+from tests.tiny_model import in_dtype, random_style, randomise, seeded, tiny_model, without
 
 DOUBLE = torch.float64
 ROWS, FRAMES, CHANNELS, WIDTH = 6, 8, 5, 12
@@ -163,16 +163,16 @@ def test_attention_is_the_written_out_one(types: tuple[str, ...], frames: tuple[
 
 def test_attention_of_unknown_types_is_the_written_out_one() -> None:
     known = {name: torch.tensor([True, False]) for name in ("pitch", "timbre", "speaker")}
-    source = replace(in_dtype(random_style([53, 22], [40, 17]), DOUBLE), known=known).without("energy")
+    source = without(replace(in_dtype(random_style([53, 22], [40, 17]), DOUBLE), known=known), "energy")
     site, x, place = site_of(), cells_of(1), positions_of()
     with torch.no_grad():
         style = tiny_model(DOUBLE).style(source, 2)
         output = site(x, site.prepare(style, place))
         torch.testing.assert_close(output, written_out(site, x, style, place), atol=1e-10, rtol=0)
         # What is unknown for one item only is there as unknown as what is unknown for all.
-        without = tiny_model(DOUBLE).style(source.without("pitch", "timbre", "speaker"), 2)
-        torch.testing.assert_close(output[1], site(x, site.prepare(without, place))[1], atol=1e-12, rtol=0)
-        assert (output[0] - site(x, site.prepare(without, place))[0]).abs().max() > 0.01
+        fewer = tiny_model(DOUBLE).style(without(source, "pitch", "timbre", "speaker"), 2)
+        torch.testing.assert_close(output[1], site(x, site.prepare(fewer, place))[1], atol=1e-12, rtol=0)
+        assert (output[0] - site(x, site.prepare(fewer, place))[0]).abs().max() > 0.01
 
 
 def extended(tokens: TypedTokens, extra: int) -> TypedTokens:
@@ -278,9 +278,9 @@ def test_bias_and_residual_enter_once() -> None:
     assert (plain - x).abs().min() > 30
     for weight in (random_field(), dict.fromkeys(TYPES, torch.tensor(0.5)), {}):
         torch.testing.assert_close(blended(site, x, a, a, weight), plain, atol=1e-10, rtol=0)
-    without = site_of(bias=0.0)
+    unbiased = site_of(bias=0.0)
     # Whatever is blended, the bias adds gate * 100 to every cell.
-    difference = blended(site, x, a, b, random_field()) - blended(without, x, a, b, random_field())
+    difference = blended(site, x, a, b, random_field()) - blended(unbiased, x, a, b, random_field())
     torch.testing.assert_close(difference, (100 * site.gate).expand_as(difference), atol=1e-10, rtol=0)
 
 

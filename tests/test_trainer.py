@@ -18,10 +18,11 @@ from params import Params
 from text.front_end import front_end
 from training import corpus, saving, statistics
 from training.listening import make_listener
+from training.optimisation import MOST_SKIPPED
 from training.saving import RunLog
 from training.sensitivity import style_sensitivity
 from training.style_batch import labels_of, style_of_batch
-from training.trainer import _LOSSES, MOST_SKIPPED, Trainer, _parameter_groups
+from training.trainer import _LOSSES, Trainer, _parameter_groups
 
 from .tiny_corpus import training_params, write_corpus
 from .tiny_synthesiser import tiny_params, tiny_vocoder
@@ -71,7 +72,7 @@ def trainer_of(params: Params, state: saving.TrainingState | None = None, listen
     if state is None:
         torch.manual_seed(params.train.seed)
         model = CondGradTTS(params, len(symbols), 2, 2)
-        statistics.set_statistics(model, dataset, 0, progress=False)
+        statistics.set_statistics(model, dataset, 0)
         statistics.set_default_references(model, dataset, 0)
     else:
         model = unpack(state.payload, "weights").model
@@ -194,7 +195,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing(folder, tmp_path):
 
     trainer.model.losses = losses
     assert trainer.run()
-    assert seen == [False, True] and trainer.skipped == 0
+    assert seen == [False, True] and trainer.gradients.skipped == 0
     assert all(p.isfinite().all() for p in trainer.model.parameters())
     assert all(value.isfinite().all() for value in trainer.ema.values.values())
     assert "step 2  skipped" in (tmp_path / "train.log").read_text()
@@ -202,7 +203,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing(folder, tmp_path):
 
 def test_many_such_steps_end_the_run_with_advice(folder, tmp_path, monkeypatch):
     assert MOST_SKIPPED > 3
-    monkeypatch.setattr("training.trainer.MOST_SKIPPED", 3)
+    monkeypatch.setattr("training.optimisation.MOST_SKIPPED", 3)
     trainer = trainer_of(training_params(folder, tmp_path, steps=100))
     good = trainer.model.losses
     trainer.model.losses = lambda *args, **kwargs: replace(
@@ -210,7 +211,7 @@ def test_many_such_steps_end_the_run_with_advice(folder, tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match=r"lower train\.learning_rate"):
         trainer.run()
-    assert trainer.skipped == 3 and trainer.step == 2
+    assert trainer.gradients.skipped == 3 and trainer.step == 2
     assert saving.load(tmp_path) is None
 
 
@@ -291,7 +292,7 @@ def test_statistics_normalise_the_corpus(folder, tmp_path):
     params = training_params(folder, tmp_path)
     dataset, _ = datasets(params)
     model = CondGradTTS(params, 80, 2, 2)
-    statistics.set_statistics(model, dataset, 0, progress=False)
+    statistics.set_statistics(model, dataset, 0)
     mels = torch.cat([dataset[i].mel for i in range(len(dataset))], 1)
     torch.testing.assert_close(model.mel_mean[:, 0], mels.mean(1), atol=1e-3, rtol=0)
     torch.testing.assert_close(model.mel_std[:, 0], mels.std(1, correction=0), atol=1e-2, rtol=0)
@@ -304,7 +305,7 @@ def test_each_speakers_default_reference_is_its_own(folder, tmp_path):
     params = training_params(folder, tmp_path)
     dataset, _ = datasets(params)
     model = CondGradTTS(params, 80, 3, 2)  # the third has no utterance
-    statistics.set_statistics(model, dataset, 0, progress=False)
+    statistics.set_statistics(model, dataset, 0)
     statistics.set_default_references(model, dataset, 0)
     assert model.default_reference_lengths[2] == 0 and not model.default_reference[2].any()
     for speaker in (0, 1):

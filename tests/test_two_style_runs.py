@@ -80,6 +80,12 @@ def test_three_wavs_a_line_from_one_noise(run, tmp_path):
         np.testing.assert_array_equal(audio(out / "0000.wav"), plain[name])
 
 
+def test_a_pair_that_would_last_too_long_is_left_out(run, monkeypatch, capsys):
+    monkeypatch.setattr("synthesis.synthesiser.MOST_SECONDS", 0.1)
+    assert run("-s", "anna", "-s2", "bert") == 2
+    assert "lasts more than 0.1 s" in capsys.readouterr().err
+
+
 def test_a_style_between_itself_and_itself(run, tmp_path):
     """Neither durations nor mu nor anything else moves, whatever the weight; only the heard pitch is now known."""
     assert run("-s", "anna", "-s2", "anna", "--weights", "0,0.3,1", "--precision", "fp32") == 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import params
-from model.cond_grad_tts import CondGradTTS
+from model.cond_grad_tts import CondGradTTS, CondLosses
 from model.style import StyleSource
 
 N_MELS, N_SYMBOLS, N_SPEAKERS, N_EMOTIONS = 16, 11, 5, 3  # rows of the mel differ from any number of frames in use
@@ -77,6 +77,23 @@ def random_style(frames: list[int], references: list[int], seed: int = 0) -> Sty
         reference_mel=normal(batch, N_MELS, max(references)),
         reference_lengths=torch.tensor(references),
     )
+
+
+def total(losses: CondLosses) -> Tensor:
+    """What training lowers."""
+    return losses.prior + losses.duration + losses.voicing + losses.pitch + losses.energy + losses.diffusion
+
+
+def without(style: StyleSource, *types: str) -> StyleSource:
+    """The same source with some types unknown."""
+    made_of = {
+        "pitch": ("log_f0", "voicing"),
+        "energy": ("energy", "energy_predicted"),
+        "timbre": ("reference_mel", "reference_lengths"),
+        "speaker": ("speaker",),
+        "emotion": ("emotion",),
+    }
+    return replace(style, **{name: None for kind in types for name in made_of[kind]})
 
 
 def in_dtype(style: StyleSource, dtype: torch.dtype) -> StyleSource:

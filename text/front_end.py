@@ -11,9 +11,9 @@ from text import official_front_end as official
 from text.normalise import normalise
 from text.pronounce import pronounce_words
 from text.pronunciation import Lexicon, Phones
-from text.symbols import BLANK, OFFICIAL_SYMBOLS, PHONES, SPACE, SYMBOLS, extend_symbols
+from text.symbols import BLANK, OFFICIAL_SYMBOLS, PHONES, SPACE, SYMBOLS
 
-__all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "extend_symbols", "front_end", "official_front_end"]
+__all__ = ["EncodedText", "FrontEnd", "arpabet_front_end", "front_end", "official_front_end"]
 
 # Symbols, words, and for each symbol the index of its word or -1.
 Reading = tuple[list[str], list[str], list[int]]

@@ -18,10 +18,6 @@ VOICELESS = ("CH", "F", "HH", "K", "P", "S", "SH", "T", "TH")
 
 PHONES = (*VOWELS, *sorted((*SONORANTS, *VOICED_OBSTRUENTS, *VOICELESS)))
 
-# Vowels and sonorants: the phones that carry F0 throughout. Voiced obstruents are apart, since their closures and
-# frication are often devoiced.
-VOICED = frozenset((*VOWELS, *SONORANTS))
-
 # Ids are positions. A checkpoint carries its own tuple; append here, never reorder.
 SYMBOLS = (PAD, BLANK, SPACE, *PUNCTUATION, *PHONES)
 
@@ -37,8 +33,3 @@ OFFICIAL_SYMBOLS = (
     *(f"@{phone}" for phone in ARPABET),
     BLANK,
 )
-
-
-def extend_symbols(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    """`old` with the symbols of `new` that it lacks appended: every old id stays, so old embedding rows stay too."""
-    return (*old, *(symbol for symbol in dict.fromkeys(new) if symbol not in set(old)))

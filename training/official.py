@@ -12,6 +12,7 @@ command resumes a run whose log folder has a state; Ctrl-C or SIGTERM saves and 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -39,7 +40,7 @@ from text.front_end import front_end
 from text.official_front_end import not_transliterated
 from text.symbols import OFFICIAL_SYMBOLS
 from training import corpus
-from training.optimisation import ParameterAverage, learning_rate
+from training.optimisation import GradientCheck, ParameterAverage, learning_rate
 from training.overrides import resolve_params
 from training.saving import RunLog, checkpoint_path, counted, open_log, state_path
 
@@ -49,16 +50,21 @@ _LOSSES = ("duration", "prior", "diffusion")
 class OfficialTrainer:
     """The model, its optimizer and one training step."""
 
-    def __init__(self, model: GradTTS, params: Params, device: torch.device) -> None:
+    def __init__(self, model: GradTTS, params: Params, log: RunLog, device: torch.device) -> None:
         self.params = params
+        self.log = log
         self.device = device
         self.model = model.to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters())
         self.ema = ParameterAverage(self.model, params.train.ema_decay)
+        self.gradients = GradientCheck()
         self.step = self.epoch = self.batch = 0
 
     def train_on(self, batch: Batch) -> dict[str, float]:
-        """One optimizer step; the losses by name. Before `encoder_steps` the decoder does not learn."""
+        """One optimizer step; the losses by name. Before `encoder_steps` the decoder does not learn.
+
+        A step whose gradient is not finite changes no weights. Raises InputError after too many of them in a row.
+        """
         train, batch = self.params.train, batch.to(self.device)
         self.model.train()
         torch.manual_seed(train.seed * 1_000_003 + self.step)  # of dropout, crops, times and noise
@@ -77,14 +83,15 @@ class OfficialTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
         # As the official script does: encoder and decoder by themselves.
-        nn.utils.clip_grad_norm_(self.model.encoder.parameters(), train.clip_norm)
-        nn.utils.clip_grad_norm_(self.model.decoder.parameters(), train.clip_norm)
-        self.optimizer.step()
+        parts = (self.model.encoder, self.model.decoder)
+        norms = [float(nn.utils.clip_grad_norm_(part.parameters(), train.clip_norm)) for part in parts]
         self.step += 1
-        self.ema.update(self.model, self.step)
+        if self.gradients.passes(math.hypot(*norms), self.step, self.log.line):
+            self.optimizer.step()
+            self.ema.update(self.model, self.step)
         return {name: float(getattr(losses, name).detach()) for name in _LOSSES}
 
-    def run(self, dataset: UtteranceDataset, log: RunLog, asked_to_stop: Callable[[], bool] = lambda: False) -> None:
+    def run(self, dataset: UtteranceDataset, asked_to_stop: Callable[[], bool] = lambda: False) -> None:
         """Train to the last step, or until asked to stop; the end is saved."""
         train, began = self.params.train, time.perf_counter()
         batches = corpus.endless_batches(dataset, self.params, self.epoch, self.batch)
@@ -99,7 +106,7 @@ class OfficialTrainer:
                 bar.update()
                 if self.step % train.log_every == 0:
                     shown = "  ".join(f"{name} {value / counted:.3f}" for name, value in sums.items())
-                    log.line(f"step {self.step}  {shown}  seconds {time.perf_counter() - began:.0f}")
+                    self.log.line(f"step {self.step}  {shown}  seconds {time.perf_counter() - began:.0f}")
                     sums, counted = dict.fromkeys(_LOSSES, 0.0), 0
                 if self.step % train.save_every == 0:
                     self.save()
@@ -195,7 +202,7 @@ def _train(
     dataset = corpus.make_dataset(
         params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
     )
-    trainer = OfficialTrainer(model, params, choose_device(device))
+    trainer = OfficialTrainer(model, params, log, choose_device(device))
     unread = sum(bool(not_transliterated(utterance.text)) for utterance in training)
     if unread:
         notes = [*notes, f"{unread} texts have characters that are left out without Unidecode; pip install Unidecode"]
@@ -206,7 +213,7 @@ def _train(
         trainer.resume(read_checkpoint(path, "training state"))
         log.line(f"step {trainer.step}  resuming in {log_dir}")
     with stopping_on_signals() as asked_to_stop:
-        trainer.run(dataset, log, asked_to_stop)
+        trainer.run(dataset, asked_to_stop)
     log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {log_dir / 'speakers.txt'}")
     for line in bad_lines.summary():
         print(line, file=sys.stderr)

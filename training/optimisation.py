@@ -1,11 +1,17 @@
-"""The learning rate over a run, and the moving average of the weights."""
+"""The learning rate over a run, the steps that are left out, and the moving average of the weights."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from common.errors import InputError
 from params import Train
+
+MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 
 
 def learning_rate(step: int, train: Train) -> float:
@@ -19,6 +25,30 @@ def learning_rate(step: int, train: Train) -> float:
     decay = min(train.decay_steps, max(train.steps - train.warmup_steps, 0))
     left = max(train.steps - step, 0) / decay if decay else 1.0
     return train.final_learning_rate + min(left, 1.0) * (train.learning_rate - train.final_learning_rate)
+
+
+class GradientCheck:
+    """Which steps are made: those with a finite gradient. A run that has no others any more is ended."""
+
+    def __init__(self) -> None:
+        self.skipped = 0  # in a row
+
+    def passes(self, norm: float, step: int, report: Callable[[str], None]) -> bool:
+        """Whether step `step`, from 1, is made with a gradient of this norm; if not, `report` gets a line that says so.
+
+        Raises InputError after too many in a row.
+        """
+        if math.isfinite(norm):
+            self.skipped = 0
+            return True
+        self.skipped += 1
+        report(f"step {step}  skipped: its gradient is not finite")
+        if self.skipped >= MOST_SKIPPED:
+            raise InputError(
+                f"{self.skipped} steps in a row without a finite gradient, up to step {step}; resume from the "
+                "last saved step with a lower train.learning_rate, or with train.precision=fp32"
+            )
+        return False
 
 
 class ParameterAverage:

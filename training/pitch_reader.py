@@ -188,7 +188,8 @@ def read_recording(loaded: Loaded, utterance: Utterance, cache: FeatureCache) ->
     count = len(speakers)
     lengths = torch.full((count,), len(ids))
     mel = model.normalise(torch.from_numpy(features.mel)[None]).expand(count, -1, -1)  # (B, n_mels, T)
-    tokens = model.encoder(torch.tensor([ids] * count), lengths, torch.tensor(speakers), torch.full((count,), emotion))
+    style = StyleSource(speaker=torch.tensor(speakers), emotion=torch.full((count,), emotion))
+    tokens = model.encode(torch.tensor([ids] * count), lengths, style)
     durations = model.align(tokens, lengths, mel, torch.full((count,), mel.shape[2]), None)  # (B, S)
     mu = torch.stack([tokens.mu[i].repeat_interleave(durations[i], 1) for i in range(count)])
     residual = mel - mu

@@ -11,6 +11,7 @@ has a state is resumed. OUT/recordings.pt has both networks.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from data.cache import FeatureCache
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import count_phones
 from data.filelist import Utterance, read_filelist
+from data.mel import AMPLITUDE_FLOOR
 from model.hearing import load_networks
 from model.manner import RateEstimator
 from model.voice import VoiceEncoder
@@ -46,6 +48,7 @@ _SCALE, _MARGIN = 20.0, 0.2
 _HELD_OUT_EVERY = 10  # voices
 _WARMUP = 100
 _SAVE_EVERY = 200
+_SILENCE = math.log(AMPLITUDE_FLOOR)
 _FIRST_HEARD = 4  # utterances of a voice, whose mean is its direction at the start
 
 
@@ -106,7 +109,7 @@ def _stretches(recordings: Recordings, chosen: np.ndarray, rng: np.random.Genera
 
 def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([part.shape[1] for part in parts])
-    mel = parts[0].new_full((len(parts), parts[0].shape[0], int(lengths.max())), -11.5)
+    mel = parts[0].new_full((len(parts), parts[0].shape[0], int(lengths.max())), _SILENCE)
     for row, part in zip(mel, parts, strict=True):
         row[:, : part.shape[1]] = part
     return mel, lengths
@@ -197,14 +200,16 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog="python -m training.recordings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", type=Path, help="for its training list and its cache")
     parser.add_argument("--init", type=Path, help="recordings.pt to start from, of other voices; default: anew")
     parser.add_argument("--steps", type=whole(1, 10**9), default=4000, help="default: %(default)s")
     parser.add_argument("-o", "--out", type=folder, default=Path("logs/recordings"), help="default: %(default)s")
     parser.add_argument("--threads", type=whole(0, MOST_THREADS), default=0, help="default: as torch chooses")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.threads:
         torch.set_num_threads(min(args.threads, cores()))
     params = resolve_params(args.config, args.overrides)

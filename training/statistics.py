@@ -23,12 +23,12 @@ _CANDIDATES = 30  # utterances of a speaker, out of which the most typical is th
 
 
 @torch.no_grad()
-def set_statistics(model: CondGradTTS, dataset: UtteranceDataset, seed: int, progress: bool = True) -> None:
+def set_statistics(model: CondGradTTS, dataset: UtteranceDataset, seed: int) -> None:
     """Fill the model's normalisation buffers from (at most 2,000) utterances."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(dataset))[:_MOST_UTTERANCES]
     count, total, squares, energies = 0, 0.0, 0.0, []
-    for index in tqdm(chosen, desc="statistics", unit="file", disable=not progress):
+    for index in tqdm(chosen, desc="statistics", unit="file"):
         item = dataset[int(index)]
         mel = item.mel.double()
         count += mel.shape[1]
@@ -62,7 +62,7 @@ def set_default_references(model: CondGradTTS, dataset: UtteranceDataset, seed: 
 
 
 @torch.no_grad()
-def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: bool, progress: bool = True) -> None:
+def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: bool) -> None:
     """Give every speaker of the corpus a voice, and manners for its emotions, as a model that hears finds them.
 
     anew: what is usual is found too: the F0 that a voice leads to expect, by ridge regression over the speakers, and
@@ -71,7 +71,7 @@ def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: b
     hearing = model.hearing
     rng = np.random.default_rng(seed)
     found = {}  # speaker -> emotions, and what is measured of each utterance
-    for speaker in tqdm(np.unique(dataset.speaker_ids), desc="voices", unit="speaker", disable=not progress):
+    for speaker in tqdm(np.unique(dataset.speaker_ids), desc="voices", unit="speaker"):
         own = np.flatnonzero(dataset.speaker_ids == speaker)
         batches = [collate([dataset[int(i)]]) for i in rng.permutation(own)[:_HEARD]]
         vectors = [hearing.voice(batch.mel, batch.mel_lengths)[0] for batch in batches]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
@@ -25,7 +23,7 @@ from params import Params
 from training.board import Board
 from training.corpus import SharedBatch, endless_batches
 from training.muon import Muon
-from training.optimisation import ParameterAverage, learning_rate
+from training.optimisation import GradientCheck, ParameterAverage, learning_rate
 from training.processes import Processes
 from training.saving import RunLog, TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
@@ -33,7 +31,6 @@ from training.style_batch import at_other_levels, style_of_batch
 
 MUON_TIMES = 5.0  # Muon's rate, in AdamW's: weights of the model's sizes then move as far by either
 LEAST_ROWS = 16  # of a matrix, and columns, for Muon
-MOST_SKIPPED = 10  # steps in a row that may be skipped because their gradient is not finite
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
 _LOSSES = ("prior", "duration", "voicing", "pitch", "energy", "diffusion")
@@ -79,7 +76,7 @@ class Trainer:
         self.ema = ParameterAverage(model, params.train.ema_decay)
         self._forward = self.processes.wrap(_Losses(self.model))
         self.step = self.epoch = self.batch = 0
-        self.skipped = 0  # steps in a row without a finite gradient
+        self.gradients = GradientCheck()
         self._saved_step: int | None = None
 
     def resume(self, state: TrainingState) -> None:
@@ -171,12 +168,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm))
-        if math.isfinite(norm):
-            self.skipped = 0
+        if self.gradients.passes(norm, self.step + 1, self._report):
             self.optimizer.step()
             self.ema.update(self.model, self.step + 1)
-        else:
-            self._skip()
         return losses, norm
 
     def _weighted(self, losses: dict[str, Tensor], counts: dict[str, Tensor], counted: bool) -> dict[str, Tensor]:
@@ -192,16 +186,10 @@ class Trainer:
         values = dict(zip(losses, means, strict=True))
         return values if values["diffusion"] else {name: values[name] for name in values if name != "diffusion"}
 
-    def _skip(self) -> None:
-        """Leave a step out whose gradient is not finite. Raises InputError after too many."""
-        self.skipped += 1
+    def _report(self, line: str) -> None:
+        """What all processes find, said once."""
         if self.processes.leads:
-            self.log.line(f"step {self.step + 1}  skipped: its gradient is not finite")
-        if self.skipped >= MOST_SKIPPED:
-            raise InputError(
-                f"{self.skipped} steps in a row without a finite gradient, up to step {self.step + 1}; resume from the "
-                "last saved step with a lower train.learning_rate, or with train.precision=fp32"
-            )
+            self.log.line(line)
 
     def _arguments(self, batch: Batch, known: dict[str, Tensor] | None, generator: torch.Generator) -> dict[str, Any]:
         """Of `CondGradTTS.losses`."""

@@ -29,7 +29,7 @@ from speed.outcome import Outcome, Row, Settings, seconds_in_turn
 from speed.peer import official_model
 from text.front_end import front_end
 from training import corpus, statistics
-from training.official import OfficialTrainer
+from training.official import OfficialTrainer, new_model
 from training.overrides import resolve_params
 from training.processes import Processes
 from training.saving import RunLog
@@ -140,7 +140,7 @@ def _ours(
 def _official(settings: Settings, params: Params) -> tuple[OfficialTrainer, Callable[[], object], Callable[[], object]]:
     dataset, names = _dataset(settings, params)
     speakers = len(names["speakers"])
-    trainer = OfficialTrainer(params, speakers, CPU)
+    trainer = OfficialTrainer(new_model(params, speakers), params, RunLog(None), CPU)
     batches = corpus.endless_batches(dataset, params, 0, 0)
     official = _official_steps(params, dataset, speakers, trainer)
     return trainer, lambda: trainer.train_on(next(batches).batch), lambda: next(official)

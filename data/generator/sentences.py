@@ -331,19 +331,13 @@ def _greedy_cover(pool: list[str], missing: set[Diphone]) -> list[int]:
     return chosen
 
 
-def held_out_sentences(held_out_path: Path = HELD_OUT) -> dict[str, str]:
+def held_out_sentences() -> dict[str, str]:
     """Name -> text of the sentences kept for evaluation; the file's lines are `name|text`."""
-    lines = held_out_path.read_text(encoding="ascii").splitlines()
+    lines = HELD_OUT.read_text(encoding="ascii").splitlines()
     return dict(line.split("|", 1) for line in lines)
 
 
-def training_sentences(
-    count: int,
-    seed: int,
-    words_path: Path = WORDS,
-    sentences_path: Path = OWN_SENTENCES,
-    held_out_path: Path = HELD_OUT,
-) -> list[str]:
+def training_sentences(count: int, seed: int) -> list[str]:
     """`count` different sentences of 3 to 20 words: the own ones, those that complete the diphones, then more.
 
     The same seed gives the same sentences, and a shorter list is the beginning of a longer one. No held-out text
@@ -352,11 +346,11 @@ def training_sentences(
     Raises:
         InputError: from `read_words`.
     """
-    own = sentences_path.read_text(encoding="ascii").splitlines()
-    taken = {" ".join(words_of(sentence)) for sentence in (*own, *held_out_sentences(held_out_path).values())}
-    stream = _stream(read_words(words_path), seed, taken)
+    own = OWN_SENTENCES.read_text(encoding="ascii").splitlines()
+    taken = {" ".join(words_of(sentence)) for sentence in (*own, *held_out_sentences().values())}
+    stream = _stream(read_words(), seed, taken)
     pool = list(islice(stream, POOL))
-    missing = diphone_inventory(words_path).difference(*(diphones(sentence) for sentence in own))
+    missing = diphone_inventory().difference(*(diphones(sentence) for sentence in own))
     cover = _greedy_cover(pool, missing)
     chosen = set(cover)
     rest = [sentence for index, sentence in enumerate(pool) if index not in chosen]
@@ -364,7 +358,7 @@ def training_sentences(
     return [*sentences, *islice(stream, max(0, count - len(sentences)))][:count]
 
 
-def rare_words(count: int = RARE_WORDS) -> list[str]:
+def rare_words() -> list[str]:
     """The most frequent English words after the commonest ones that the pronouncing dictionary has.
 
     Raises:
@@ -374,9 +368,9 @@ def rare_words(count: int = RARE_WORDS) -> list[str]:
         from wordfreq import top_n_list
     except ImportError as error:
         raise InputError("the corpus's words need the package wordfreq; pip install -e '.[corpus]'") from error
-    listed = top_n_list("en", 10 * count)
+    listed = top_n_list("en", 10 * RARE_WORDS)
     known = (word for word in listed if re.fullmatch("[a-z]{3,14}", word) and lexicon.contains(word))
-    return list(islice(known, _COMMONEST, _COMMONEST + count))
+    return list(islice(known, _COMMONEST, _COMMONEST + RARE_WORDS))
 
 
 def rare_sentences(words: Iterable[str], seed: int) -> Iterator[str]:

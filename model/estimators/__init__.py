@@ -41,12 +41,17 @@ class Estimator(Protocol):
         """
 
     def blend(
-        self, a: Condition, b: Condition, weight: dict[str, Tensor], keep_mass: bool = False
+        self,
+        a: Condition,
+        b: Condition,
+        weight: dict[str, Tensor],
+        keep_mass: bool = False,
+        drawn_share: Tensor | None = None,
     ) -> tuple[Condition, Any]:
         """Two styles over the same frames as one condition, and the `attention` for `forward`.
 
-        weight: for each type, a's share of the cells, (1, n_mels, T); types left out are b's. Raises ValueError for
-        shares that it cannot do.
+        weight: for each type, a's share of the cells, (1, n_mels, T); types left out are b's. keep_mass, drawn_share:
+        of an estimator that attends (`CrossUNet.blend`). Raises ValueError for shares that it cannot do.
         """
 
     def attention_sites(self) -> dict[str, Any]:

@@ -242,7 +242,12 @@ class UNet(nn.Module):
         return UNetCondition(mu, mask, self.spk_mlp(embedding), embedding)
 
     def blend(
-        self, a: UNetCondition, b: UNetCondition, weight: dict[str, Tensor], keep_mass: bool = False
+        self,
+        a: UNetCondition,
+        b: UNetCondition,
+        weight: dict[str, Tensor],
+        keep_mass: bool = False,
+        drawn_share: Tensor | None = None,
     ) -> tuple[UNetCondition, None]:
         """The embeddings blended by the share of "speaker"; raises ValueError unless it is the same in all cells."""
         share = weight.get("speaker", torch.zeros_like(a.mu))

@@ -49,7 +49,7 @@ class ReadingDenoiser:
     @classmethod
     def of_plan(cls, model: CondGradTTS, plan: Plan, one_comb: bool = True) -> ReadingDenoiser:
         """Both styles of a plan over its frames, P being its mask."""
-        conditions = (model.condition(plan.frames, model.style(style, 1)) for style in (plan.style_a, plan.style_b))
+        conditions = (model.condition(plan.frames, model.tokens(style, 1)) for style in (plan.style_a, plan.style_b))
         return cls(model, model.reader, *conditions, plan.mask, one_comb)
 
     @property

@@ -62,8 +62,8 @@ class GraphEstimator(nn.Module):
     def prepare(self, *arguments: Any) -> Condition:
         return self.estimator.prepare(*arguments)
 
-    def blend(self, *arguments: Any) -> Any:
-        return self.estimator.blend(*arguments)
+    def blend(self, *arguments: Any, **options: Any) -> Any:
+        return self.estimator.blend(*arguments, **options)
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition, attention: Any = None) -> Tensor:
         if attention is not None or x.requires_grad:

@@ -296,7 +296,7 @@ def _evaluate(world: World, folder: Path, dice: random.Random) -> Case:
         content = json.loads(report.read_text())
         row = content["results"][0]
         for _ in range(2):
-            row[dice.choice([*row, "tokens", "durations", "variants", "emotion"])] = odd.odd_value(dice)
+            row[dice.choice([*row, "tokens", "durations", "words", "emotion"])] = odd.odd_value(dice)
         report.write_text(json.dumps(content))
     else:
         odd.audio_file(run / "0000.wav", dice)

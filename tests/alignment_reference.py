@@ -1,4 +1,4 @@
-"""Monotonic alignment search in plain NumPy, to be read and to test the compiled one against."""
+"""Monotonic alignment search in plain NumPy, to test the compiled one against."""
 
 from __future__ import annotations
 
