@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser, folder, whole
+from common.arguments import DEVICES, Parser, folder, shard, whole
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores
@@ -35,7 +35,7 @@ from params import Interpolation
 from synthesis import interpolation_options, prosody_options
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
 from synthesis.parts import PARTS, parse_parts
-from synthesis.shards import parse_shard, report_name, shard_of
+from synthesis.shards import report_name, shard_of
 
 _BEGAN = time.perf_counter()
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of an official checkpoint: 1 for grad-tts-old.pt; default: told from the weights",
     )
     parser.add_argument("--vocoder", help="universal, distilled (quicker, and plainly worse), or a vocoder's file")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: %(default)s")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where the processor computes in it"
     )
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=whole(1, 256), default=1, help="processes that speak, for a long list; default: %(default)s"
     )
     parser.add_argument(
-        "--shard", type=parse_shard, metavar="I/N", help="of N machines the I-th: every N-th text; docs/how-to/many.md"
+        "--shard", type=shard, metavar="I/N", help="of N machines the I-th: every N-th text; docs/how-to/many.md"
     )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line, before anything is spoken")
     prosody_options.add_arguments(parser)

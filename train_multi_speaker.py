@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from common.arguments import Parser
+from common.arguments import DEVICES, Parser
 from common.errors import INTERRUPTED, SOME_SKIPPED, BadLines, reports_input_errors, shown
 from common.files import in_use
 from common.processes import cores, stopping_on_signals
@@ -33,7 +33,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--init", help="checkpoint to fine-tune, an official one too; new speakers, emotions and symbols are added"
     )
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--strict", action="store_true", help="stop at the first bad line of a filelist")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="over the YAML file: train.batch_size=8")
     return parser.parse_intermixed_args(argv)
@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace, params: Params) -> int:
     import torch
 
-    from synthesis.device import choose_device
+    from common.device import choose_device
     from training import corpus, saving, statistics
     from training.beginning import begin
-    from training.listening import open_board
+    from training.board import open_board
     from training.processes import Processes
     from training.trainer import Trainer
 
@@ -87,8 +87,10 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
         if run.model.hearing is not None:
             statistics.set_voices(run.model, dataset, params.train.seed, anew=run.is_new)
 
-    board, listen = open_board(run, valid_dataset[0], device, log) if processes.leads else (None, None)
-    trainer = Trainer(run.model, run.params, dataset, valid_dataset, run.names, board, log, device, listen, processes)
+    board, write_sample = open_board(run, valid_dataset[0], device, log) if processes.leads else (None, None)
+    trainer = Trainer(
+        run.model, run.params, dataset, valid_dataset, run.names, board, log, device, write_sample, processes
+    )
     if run.state is not None:
         trainer.resume(run.state)
         if processes.leads:

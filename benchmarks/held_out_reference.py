@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from common.arguments import Parser, folder
 from common.errors import reports_input_errors
+from data.audio import AUDIO_SUFFIXES
 from data.cache import FeatureCache
 from data.features import Features
 from data.filelist import Utterance, read_filelist
@@ -28,7 +29,6 @@ from data.generator.manners import Manner
 from data.generator.sentences import held_out_sentences
 from data.generator.voices import pack_voice
 from evaluation.analyser import Analyser
-from evaluation.references import EXTENSIONS
 from evaluation.speaker import centroid
 from evaluation.spectrum import fine_structure
 from evaluation.speech import Phones, Speech
@@ -95,7 +95,7 @@ def _voice(name: str, corpus: list[Utterance], analyser: Analyser) -> CorpusVoic
 
 def _utterances(args: argparse.Namespace, voices: list[str], engine: KokoroEngine) -> list[tuple[Path, str, str]]:
     """(wav, text, speaker) of every held-out sentence; what is not recorded is generated."""
-    recorded = {path.stem: path for path in sorted(args.recordings.rglob("*")) if path.suffix in EXTENSIONS}
+    recorded = {path.stem: path for path in sorted(args.recordings.rglob("*")) if path.suffix in AUDIO_SUFFIXES}
     texts = held_out_sentences()
     names = [name for name in texts if name in recorded]
     share = len(texts) // (len(voices) + 1)  # as large as each other voice's

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from common.errors import shown
+
+DEVICES = ("auto", "cpu", "cuda")  # of `common.device`, which needs torch
+MOST_SHARDS = 10_000
+
+Shard = tuple[int, int]  # which, from 1, of how many
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,6 +62,15 @@ def real(low: float, high: float) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def shard(text: str) -> Shard:
+    """The type of an option: `2/4`."""
+    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
+    which, count = (int(number) for number in found.groups()) if found else (0, 0)
+    if not 1 <= which <= count <= MOST_SHARDS:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is no shard such as 2/4, the second of four")
+    return which, count
 
 
 def shortened(text: str) -> str:

@@ -35,20 +35,32 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)  # of a
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in `path`'s folder (made if missing); on success rename it to `path`, else remove it.
 
-    The rename is atomic, so an interruption leaves either the old file or the new one. An OSError names `path`.
+    The rename is atomic, so an interruption leaves either the old file or the new one.
+
+    Raises:
+        InputError: the place cannot be written to; the error that says why is its cause.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
     try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename in (None, str(temporary)):  # what a user is told of
-            error.filename = str(path)
-        raise
+        named = {str(name) for name in (error.filename, error.filename2) if name is not None}
+        if named and str(temporary) not in named:
+            raise  # another file's, which is read meanwhile
+        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: str | os.PathLike, error: Exception) -> InputError:
+    """What a user is told of a file that cannot be written; error: why."""
+    return InputError(f"{path} cannot be written ({_reason(error)}); free space, or choose another folder")
 
 
 def make_folder(path: str | os.PathLike, what: str = "the output folder") -> Path:
@@ -223,4 +235,4 @@ def _finite(text: str) -> float:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -15,6 +15,7 @@ import soxr
 from common.errors import InputError
 from common.files import replacing
 
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})  # of files in a folder
 # Far above every recording of speech; a header may claim anything.
 MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
 RATES = (1000, 1_000_000)  # Hz
@@ -112,13 +113,8 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
     """
     content = io.BytesIO()  # libsndfile does not say why it cannot write
     soundfile.write(content, pcm16(audio), sample_rate, subtype="PCM_16", format="WAV")
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content.getbuffer())
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
-        ) from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _check_rate(path: Path, rate: int) -> None:

@@ -71,9 +71,10 @@ class FeatureCache:
             features = self._make(path, labels)
             try:
                 self._save(entry, features)
-            except OSError as error:
-                what = f"the cache cannot be written ({error.strerror})"
-                raise OSError(error.errno, what, str(self.folder)) from error
+            except InputError as error:  # which would be taken for the audio's own
+                why = error.__cause__
+                what = f"the cache cannot be written ({why.strerror})"
+                raise OSError(why.errno, what, str(self.folder)) from why
             # What was just computed and what a later call reads must be the same.
             features.mel = features.mel.astype(np.float16).astype(np.float32)
         return features

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 
 from common.errors import InputError
-from common.files import parse_json, replacing
+from common.files import parse_json, replacing, unwritable
 
 SAFETENSORS = ".safetensors"
 
@@ -125,8 +125,6 @@ def write_checkpoint(path: str | os.PathLike, payload: dict[str, Any]) -> None:
                 torch.save(payload, file)
             file.flush()
             os.fsync(file.fileno())
-    except (OSError, RuntimeError) as error:
-        # torch's writer hides a full disk behind an error of its own.
+    except RuntimeError as error:  # behind which torch's writer hides a full disk
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
-        reason = " ".join((getattr(cause, "strerror", None) or str(cause)).split())
-        raise InputError(f"{path} cannot be written ({reason}); free space or choose another folder") from error
+        raise unwritable(path, cause) from error

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from common.errors import BadLines, InputError
 from common.files import read_bounded, read_lines, read_numbered_lines
+from data.audio import AUDIO_SUFFIXES
 from data.filelist import Utterance
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"})
 
 # Told of every file that is left out, and why.
 OnReject = Callable[[Path, str], None]

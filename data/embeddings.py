@@ -48,7 +48,7 @@ def collect_embeddings(folder: str | os.PathLike, utterances: Sequence[Utterance
 
 
 def write_embeddings(path: str | os.PathLike, table: dict[str, np.ndarray]) -> None:
-    """Write stem -> vector as one .npz (`stems`, `vectors (N, width)`)."""
+    """Write stem -> vector as one .npz (`stems`, `vectors (N, width)`). Raises InputError if that cannot be done."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, stems=np.array(list(table)), vectors=np.stack(list(table.values())))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,11 @@ from text.markup import is_markup, split_markup
 
 DEFAULT_SPEAKER = "0"
 DEFAULT_EMOTION = "neutral"
+
+
+def usual_emotion(emotions: Sequence[str]) -> str:
+    """That of a text which names none; emotions: a model's, of which the first stands in where it has no neutral."""
+    return DEFAULT_EMOTION if DEFAULT_EMOTION in emotions or not emotions else emotions[0]
 
 
 @dataclass(frozen=True)
@@ -102,11 +107,8 @@ def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> 
         if "\n" in line or "\r" in line or not _survives(line, columns):
             raise InputError(f"{path}: {columns} cannot stand in a filelist; take out '|', line breaks, outer blanks")
         lines.append(line + "\n")
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
+    with replacing(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = None) -> list[TextLine]:

@@ -39,7 +39,8 @@ def labels_path(wav: str | os.PathLike) -> Path:
 def write_labels(wav: str | os.PathLike, labels: Labels) -> None:
     """Write the label file of a wav, whole or not at all.
 
-    To be called before the wav is written: a wav that exists has its labels.
+    To be called before the wav is written: a wav that exists has its labels. Raises InputError if the place cannot be
+    written to.
     """
     with replacing(labels_path(wav)) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(

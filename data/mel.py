@@ -6,18 +6,17 @@ Source: Kong et al., "HiFi-GAN", 2020, and its published feature extraction.
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 import torch
 
 from common.errors import InputError
 from model.mel_filters import mel_filters
+from model.units import AMPLITUDE_FLOOR, DECIBEL
 from params import Audio
 
 MAGNITUDE_FLOOR = 1e-9  # added to the power, under the root
-AMPLITUDE_FLOOR = 1e-5  # of a mel band, before the logarithm
-DB_PER_UNIT = 20 / math.log(10)  # 8.686: energy is the natural logarithm of an amplitude
+DB_PER_UNIT = 1 / DECIBEL  # 8.686: energy is the natural logarithm of an amplitude
 
 
 def pad_frames(audio: np.ndarray, audio_params: Audio) -> np.ndarray:

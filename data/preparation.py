@@ -64,16 +64,19 @@ def reject_unusable(
 
 
 def build_features(
-    utterances: Sequence[Utterance], cache: FeatureCache, workers: int, shard: tuple[int, int]
+    utterances: Sequence[Utterance], cache: FeatureCache, workers: int, shard: tuple[int, int] = (0, 1)
 ) -> tuple[list[Utterance], list[Reject]]:
-    """Fill the cache; the utterances without those that failed."""
+    """Fill the cache; the utterances without those that failed. shard: as `FeatureCache.build` takes it."""
     rejects = cache.build([u.wav for u in utterances], workers=workers, shard=shard)
     failed = {reject.path for reject in rejects}
     return [u for u in utterances if Path(u.wav) not in failed], rejects
 
 
 def write_names(path: Path, names: Iterable[str]) -> None:
-    """Write a table of speakers or emotions: sorted, one a line, the id is the position from 0."""
+    """Write a table of speakers or emotions: sorted, one a line, the id is the position from 0.
+
+    Raises InputError if the place cannot be written to.
+    """
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{name}\n" for name in sorted(set(names))), encoding="utf-8")
 

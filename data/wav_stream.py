@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-from common.errors import InputError
+from common.files import unwritable
 from data.audio import pcm16
 
 
@@ -36,7 +36,7 @@ class WavStream:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "wb", opener=_without_waiting)  # noqa: SIM115
         except OSError as error:
-            raise self._failure(error) from error
+            raise unwritable(self.path, error) from error
 
     def append(self, audio: np.ndarray) -> None:
         """(samples,) in [-1, 1], as `data.audio.write_wav` writes them."""
@@ -49,17 +49,12 @@ class WavStream:
             self._file.write(self._header())
             self._file.flush()
         except OSError as error:
-            raise self._failure(error) from error
+            raise unwritable(self.path, error) from error
 
     def _header(self) -> bytes:
         form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, self.sample_rate, 2 * self.sample_rate, 2, 16)
         return (
             struct.pack("<4sI4s", b"RIFF", 36 + self._bytes, b"WAVE") + form + struct.pack("<4sI", b"data", self._bytes)
-        )
-
-    def _failure(self, error: OSError) -> InputError:
-        return InputError(
-            f"{self.path} cannot be written ({error.strerror}); free space, or choose another output folder"
         )
 
     def __enter__(self) -> WavStream:
@@ -73,7 +68,7 @@ class WavStream:
         except OSError as failure:
             if kind is None:
                 self.path.unlink(missing_ok=True)
-                raise self._failure(failure) from failure
+                raise unwritable(self.path, failure) from failure
         if kind is not None:
             with suppress(OSError):
                 self.path.unlink()

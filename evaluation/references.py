@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from data.audio import AUDIO_SUFFIXES
 from data.filelist import DEFAULT_SPEAKER, read_filelist
 from evaluation.words import transcript_words
-
-EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def read_references(path: str | os.PathLike) -> list[Reference]:
         found = [
             Reference(wav, None, wav.parent.name if wav.parent != path else None, None)
             for wav in sorted(path.rglob("*"))
-            if wav.suffix.lower() in EXTENSIONS
+            if wav.suffix.lower() in AUDIO_SUFFIXES
         ]
     else:
         found = [

@@ -11,7 +11,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from common.errors import InputError
 from common.files import replacing
 from evaluation.analyser import Analyser
 from evaluation.clips import read_run
@@ -103,13 +102,8 @@ def write_evaluation(
     paths = []
     for name, content in contents.items():
         path = Path(folder) / name
-        try:
-            with replacing(path) as temporary:
-                temporary.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
-            ) from error
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
         paths.append(path)
     return paths
 

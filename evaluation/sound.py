@@ -70,11 +70,8 @@ class AnalysisCache:
         if stored is not None:
             return stored
         value = np.asarray(make())
-        try:
-            with replacing(entry) as temporary, open(temporary, "wb") as file:
-                np.savez(file, value=value)
-        except OSError as error:
-            raise InputError(f"the cache {self.folder} cannot be written ({error}); choose another") from error
+        with replacing(entry) as temporary, open(temporary, "wb") as file:
+            np.savez(file, value=value)
         return value
 
     @staticmethod

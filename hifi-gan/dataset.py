@@ -14,7 +14,7 @@ from common.errors import InputError
 from data.array_file import read_array
 from data.audio import read_audio
 from data.filelist import read_filelist
-from data.mel import AMPLITUDE_FLOOR
+from model.units import SILENCE
 from params import Audio
 
 MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are reflected
@@ -87,7 +87,7 @@ class Segments(Dataset):
         mel, samples = load_pair(*self.pairs[pair], self.audio)
         missing = self.frames - mel.shape[1]
         if missing > 0:
-            mel = np.pad(mel, ((0, 0), (0, missing)), constant_values=np.log(AMPLITUDE_FLOOR))
+            mel = np.pad(mel, ((0, 0), (0, missing)), constant_values=SILENCE)
             samples = np.pad(samples, (0, missing * self.audio.hop_length))
         start = np.random.default_rng((self.seed, position, 1)).integers(mel.shape[1] - self.frames + 1)
         hop = self.audio.hop_length

@@ -30,7 +30,7 @@ from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import stopping_on_signals
-from data.audio import read_audio
+from data.audio import AUDIO_SUFFIXES, read_audio
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.filelist import read_filelist, read_texts
 from data.mel import mel_spectrogram
@@ -44,7 +44,6 @@ from training.saving import counted
 Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)
 Passage = tuple[Tensor, Tensor]  # features (C, T * rate) bfloat16, and the teacher's audio (T * hop,)
 
-ENDINGS = (".wav", ".flac")
 PASSAGE_FRAMES = 256  # at most, of what the teacher is asked for at a time
 CROP_FRAMES = 64
 MARGIN = 16  # features at the ends of a crop whose samples do not count: what they depend on is cut off
@@ -132,13 +131,13 @@ def find_recordings(given: list[str]) -> list[Path]:
     found: list[Path] = []
     for place in map(Path, given):
         if place.is_dir():
-            found += sorted(path for path in place.rglob("*") if path.suffix.lower() in ENDINGS)
-        elif place.suffix.lower() in ENDINGS:
+            found += sorted(path for path in place.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+        elif place.suffix.lower() in AUDIO_SUFFIXES:
             found.append(place)
         else:
             found += [Path(line.wav) for line in read_filelist(place)]
     if not found:
-        raise InputError(f"there is no audio in {', '.join(given)}; give folders, filelists or WAV and FLAC files")
+        raise InputError(f"there is no audio in {', '.join(given)}; give folders, filelists or audio files")
     return found
 
 
@@ -197,7 +196,7 @@ def crops(pool: list[Passage], batch: int, rate: int, rng: random.Random) -> Pas
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(prog="python -m hifigan.distil", description=__doc__.splitlines()[0])
-    parser.add_argument("recordings", nargs="+", help="folders, filelists, WAV and FLAC files")
+    parser.add_argument("recordings", nargs="+", help="folders, filelists, audio files")
     parser.add_argument("--checkpoint", help="a model whose predicted mels are taught too")
     parser.add_argument("--texts", default="resources/texts/own_sentences.txt", help="for it; default: %(default)s")
     parser.add_argument("--init", help="a distilled vocoder to start from")

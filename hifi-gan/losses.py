@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.mel import AMPLITUDE_FLOOR, MAGNITUDE_FLOOR
+from data.mel import MAGNITUDE_FLOOR
 from model.mel_filters import mel_filters
+from model.units import AMPLITUDE_FLOOR
 from params import Audio
 
 MEL_WEIGHT = 45.0

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from common.arguments import Parser, folder, real, whole
+from common.arguments import DEVICES, Parser, folder, real, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
@@ -213,7 +213,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--log-every", type=whole(1, 10**9), default=10)
     parser.add_argument("--workers", type=whole(0, 64), default=0, help="data-loader processes")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=1234)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     return parser.parse_args(argv)
 
 

@@ -7,16 +7,14 @@ is told, since the decoder learned it together with the voice's effort.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SILENCE = math.log(1e-5)  # the mel's floor (`data.mel`)
-_DB = math.log(10) / 20  # of the natural log of an amplitude
-_SEMITONE = math.log(2) / 12  # of the natural log of a frequency
+from model.units import DECIBEL, SEMITONE, SILENCE
+
 _EDGE = (0.25, 0.5, 0.25)  # how a step of the level is spread over frames
 
 
@@ -65,7 +63,7 @@ class TokenProsody:
             centre = torch.nanmedian(torch.where(voiced, log_f0, torch.nan), 1, keepdim=True).values  # (B, 1)
             centre = torch.where(centre.isnan(), log_f0, centre)
             log_f0 = torch.where(wide == 1, log_f0, centre + (log_f0 - centre) * wide)
-        return log_f0 + shift * _SEMITONE
+        return log_f0 + shift * SEMITONE
 
     def mel(self, mel: Tensor, path: Tensor) -> Tensor:
         """The decoded mel (B, n_mels, T) in natural log, with its level changed and its pauses silent.
@@ -75,7 +73,7 @@ class TokenProsody:
         level = self._over_frames(self.volume, path, 0.0)  # (B, T)
         if bool((level != 0).any()):
             kernel = level.new_tensor(_EDGE)[None, None]
-            smooth = F.conv1d(F.pad(level[:, None], (1, 1), mode="replicate"), kernel) * _DB  # (B, 1, T)
+            smooth = F.conv1d(F.pad(level[:, None], (1, 1), mode="replicate"), kernel) * DECIBEL  # (B, 1, T)
             mel = torch.where(smooth < 0, (mel + smooth).maximum(mel.clamp(max=SILENCE)), mel + smooth)
         silent = self._over_frames((self.pause >= 0).to(mel), path, 0.0)[:, None] > 0.5  # (B, 1, T)
         return torch.where(silent, SILENCE, mel)

@@ -211,27 +211,14 @@ def posterior(schedule: Schedule, s: float, t: float) -> tuple[float, float, flo
     return kept, drawn, math.sqrt(variance_s * variance_st / variance_t)
 
 
-def edm_2m(s_max: float = 12.0, s_min: float = 0.02, rho: float = 5.0) -> Sampler:
-    """2M between two noise levels s = sigma / alpha, for `ResidualDiffusion`.
-
-    It starts at s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
-
-    Args:
-        s_max, s_min: the noise levels of the first and the last evaluation.
-        rho: equal steps are in s^(1 / rho).
-
-    Raises:
-        ValueError: unless 0 < s_min < s_max and rho > 0.
-    """
-    if not (0 < s_min < s_max and rho > 0):
-        raise ValueError(f"noise levels need 0 < s_min < s_max and rho > 0, not {s_min}, {s_max} and {rho}")
-    grid = partial(noise_level_times, s_max=s_max, s_min=s_min, rho=rho)
-    return Sampler(
-        partial(multistep, grid=grid, order=2),
-        # y = alpha s_max eps, and alpha s = sigma.
-        start_std=lambda schedule: schedule.sigma(schedule.t_of_noise_level(s_max)),
-    )
-
+# 2M between two noise levels s = sigma / alpha, for `ResidualDiffusion`; equal steps are in s^(1 / rho). It starts at
+# s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
+_S_MAX, _S_MIN, _RHO = 12.0, 0.02, 5.0
+_EDM_2M = Sampler(
+    partial(multistep, grid=partial(noise_level_times, s_max=_S_MAX, s_min=_S_MIN, rho=_RHO), order=2),
+    # y = alpha s_max eps, and alpha s = sigma.
+    start_std=lambda schedule: schedule.sigma(schedule.t_of_noise_level(_S_MAX)),
+)
 
 SAMPLERS: dict[str, Sampler] = {
     "euler": Sampler(partial(euler, grid=uniform_intervals)),
@@ -239,7 +226,7 @@ SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler(partial(multistep, grid=quadratic_times, order=1)),
     "dpm++2m": Sampler(partial(multistep, grid=quadratic_times, order=2)),
     "ml-sde": Sampler(ml_sde),
-    "edm-2m": edm_2m(),
+    "edm-2m": _EDM_2M,
 }
 
 

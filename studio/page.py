@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from common.errors import InputError
+from data.filelist import usual_emotion
 from model.interpolation import KINDS
 from studio import parts
 from studio.measure import measure_run
@@ -31,6 +32,7 @@ from text.prosody import Prosody
 
 EXAMPLE = "The ferry leaves at noon. If you hurry, you will still be on it."
 SECONDS_BETWEEN = 0.5  # that somebody waits between two looks at the line
+DRAWING = "Drawing its picture ..."
 WRONG = "something went wrong in the program itself; the terminal in which the studio runs says more"
 
 Update = dict[Any, Any]
@@ -104,15 +106,14 @@ class Page:
         """Inputs of a style: voice, manner, recording, further ones, what is taken of them."""
         model = self.synthesiser
         speakers, emotions = list(model.speakers), list(model.emotions)
-        neutral = "neutral" if "neutral" in emotions else emotions[0] if emotions else None
         with gr.Row():
             voice = gr.Dropdown(
                 speakers, value=speakers[min(speaker, len(speakers) - 1)], label="Voice", elem_id=f"{name}-voice",
                 visible=model.reads("speaker"), min_width=130,
             )  # fmt: skip
             manner = gr.Dropdown(
-                emotions, value=neutral, label="Manner", elem_id=f"{name}-manner", visible=model.reads("emotion"),
-                min_width=130,
+                emotions, value=usual_emotion(emotions), label="Manner", elem_id=f"{name}-manner",
+                visible=model.reads("emotion"), min_width=130,
             )  # fmt: skip
         what = "whose voice, manner or melody is taken" if model.hears else "its timbre and melody"
         with gr.Accordion(
@@ -286,9 +287,10 @@ class Page:
                 traceback.print_exc()
                 yield {outputs[0]: parts.status(WRONG, wrong=True)}
 
+        # A click while the last update is still on its way counts, once that is there.
         return button.click(
             guarded, [self.session, *inputs], [self.session, *outputs], api_visibility="private",
-            show_progress="hidden", concurrency_limit=None, js=js, trigger_mode="once",
+            show_progress="hidden", concurrency_limit=None, js=js, trigger_mode="always_last",
         )  # fmt: skip
 
     def _visit(self) -> Session:
@@ -369,14 +371,17 @@ class Page:
         said = f"{result.seconds:.2f} s of audio; {first}, RTF {result.rtf:.2f}."
         if message is self.message:
             yield {
-                message: parts.status(said),
+                message: parts.status(DRAWING),
                 self.notes: parts.notes(*session.notes(wish.style)),
                 self.heard: parts.players([parts.player(self._title(result), wav, result, "spoken")]),
                 self.command: command,
                 **self._shape_updates(session, "Change its words or its melody, then speak it again."),
             }
             png = as_png(draw_result(result, self.synthesiser.params.audio))
-            yield {self.picture: parts.picture(png, "mel with F0, words, phones and mu")}
+            yield {
+                message: parts.status(said),
+                self.picture: parts.picture(png, "mel with F0, words, phones and mu"),
+            }
         else:
             yield self._shape_updates(session, said)
 
@@ -451,7 +456,7 @@ class Page:
             ]
             seconds = sum(result.mel_seconds + result.vocoder_seconds for result in spoken.results.values())
             yield {
-                self.pair_message: parts.status(f"{len(heard)} versions from the same noise, in {seconds:.1f} s."),
+                self.pair_message: parts.status(DRAWING),
                 self.pair_notes: parts.notes(*session.notes(style, style_b)),
                 self.pair_heard: parts.players(heard),
                 self.pair_command: command,
@@ -461,7 +466,10 @@ class Page:
             results = [(titles[ending], result) for ending, result in spoken.results.items()]
             rows = share_rows(spoken.pair.steps[0][0], audio) if len(kinds) == 1 else []
             png = as_png(draw_results(results, audio, rows))
-            yield {self.pair_picture: parts.picture(png, "mels of a, b and between over one time axis, with F0")}
+            yield {
+                self.pair_message: parts.status(f"{len(heard)} versions from the same noise, in {seconds:.1f} s."),
+                self.pair_picture: parts.picture(png, "mels of a, b and between over one time axis, with F0"),
+            }
 
         return self._in_turn(self.pair_message, "Speaking a, b and what lies between ...", work)
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from common.arguments import Parser
 from common.errors import InputError, reports_input_errors, shown
 
-NEUTRAL = "neutral"
-
 
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,14 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch  # late, so that a wrong argument is answered at once
 
     from data.checkpoint_file import read_checkpoint, write_checkpoint
-    from model.checkpoint import extend, pack, unpack
+    from data.filelist import usual_emotion
+    from data.model_file import unpacked
+    from model.checkpoint import extend, pack
     from synthesis.reference import manner_of, read_reference, voice_of
 
     payload = read_checkpoint(args.checkpoint)
-    try:
-        loaded = unpack(payload)
-    except ValueError as error:
-        raise InputError(f"{args.checkpoint}: {error}; give another checkpoint") from error
+    loaded = unpacked(payload, args.checkpoint)
     if loaded.params.style.voice_channels == 0:
         raise InputError(f"{args.checkpoint} hears no voices in recordings; fine-tune it instead (--init)")
     if args.name in loaded.speakers:
@@ -54,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     hearing = model.hearing
     voice = voice_of(references, hearing)
     own = manner_of(references, hearing, voice)[0]
-    neutral = loaded.emotions.index(NEUTRAL) if NEUTRAL in loaded.emotions else 0
+    neutral = loaded.emotions.index(usual_emotion(loaded.emotions))
     hearing.voices[row] = voice[0]
     hearing.manners[row] = hearing.usual_manners + own - hearing.usual_manners[neutral]
     mel = model.normalise(references[0].mel[None])[0]  # (n_mels, R)

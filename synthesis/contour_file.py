@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -76,11 +75,8 @@ def write_contour(path: str | os.PathLike, f0: np.ndarray, frame_seconds: float)
         InputError: the place cannot be written to.
     """
     lines = [HEADER, *(f"{(i + 0.5) * frame_seconds:.6f},{value:.3f}" for i, value in enumerate(f0))]
-    try:
-        with replacing(Path(path)) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def _numbers(columns: list[str], place: str) -> tuple[float, float]:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 
-from common.errors import InputError
-from data.checkpoint_file import read_checkpoint
-from model.checkpoint import unpack
+from data.model_file import load_checkpoint
 from model.interpolation import KINDS
 
 
 def list_checkpoint(path: str | os.PathLike) -> list[str]:
     """Lines for a person to read. Raises InputError if the checkpoint cannot be used."""
-    payload = read_checkpoint(path)
-    try:
-        loaded = unpack(payload)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; give another checkpoint") from error
+    loaded = load_checkpoint(path)
     model, audio, inference = loaded.model, loaded.params.audio, loaded.params.inference
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     rows = {

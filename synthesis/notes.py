@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import InputError
 from data.audio import read_audio, read_header
-from data.filelist import DEFAULT_EMOTION, TextLine
+from data.filelist import TextLine, usual_emotion
 from params import Params
 from synthesis.parts import Given, shared_with
 from text.fold import left_out
@@ -68,9 +68,8 @@ def chosen_speaker(texts: Iterable[TextLine], wanted: str | None, speakers: Sequ
 
 def style_sources(synthesiser: Synthesiser, a: Given, b: Given | None) -> list[str]:
     """A line for each style that has a recording: what comes from where. b: None for a run in one style."""
-    hears, emotions = synthesiser.hears, synthesiser.emotions
-    usual = DEFAULT_EMOTION if DEFAULT_EMOTION in emotions or not emotions else emotions[0]
-    names = synthesiser.speakers[0] if synthesiser.speakers else "", usual, hears
+    hears = synthesiser.hears
+    names = synthesiser.speakers[0] if synthesiser.speakers else "", usual_emotion(synthesiser.emotions), hears
     if b is None:
         return [f"style: {a.sources(*names)}"] if a.ref else []
     if not a.ref and not b.ref:

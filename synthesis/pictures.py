@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from PIL import Image
 
-from common.errors import InputError, shown
+from common.errors import shown
 from common.files import replacing
 from params import Audio
 
@@ -113,13 +113,8 @@ def draw(rows: Sequence[Row], seconds: float, title: str = "") -> Figure:
 
 def write_picture(path: str | os.PathLike, figure: Figure) -> None:
     """As PNG. Raises InputError if the place cannot be written to."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(as_png(figure))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
-        ) from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(as_png(figure))
 
 
 def as_png(figure: Figure) -> bytes:

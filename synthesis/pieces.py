@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.prosody import SILENCE
+from model.units import SILENCE
 from text.sentences import split_sentences
 from text.symbols import PAUSE
 

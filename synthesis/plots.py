@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from data.pitch import extract_f0
 from params import Audio
-from synthesis.pictures import Mel, Row, draw, mel_rows, write_picture
+from synthesis.pictures import Mel, Row, Span, draw, mel_rows, write_picture
 from synthesis.result import Result
-from text.symbols import BLANK, PAUSE, SPACE
+from text.symbols import PAUSE
 
 
 def plot_result(path: str | os.PathLike, result: Result, audio_params: Audio) -> None:
@@ -45,37 +44,13 @@ def draw_results(results: Sequence[tuple[str, Result]], audio_params: Audio, row
     return draw([*all_rows, *rows], max(result.seconds for _, result in results))
 
 
-def symbol_spans(result: Result) -> list[tuple[int, int, str]]:
-    """Frames [start, end) of each symbol with the blank after it, and its name; symbols without frames are left out."""
-    ends = np.cumsum(result.durations)
-    spans: list[tuple[int, int, str]] = []
-    for token, duration, end in zip(result.tokens, result.durations, ends, strict=True):
-        if token == BLANK and spans:
-            spans[-1] = (spans[-1][0], int(end), spans[-1][2])
-        else:
-            spans.append((int(end - duration), int(end), "" if token == BLANK else token.removeprefix("@")))
-    return [span for span in spans if span[1] > span[0]]
+def _words(result: Result) -> list[Span]:
+    return [(word.start, word.end, word.name) for word in result.word_times if word.end > word.start]
 
 
-def word_spans(result: Result) -> list[tuple[int, int, str]]:
-    """Frames [start, end) of each word, without the marks after it; words without frames are left out."""
-    ends = np.cumsum(result.durations)
-    starts = ends - result.durations
-    word_of = np.array(result.word_of)
-    spans = []
-    for i, word in enumerate(result.words):
-        tokens = np.nonzero(word_of == i)[0]
-        if len(tokens) and ends[tokens[-1]] > starts[tokens[0]]:
-            spans.append((int(starts[tokens[0]]), int(ends[tokens[-1]]), word))
-    return spans
-
-
-def _words(result: Result) -> list[tuple[float, float, str]]:
-    return [(start * result.frame_seconds, end * result.frame_seconds, name) for start, end, name in word_spans(result)]
-
-
-def _phones(result: Result) -> list[tuple[float, float, str]]:
+def _phones(result: Result) -> list[Span]:
     return [
-        (start * result.frame_seconds, end * result.frame_seconds, "" if name in (SPACE, PAUSE) else name)
-        for start, end, name in symbol_spans(result)
+        (phone.start, phone.end, "" if phone.name == PAUSE else phone.name.removeprefix("@"))
+        for phone in result.phone_times
+        if phone.end > phone.start
     ]

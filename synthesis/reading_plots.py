@@ -23,21 +23,20 @@ from synthesis.two_styles import Pair
 
 _MASS_COLOURS = colormaps["PuOr_r"].resampled(11)  # few, for a small file
 _TICKS = (50, 100, 200, 400, 800)  # Hz
+_MOST_SHOWN = 8  # evaluations, spread over all
 
 
-def plot_readings(
-    path: str | os.PathLike, pair: Pair, kinds: Mapping[str, int], audio_params: Audio, most: int = 8
-) -> None:
-    """Write a PNG: what the pitch reader saw before every evaluation, and the F0 of a, b and what came out.
+def plot_readings(path: str | os.PathLike, pair: Pair, kinds: Mapping[str, int], audio_params: Audio) -> None:
+    """Write a PNG: what the pitch reader saw before evaluations, and the F0 of a, b and what came out.
 
-    kinds: by name, which of `pair.between`; all have asked the reader, and equally often. most: evaluations shown.
+    kinds: by name, which of `pair.between`; all have asked the reader, and equally often.
 
     Raises:
         InputError: the place cannot be written to.
     """
     runs = {name: pair.steps[kind][0] for name, kind in kinds.items()}
     count = len(next(iter(runs.values())).read)
-    shown = np.linspace(0, count - 1, min(count, most)).round().astype(int)
+    shown = np.linspace(0, count - 1, min(count, _MOST_SHOWN)).round().astype(int)
     figure = Figure(figsize=(13, 1.5 * len(runs) + 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subfigures(2, 1, height_ratios=(1.5 * len(runs), 3.0))

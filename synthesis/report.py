@@ -82,17 +82,12 @@ class Report:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         rows = ",\n".join(self._rows)
-        try:
-            # What is no character, such as a byte of a file's name that is no UTF-8, becomes JSON's own escape.
-            with (
-                replacing(self.path) as temporary,
-                open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file,
-            ):
-                file.write(f'{{"results": [\n{rows}\n],\n{json.dumps(rest, indent=2, ensure_ascii=False)[2:]}\n')
-        except OSError as error:
-            raise InputError(
-                f"{self.path} cannot be written ({error.strerror}); free space, or choose another output folder"
-            ) from error
+        # What is no character, such as a byte of a file's name that is no UTF-8, becomes JSON's own escape.
+        with (
+            replacing(self.path) as temporary,
+            open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            file.write(f'{{"results": [\n{rows}\n],\n{json.dumps(rest, indent=2, ensure_ascii=False)[2:]}\n')
         self._written = time.monotonic()
 
 

@@ -15,25 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser, folder, shortened
+from common.arguments import Parser, Shard, folder
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, read_json
 from data.filelist import TextLine
 
-MOST_SHARDS = 10_000
 _NAME = re.compile(r"report\.(\d{1,5})-of-(\d{1,5})\.json")
 _OF_THE_MACHINE = ("device", "precision", "backend", "threads")  # settings that may differ
-
-Shard = tuple[int, int]  # which, from 1, of how many
-
-
-def parse_shard(text: str) -> Shard:
-    """The type of an option: `2/4`."""
-    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
-    which, count = (int(number) for number in found.groups()) if found else (0, 0)
-    if not 1 <= which <= count <= MOST_SHARDS:
-        raise argparse.ArgumentTypeError(f"{shortened(text)} is no shard such as 2/4, the second of four")
-    return which, count
 
 
 def shard_of(texts: list[TextLine], shard: Shard | None) -> list[TextLine]:

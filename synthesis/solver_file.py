@@ -33,8 +33,5 @@ def read_solver(path: str | os.PathLike) -> FittedSolver:
 def write_solver(path: str | os.PathLike, solver: FittedSolver, about: Mapping[str, Any]) -> None:
     """about: whatever says what the solver was fitted to. Raises InputError if the place cannot be written to."""
     content = {**asdict(solver), "about": dict(about)}
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

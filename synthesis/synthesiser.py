@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.device import bound_kernels, choose_device, has_bfloat16, return_memory
 from common.errors import BadLines, InputError, TextError
-from data.checkpoint_file import read_checkpoint
-from data.filelist import TextLine
+from data.filelist import TextLine, usual_emotion
+from data.model_file import load_checkpoint
 from hifigan import Vocoder, load_vocoder, vocode, vocode_in_parts
-from model.checkpoint import Loaded, unpack
+from model.checkpoint import Loaded
 from model.grad_tts import GradTTS
 from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
-from synthesis.device import bound_kernels, choose_backend, choose_device, has_bfloat16, return_memory
+from synthesis.backends.choice import choose_backend
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
@@ -37,7 +38,6 @@ from synthesis.voice import Choice, Label, choose_embedding, choose_name
 from text.front_end import EncodedText, front_end
 from text.pronunciation import Lexicon
 
-DEFAULT_EMOTION = "neutral"
 GRAPHS = "cache/graphs"  # the folder of exported graphs
 MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
 MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
@@ -150,11 +150,7 @@ def load_model(
     """
     bound_kernels()
     chosen = choose_device(device)
-    payload = read_checkpoint(path)
-    try:
-        loaded = unpack(payload, time_scale=time_scale)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; give another checkpoint") from error
+    loaded = load_checkpoint(path, time_scale)
     if loaded.model.attends:
         loaded.model.reader = read_reader(path, loaded.params.audio.n_mels)
     backend = choose_backend(backend, chosen, precision)
@@ -469,8 +465,7 @@ class Synthesiser:
         width = self.params.style.emotion_embedding_dim
         if width:
             return choose_embedding("emotion", wanted, width)
-        default = self.emotions.index(DEFAULT_EMOTION) if DEFAULT_EMOTION in self.emotions else 0
-        return choose_name("emotion", wanted, self.emotions, default)
+        return choose_name("emotion", wanted, self.emotions, self.emotions.index(usual_emotion(self.emotions)))
 
     def _references(self, ref: Recording | Sequence[Recording]) -> list[Reference]:
         if not self.reads("timbre"):

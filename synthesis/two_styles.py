@@ -170,10 +170,5 @@ def write_mask(path: str | os.PathLike, done: Interpolated) -> None:
         InputError: the place cannot be written to.
     """
     field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
-    try:
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, field)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); free space, or choose another output folder"
-        ) from error
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, field)

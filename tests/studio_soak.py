@@ -28,7 +28,7 @@ SWEEPS, VISITS = 0.1, 25  # share of sweeps; texts of one visit
 REST = 10.0  # seconds at most that somebody listens before the next text
 PATIENCE = 900.0  # seconds for one text
 _SAID = "message => document.querySelector(message)?.textContent?.trim() ?? ''"
-_BUSY = ("Waiting", "Speaking", "Sentence")
+_BUSY = ("Waiting", "Speaking", "Sentence", "Drawing")
 
 
 class Client:

@@ -17,10 +17,10 @@ from data.audio import write_wav
 from hifigan.distilled import Distilled, new_rest
 from inference import main
 from model.checkpoint import Loaded, unpack
-from synthesis import device
+from synthesis.backends import choice
+from synthesis.backends.choice import PACKAGES, choose_backend
 from synthesis.backends.condition_tensors import condition_of, form_of, free_axes, tensors_of
 from synthesis.backends.graph_modules import GraphEncoder, GraphEstimator, GraphVocoder, session_opener
-from synthesis.device import PACKAGES, choose_backend
 from synthesis.synthesiser import Synthesiser
 from tests.official_weights import random_state
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, voice_like, write_tiny_files
@@ -197,15 +197,15 @@ def test_the_command_line(backend, tmp_path, monkeypatch, capsys):
 
 def test_which_backend_is_chosen(monkeypatch):
     installed: set[str] = set()
-    monkeypatch.setattr(device, "_installed", lambda name: name in installed)
-    monkeypatch.setattr(device, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(choice, "_installed", lambda name: name in installed)
+    monkeypatch.setattr(choice, "has_bfloat16", lambda device: True)
     gpu = torch.device("cuda")
     assert choose_backend("auto", CPU, "auto") == choose_backend("torch", gpu, "bf16") == "torch"
     with pytest.raises(InputError, match="onnx and openvino, which are not installed; pip install"):
         choose_backend("openvino", CPU, "auto")
     installed |= {"onnx"}
     assert choose_backend("auto", CPU, "auto") == "torch"
-    monkeypatch.setattr(device, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(choice, "has_bfloat16", lambda device: False)
     assert choose_backend("auto", CPU, "auto") == "onnx"
     installed |= {"openvino"}
     assert choose_backend("auto", CPU, "auto") == "openvino"

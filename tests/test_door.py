@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BadLines, InputError, reports_input_errors, shown
-from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json
+from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json, replacing
 
 from .training_process import heed_signals
 
@@ -236,6 +236,18 @@ def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
     assert half.exists()
     with in_use(tmp_path):
         assert not half.exists() and (tmp_path / ".own.tmp").exists()
+
+
+def test_what_cannot_be_written_is_said_in_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "folder", tmp_path / "file" / "a"):
+        message = rf"{path} cannot be written \(.*\); free space, or choose another folder"
+        with pytest.raises(InputError, match=message), replacing(path) as half:
+            half.touch()
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "b"):  # what is read meanwhile is not to be written
+        (tmp_path / "none").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
 
 
 def test_a_lock_is_no_way_to_another_file(tmp_path):

@@ -107,7 +107,7 @@ def test_write_wav_is_16_bit_scaled_and_clipped(tmp_path):
 
 def test_write_wav_refuses_what_it_cannot_write(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="output folder"):
+    with pytest.raises(InputError, match="choose another folder"):
         write_wav(tmp_path / "file" / "a.wav", np.zeros(10), RATE)
     with pytest.raises(ValueError, match="finite"):
         write_wav(tmp_path / "a.wav", np.array([np.nan]), RATE)

@@ -280,23 +280,17 @@ def test_a_run_inside_inference_mode_is_the_same(name: str) -> None:
     assert outside.history == inside.history
 
 
-def test_mass_is_kept_on_request() -> None:
+def test_mass_is_kept_where_it_steers() -> None:
     model, (a, b) = tiny_model(), styles(torch.float32)
     frames = frames_of(model, b)
     mask = random_mask(frames)
-    runs = [
-        between(model, *text(), a, b, Linear(0.5), sampling(), keep_mass=True),
-        between(model, *text(), a, b, Temporal(), sampling(), keep_mass=True),
-        transfer(model, frames, a, b, mask, SAME_TIME, sampling(), keep_mass=True),
-        transfer(model, frames, a, b, mask, EPOCH_0, sampling(), keep_mass=True),
-    ]
+    run = transfer(model, frames, a, b, mask, Staged(decided_by="attention", epoch=1), sampling())
     sites = model.decoder.estimator.attention_sites()
-    for run in runs:
-        assert {site for site, _ in run.mass} == set(sites)
-        rows, length = run.plan.frames.mu.shape[1:]
-        for (site, _), mass in run.mass.items():
-            level = sites[site][0]
-            assert mass.shape == (1, rows >> level, length >> level)
+    assert {site for site, _ in run.mass} == set(sites)
+    rows, length = run.plan.frames.mu.shape[1:]
+    for (site, _), mass in run.mass.items():
+        level = sites[site][0]
+        assert mass.shape == (1, rows >> level, length >> level)
     assert between(model, *text(), a, b, Linear(0.5), sampling()).mass == {}
 
 

@@ -12,10 +12,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.arguments import shard as parse_shard
 from data.filelist import TextLine
 from inference import main
 from synthesis.shards import main as join
-from synthesis.shards import parse_shard, report_name, shard_of
+from synthesis.shards import report_name, shard_of
 from tests.tiny_synthesiser import write_tiny_files
 
 TEXTS = "One day.\nTwo birds sing here!\n|||\nIs it so?\n?!\nIt is.\nGood night, Anna.\nAnd good morning.\n"

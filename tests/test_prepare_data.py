@@ -99,7 +99,7 @@ def test_the_seed_alone_decides_the_split(source, tmp_path):
 
 def test_shards_fill_the_cache_and_a_last_run_lists(source, tmp_path, monkeypatch):
     (source / "bad" / "silent.wav").unlink()  # what cannot be used has no entry, and is looked at again
-    for shard in ("0/2", "1/2"):
+    for shard in ("1/2", "2/2"):
         assert prepare(source, tmp_path, "--shard", shard) == 0
         assert not (tmp_path / "out").exists()
     monkeypatch.setattr("data.cache.extract", lambda *_: pytest.fail("extracted again"))
@@ -156,7 +156,7 @@ def test_nothing_usable_is_an_error(source, tmp_path, capsys):
     assert "every utterance was rejected" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--valid", "x"], ["--valid", "-1"], ["--shard", "2/2"], ["--shard", "1"]])
+@pytest.mark.parametrize("options", [["--valid", "x"], ["--valid", "-1"], ["--shard", "0/2"], ["--shard", "1"]])
 def test_wrong_options_are_refused(source, tmp_path, options):
     with pytest.raises(SystemExit) as ended:
         prepare(source, tmp_path, *options)
@@ -191,6 +191,10 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
     assert (out / "speakers.txt").read_text() == "af\n" and (out / "emotions.txt").read_text() == "calm\n"
     assert "calm" in capsys.readouterr().out
     assert len(list(Path("cache").rglob("*.npz"))) == 1  # three equal files
+    with pytest.raises(SystemExit) as ended:  # every machine would generate all of it
+        main([*options, "--shard", "1/2"])
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and "--shard" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,7 +14,8 @@ from common.errors import InputError
 from data.mel import DB_PER_UNIT, frame_energy
 from model.cond_text_encoder import round_durations
 from model.lengths import duration_path
-from model.prosody import SILENCE, TokenProsody
+from model.prosody import TokenProsody
+from model.units import SILENCE
 from synthesis.contour_file import Contour
 from synthesis.prosody_edits import ProsodyEdits
 from synthesis.times import RELEASE_FRAMES, phone_times, word_times

@@ -17,7 +17,7 @@ from data.mel import DB_PER_UNIT, frame_energy
 from inference import main
 from model.checkpoint import unpack
 from model.interpolation import Linear
-from model.prosody import SILENCE
+from model.units import SILENCE
 from synthesis.contour_file import Contour
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
 from synthesis.result import Result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthesis
+from common.device import choose_device
 from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import TextLine
 from model.checkpoint import unpack
 from model.contour import carry_by_position
 from model.style import StyleSource
-from synthesis.device import choose_device
 from synthesis.options import Options, check_options
 from synthesis.pieces import MAX_CHARS, PAUSE_SECONDS, SILENCE, split_text
-from synthesis.plots import plot_result, symbol_spans, word_spans
+from synthesis.plots import draw_result, plot_result
 from synthesis.reference import read_reference, with_reference
 from synthesis.report import Report
 from synthesis.synthesiser import Synthesiser, load_model
@@ -494,14 +493,13 @@ def test_the_report_has_rows_totals_and_settings(speaker_box, tmp_path):
         homeless.write()
 
 
-def test_spans_cover_the_text_in_order(speaker_box):
+def test_a_picture_shows_the_times_of_the_report(speaker_box):
     (result,) = speaker_box.synthesise(["Good night, Anna."], steps=1)
-    symbols, words = symbol_spans(result), word_spans(result)
-    assert symbols[0][0] == 0 and symbols[-1][1] == result.frames
-    assert all(left[1] == right[0] for left, right in pairwise(symbols))
-    assert [name for _, _, name in words] == ["good", "night", "anna"]
-    assert all(left[1] <= right[0] for left, right in pairwise(words))
-    assert words[1][0] > 0 and words[-1][1] <= result.frames
+    assert [word.name for word in result.word_times] == ["good", "night", "anna"]
+    timed = [one for one in (*result.word_times, *result.phone_times) if one.end > one.start]
+    drawn = [text for axes in draw_result(result, AUDIO).axes for text in axes.texts]
+    assert [text.get_text() for text in drawn] == [one.name for one in timed]
+    assert [text.get_position()[0] for text in drawn] == pytest.approx([(one.start + one.end) / 2 for one in timed])
 
 
 def test_a_picture_is_written_without_a_display(speaker_box, tmp_path):

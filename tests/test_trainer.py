@@ -17,7 +17,7 @@ from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from params import Params
 from text.front_end import front_end
 from training import corpus, saving, statistics
-from training.listening import make_listener
+from training.board import sample_writer
 from training.optimisation import MOST_SKIPPED
 from training.saving import RunLog
 from training.sensitivity import style_sensitivity
@@ -66,7 +66,7 @@ def datasets(params: Params):
     ]
 
 
-def trainer_of(params: Params, state: saving.TrainingState | None = None, listen=None) -> Trainer:
+def trainer_of(params: Params, state: saving.TrainingState | None = None, write_sample=None) -> Trainer:
     dataset, validation = datasets(params)
     symbols = list(front_end("arpabet").symbols)
     if state is None:
@@ -80,7 +80,7 @@ def trainer_of(params: Params, state: saving.TrainingState | None = None, listen
     log_dir.mkdir(parents=True, exist_ok=True)
     names = {"speakers": SPEAKERS, "emotions": EMOTIONS, "symbols": symbols}
     log = RunLog(log_dir / "train.log")
-    trainer = Trainer(model, params, dataset, validation, names, Notes(), log, torch.device("cpu"), listen)
+    trainer = Trainer(model, params, dataset, validation, names, Notes(), log, torch.device("cpu"), write_sample)
     if state is not None:
         trainer.resume(state)
     return trainer
@@ -221,8 +221,8 @@ def test_many_such_steps_end_the_run_with_advice(folder, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def validated(folder, tmp_path_factory) -> Trainer:
     params = training_params(folder, tmp_path_factory.mktemp("validated"), steps=3, valid_every=3, encoder_steps=2)
-    listen = make_listener(front_end("arpabet"), params, tiny_vocoder(), datasets(params)[1][1])
-    trainer = trainer_of(params, listen=listen)
+    write_sample = sample_writer(front_end("arpabet"), params, tiny_vocoder(), datasets(params)[1][1])
+    trainer = trainer_of(params, write_sample=write_sample)
     trainer.run()
     return trainer
 
@@ -265,7 +265,7 @@ def test_a_sample_is_spoken_in_the_voice_of_an_utterance(validated):
 
 def test_nothing_to_see_is_made_when_the_run_is_to_stop(folder, tmp_path):
     params = training_params(folder, tmp_path, encoder_steps=0)
-    trainer = trainer_of(params, listen=lambda *_: pytest.fail("spoke"))
+    trainer = trainer_of(params, write_sample=lambda *_: pytest.fail("spoke"))
     assert "diffusion" in trainer._validate(lambda: True)
     assert not any(name.startswith("style_swap") for name in trainer.board.values)
 
@@ -344,8 +344,8 @@ def test_external_embeddings_are_read_from_beside_the_filelist(folder, tmp_path)
     try:
         dataset, validation = datasets(params)
         assert labels_of(collate([dataset[0]]))[0].shape == (1, 6)
-        listen = make_listener(front_end("arpabet"), params, None, validation[0])
-        trainer = trainer_of(params, listen=listen)
+        write_sample = sample_writer(front_end("arpabet"), params, None, validation[0])
+        trainer = trainer_of(params, write_sample=write_sample)
         assert trainer.run()
         assert trainer.board.samples[0][2] is None  # no vocoder, no audio
         wider = replace(params, style=replace(params.style, speaker_embedding_dim=7))

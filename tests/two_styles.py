@@ -72,10 +72,9 @@ def between(
     kind: Kind,
     given: Sampling,
     length_scale: float = 1.0,
-    keep_mass: bool = False,
 ) -> Interpolated:
     both = readings(model, ids, lengths, a, b)
-    return interpolate(model, kind, *both, given, length_scale, keep_mass=keep_mass)
+    return interpolate(model, kind, *both, given, length_scale)
 
 
 def transfer(
@@ -86,14 +85,13 @@ def transfer(
     mask: Tensor,
     kind: PitchTransfer,
     given: Sampling,
-    keep_mass: bool = False,
 ) -> Interpolated:
     """The pitch of a over given frames and cells."""
     with torch.inference_mode(mode=False), torch.no_grad():
         # What was made in inference mode is copied, as planning would have made it outside.
         frames = replace(frames, **{field.name: getattr(frames, field.name).clone() for field in fields(frames)})
         styles = (model.complete(style, frames) for style in (a, b))
-        plan = Plan(frames, *styles, kind.shares(model, mask), mask, keep_mass)
+        plan = Plan(frames, *styles, kind.shares(model, mask), mask)
     return carry_out(model, kind, plan, given)
 
 

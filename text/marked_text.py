@@ -10,7 +10,7 @@ from itertools import accumulate
 from common.errors import InputError
 from text.front_end import Reading, spell, spoken_words
 from text.markup import Break, Mark, Part, Span
-from text.pronunciation import Lexicon, Phones, read_arpabet
+from text.pronunciation import Lexicon, Phones, read_phones
 from text.prosody import NEUTRAL, Prosody
 
 WORD_BOUNDARY = "/"  # between the words of a text of phones
@@ -132,7 +132,7 @@ def phones_text(text: str) -> MarkedText:
             word.append(sign)
             continue
         if word:
-            phones = read_arpabet(" ".join(word))
+            phones = read_phones(" ".join(word))
             parts += [Span(" "), Span(" ".join(phones), phones=phones)]
             word.clear()
         if sign in _PUNCTUATION and parts:

@@ -15,12 +15,12 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from common.errors import InputError
-from text.pronunciation import Phones, read_arpabet, read_ipa
+from text.pronunciation import Phones, read_ipa, read_phones
 from text.prosody import NEUTRAL, Prosody
 
 MAX_CHARACTERS = 100_000
 MAX_BREAK_SECONDS = 10.0
-ALPHABETS: dict[str, Callable[[str], Phones]] = {"x-arpabet": read_arpabet, "ipa": read_ipa}
+ALPHABETS: dict[str, Callable[[str], Phones]] = {"x-arpabet": read_phones, "ipa": read_ipa}
 
 _BEGINS = re.compile(r"\s*<speak[\s/>]")
 _NUMBER = r"(?P<sign>[+-]?)(?P<number>\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})"

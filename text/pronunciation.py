@@ -84,7 +84,7 @@ _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
 _IPA_IGNORED = frozenset("ː.‿\u0361\u035c ")  # length, syllables, linking, tie bars
 
 
-def read_arpabet(text: str) -> Phones:
+def read_phones(text: str) -> Phones:
     """ "HH AH0 L OW1" -> its phones; letters may be small.
 
     Raises:
@@ -161,7 +161,7 @@ def read_lexicon(path: str | os.PathLike) -> dict[str, Phones]:
         if word in found:
             raise InputError(f"{place}: {word!r} stands twice; keep one of them")
         try:
-            found[word] = read_arpabet(phones)
+            found[word] = read_phones(phones)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
     if not found:

@@ -9,6 +9,7 @@ from pathlib import Path
 from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import Utterance
+from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, new_model, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from params import Params
@@ -100,7 +101,7 @@ def _start(
     if origin is None:
         return None
     try:
-        loaded = unpack(state.payload, "weights") if state is not None else unpack(read_checkpoint(init))
+        loaded = unpack(state.payload, "weights") if state is not None else load_checkpoint(init)
         if state is None:
             text = loaded.params.text
             return extend(loaded, *names_of(utterances), front_end(text.front_end, None, text.add_blank).symbols)

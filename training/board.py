@@ -1,4 +1,7 @@
-"""What a run shows in TensorBoard. Figures are drawn without a display and without pyplot's global state."""
+"""What a run shows in TensorBoard: curves, and samples as pictures and audio.
+
+Figures are drawn without a display and without pyplot's global state.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from model.text_to_mel import Synthesis
+import hifigan
+from common.errors import InputError, shown
+from data.batching import collate
+from data.dataset import Item
+from hifigan import Vocoder, vocode
+from model.cond_grad_tts import CondGradTTS
+from model.style import StyleSource
+from model.text_to_mel import Sampling, Synthesis
+from params import Audio, Params
+from text.front_end import FrontEnd
+from training.beginning import Beginning
 from training.curves import Curves
+from training.saving import RunLog
+from training.style_batch import labels_of
+
+_TEXT = "The quick brown fox jumps over the lazy dog."
+_STEPS = 6
 
 # Shown as a text, so that nobody has to ask whether a loss is supposed to fall.
 LOSS_GUIDE = """\
@@ -57,11 +76,57 @@ class Board(Curves):
         length = int(synthesis.lengths[0])
         images = (("mel", synthesis.mel[0]), ("mu", synthesis.mu[0]), ("alignment", synthesis.alignment[0]))
         for axes, (title, image) in zip(figure.subplots(3, 1, sharex=True), images, strict=True):
-            shown = image[:, :length].float().cpu().numpy()
-            extent = (0, length * self.frame_seconds, 0, len(shown))
-            axes.imshow(shown, origin="lower", aspect="auto", interpolation="nearest", extent=extent)
+            cells = image[:, :length].float().cpu().numpy()
+            extent = (0, length * self.frame_seconds, 0, len(cells))
+            axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", extent=extent)
             axes.set_title(title)
             axes.set_ylabel("token" if title == "alignment" else "mel bin")
         axes.set_xlabel("seconds")
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+WriteSample = Callable[[CondGradTTS, Board, int], None]
+
+
+def open_board(run: Beginning, item: Item, device: torch.device, log: RunLog) -> tuple[Board, WriteSample]:
+    """A run's board, and what puts samples on it; item: an utterance whose speaker and emotion they have."""
+    audio = run.params.audio
+    board = Board(run.log_dir, audio.sample_rate, audio.hop_length, run.step, log.line)
+    write_sample = sample_writer(run.front_end, run.params, find_vocoder(audio, device, log.line), item)
+    print(shown(f"curves, pictures and audio: tensorboard --logdir {run.log_dir}"))
+    return board, write_sample
+
+
+def find_vocoder(audio: Audio, device: torch.device, report: Callable[[str], None]) -> Vocoder | None:
+    """The installed vocoder; where there is none that fits, that is reported."""
+    try:
+        return hifigan.load_vocoder(expect=audio).to(device)
+    except InputError as error:
+        report(f"no audio samples in TensorBoard: {error}")
+        return None
+
+
+def sample_writer(front_end: FrontEnd, params: Params, vocoder: Vocoder | None, item: Item) -> WriteSample:
+    """A function that puts a sentence on the board, with the speaker and the emotion of an utterance.
+
+    Without a vocoder there are pictures only.
+    """
+    ids = torch.tensor([front_end.encode(_TEXT).ids])
+    lengths = torch.tensor([ids.shape[1]])
+    batch = collate([item])
+
+    @torch.no_grad()
+    def write_sample(model: CondGradTTS, board: Board, step: int) -> None:
+        device = model.mel_mean.device
+        speaker, emotion = labels_of(batch)  # ids or embeddings, (1,) or (1, width)
+        synthesis = model.synthesise(
+            ids.to(device),
+            lengths.to(device),
+            StyleSource(speaker=speaker.to(device), emotion=emotion.to(device)),
+            Sampling(_STEPS, params.inference.temperature, generator=torch.Generator().manual_seed(0)),
+        )
+        audio = None if vocoder is None else vocode(vocoder, synthesis.mel)[0].cpu().numpy()
+        board.sample("sample", synthesis, audio, step)
+
+    return write_sample

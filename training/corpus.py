@@ -18,7 +18,7 @@ from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
 from data.embeddings import read_embeddings
-from data.filelist import Utterance, read_filelist
+from data.filelist import DEFAULT_EMOTION, Utterance, read_filelist
 from params import Params
 from text.front_end import FrontEnd
 from training.loader_process import WatchedDataset, obey_only_the_parent
@@ -62,9 +62,9 @@ def _check_length(utterance: Utterance) -> None:
 
 
 def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
-    """Speakers and emotions, sorted; "neutral" comes first where it is."""
+    """Speakers and emotions, sorted; the default emotion comes first where it is."""
     speakers = sorted({utterance.speaker for utterance in utterances})
-    emotions = sorted({utterance.emotion for utterance in utterances}, key=lambda name: (name != "neutral", name))
+    emotions = sorted({utterance.emotion for utterance in utterances}, key=lambda name: (name != DEFAULT_EMOTION, name))
     return speakers, emotions
 
 

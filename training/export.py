@@ -32,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     import torch  # late, so that a wrong argument is answered at once
 
-    from data.checkpoint_file import read_checkpoint, write_checkpoint
-    from model.checkpoint import pack, unpack, with_names
+    from data.checkpoint_file import write_checkpoint
+    from data.model_file import load_checkpoint
+    from model.checkpoint import pack, with_names
     from model.cond_grad_tts import CondGradTTS
     from training.overrides import resolve_params
     from training.saving import checkpoint_path
@@ -41,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = checkpoint_path(arguments.source) if arguments.source.is_dir() else arguments.source
     asked = [f"inference.{item.strip()}" for item in arguments.inference.split(",") if item.strip()]
     inference = resolve_params(None, asked).inference
+    loaded = load_checkpoint(source)
+    if not isinstance(loaded.model, CondGradTTS):
+        raise InputError(f"{source}: an official state dict is published as it is")
     try:
-        loaded = unpack(read_checkpoint(source))
-        if not isinstance(loaded.model, CondGradTTS):
-            raise InputError("an official state dict is published as it is")
         if arguments.speakers or arguments.emotions:
             loaded = with_names(loaded, _names(arguments.speakers), _names(arguments.emotions))
         given = {item.partition("=")[0].removeprefix("inference.") for item in asked}
@@ -59,8 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             params=params,
             dtype=torch.float16,
         )
-    except InputError:
-        raise
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
     write_checkpoint(arguments.out, payload)

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from model.checkpoint import Loaded, extend, pack, rebuilt, unpack
+from data.model_file import load_checkpoint
+from model.checkpoint import Loaded, extend, pack, rebuilt
 from text.front_end import front_end
 from training import corpus, statistics
 from training.overrides import resolve_params
@@ -91,11 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)
     asked = resolve_params(args.config, args.overrides)
+    old = load_checkpoint(args.checkpoint)
+    networks = read_checkpoint(args.networks)
     try:
-        old = unpack(read_checkpoint(args.checkpoint))
-        heard = with_hearing(old, read_checkpoint(args.networks))
-    except InputError:
-        raise
+        heard = with_hearing(old, networks)
     except ValueError as error:
         raise InputError(f"{args.checkpoint}: {error}") from error
     training, _ = corpus.read_filelists(asked)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_DB = math.log(10) / 20  # natural log of amplitude, of one decibel
+from model.units import DECIBEL
+
 _GAIN_DB = 12.0
 _TILT_DB, _RIPPLE_DB = 4.0, 2.0
 _NOISY, _SIGNAL_TO_NOISE_DB = 0.6, (15.0, 50.0)
@@ -31,20 +32,20 @@ def through_microphones(mel: Tensor, generator: torch.Generator, frame_seconds: 
     place = torch.linspace(-1, 1, rows).to(mel)[:, None]  # (n_mels, 1)
     loud = mel.logsumexp(1).amax(1)[:, None, None] - math.log(rows)  # (B, 1, 1), before anything is added
     echo = torch.where(uniform(0, 1, 1, 1) < _ECHOING, uniform(*_ECHO_DB, 1, 1), -200.0)
-    mel = _with_echo(mel, echo * _DB, uniform(*_DECAY_SECONDS, 1, 1) / frame_seconds)
+    mel = _with_echo(mel, echo * DECIBEL, uniform(*_DECAY_SECONDS, 1, 1) / frame_seconds)
     response = _TILT_DB * uniform(-1, 1, 1, 1) * place
     for waves in (1, 2, 3):
         phase = uniform(0, 2 * math.pi, 1, 1)
         response = response + _RIPPLE_DB * uniform(-1, 1, 1, 1) * torch.cos(waves * math.pi * place + phase)
-    mel = mel + _DB * response
+    mel = mel + DECIBEL * response
     distance = torch.where(uniform(0, 1, 1, 1) < _NOISY, uniform(*_SIGNAL_TO_NOISE_DB, 1, 1), 200.0)
-    colour = _DB * 10 * uniform(-1, 0.2, 1, 1) * place  # mostly less of it the higher
+    colour = DECIBEL * 10 * uniform(-1, 0.2, 1, 1) * place  # mostly less of it the higher
     # The power of noise in a cell is about exponentially distributed; a mel row holds several, so it varies less.
     grain = 0.25 * (-torch.rand(mel.shape, generator=generator).clamp(1e-4, 1 - 1e-4).log()).log().to(mel)
-    mel = 0.5 * torch.logaddexp(2 * mel, 2 * (loud - _DB * distance + colour + grain))
+    mel = 0.5 * torch.logaddexp(2 * mel, 2 * (loud - DECIBEL * distance + colour + grain))
     cut = torch.where(uniform(0, 1, 1, 1) < _NARROW, uniform(*_NARROW_ROWS, 1, 1), 2.0)  # (B, 1, 1), share of the rows
-    mel = mel + _DB * _STOP_DB * ((place + 1) / 2 > cut)
-    return mel + _DB * uniform(-_GAIN_DB, _GAIN_DB, 1, 1)
+    mel = mel + DECIBEL * _STOP_DB * ((place + 1) / 2 > cut)
+    return mel + DECIBEL * uniform(-_GAIN_DB, _GAIN_DB, 1, 1)
 
 
 def _with_echo(mel: Tensor, level: Tensor, decay: Tensor) -> Tensor:

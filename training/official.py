@@ -24,7 +24,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from common.arguments import Parser
+from common.arguments import DEVICES, Parser
+from common.device import choose_device
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
 from common.files import in_use, replacing
 from common.processes import cores, stopping_on_signals
@@ -32,10 +33,10 @@ from data.batching import Batch
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import UtteranceDataset
 from data.filelist import Utterance
-from model.checkpoint import extend, is_official, unpack
+from data.model_file import unpacked
+from model.checkpoint import extend, is_official
 from model.grad_tts import GradTTS, GradTTSConfig
 from params import Params
-from synthesis.device import choose_device
 from text.front_end import front_end
 from text.official_front_end import not_transliterated
 from text.symbols import OFFICIAL_SYMBOLS
@@ -171,8 +172,8 @@ def fine_tune(
     scale = asked.estimator.pe_scale
     bad_lines = BadLines(strict)
     training, validation = corpus.read_filelists(asked, bad_lines)
+    loaded = unpacked(payload, init, None if scale == Params().estimator.pe_scale else scale)
     try:
-        loaded = unpack(payload, time_scale=None if scale == Params().estimator.pe_scale else scale)
         loaded = extend(loaded, corpus.names_of(training + validation)[0], (), ())
     except ValueError as error:
         raise InputError(f"{init}: {error}") from error
@@ -226,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m training.official", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/official_small.yaml", help="default: %(default)s")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args(argv)
     params = resolve_params(arguments.config, arguments.overrides)

@@ -25,14 +25,16 @@ from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
 from common.processes import MOST_THREADS
 from data.cache import FeatureCache
-from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.checkpoint_file import write_checkpoint
 from data.filelist import Utterance, read_filelist
-from model.checkpoint import Loaded, unpack
+from data.model_file import load_checkpoint
+from model.checkpoint import Loaded
 from model.contour import carry_by_position, fill_unvoiced
 from model.pitch_reader import PitchReader, pack_reader
 from model.source_picture import SourcePicture
 from model.style import StyleSource
 from model.text_to_mel import Sampling
+from model.units import SEMITONE
 from synthesis.reader_file import reader_path
 from text.front_end import front_end
 
@@ -41,11 +43,10 @@ SHOWN_LEVELS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
 CROP_FRAMES = 96
 BATCH_SIZE = 8
 _LEAST_NOISE = 0.4  # of s: with a temperature above 1 there is less noise than the level says
-_SEMITONE = math.log(2) / 12
-_APART = _SEMITONE  # contours nearer than this are no question
-_SHIFT = 12 * _SEMITONE  # of distractors, at most
-_JITTER = 0.2 * _SEMITONE  # of either contour: at inference both are carried from other clips
-_SPOKEN_SHIFT = 8 * _SEMITONE  # of what the model speaks for training, at most
+_APART = SEMITONE  # contours nearer than this are no question
+_SHIFT = 12 * SEMITONE  # of distractors, at most
+_JITTER = 0.2 * SEMITONE  # of either contour: at inference both are carried from other clips
+_SPOKEN_SHIFT = 8 * SEMITONE  # of what the model speaks for training, at most
 _LEARNING_RATE = 3e-3
 
 
@@ -254,10 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    try:
-        loaded = unpack(read_checkpoint(args.checkpoint))
-    except ValueError as error:
-        raise InputError(f"{args.checkpoint}: {error}; give another checkpoint") from error
+    loaded = load_checkpoint(args.checkpoint)
     if not loaded.model.attends:
         raise InputError(f"{args.checkpoint} is an official checkpoint, which reads no contours; give another")
     if loaded.params.style.speaker_embedding_dim or loaded.params.style.emotion_embedding_dim:

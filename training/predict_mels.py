@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.arguments import Parser, folder, whole
+from common.arguments import DEVICES, Parser, folder, whole
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from params import Params
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-t", "--timesteps", type=whole(1, 10_000), help="evaluations; default: the checkpoint's")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the noise; default: %(default)s")
     parser.add_argument("--cache", default=Params().train.cache_dir, help="feature cache; default: %(default)s")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     with in_use(arguments.out):
         return _predict(arguments)
@@ -45,22 +45,18 @@ def _predict(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
+    from common.device import choose_device
     from data.batching import collate
-    from data.checkpoint_file import read_checkpoint
     from data.filelist import read_filelist
-    from model.checkpoint import unpack
+    from data.model_file import load_checkpoint
     from model.cond_grad_tts import CondGradTTS, crop
     from model.text_to_mel import Sampling
-    from synthesis.device import choose_device
     from text.front_end import front_end
     from training import corpus
     from training.style_batch import style_of_batch
 
     device = choose_device(arguments.device)
-    try:
-        loaded = unpack(read_checkpoint(arguments.checkpoint))
-    except ValueError as error:
-        raise InputError(f"{arguments.checkpoint}: {error}; give another checkpoint") from error
+    loaded = load_checkpoint(arguments.checkpoint)
     if not isinstance(loaded.model, CondGradTTS):
         raise InputError(f"{arguments.checkpoint} is an official checkpoint; give one of this project")
     model = loaded.model.to(device)
@@ -87,13 +83,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             frames, _ = crop(frames, mel, None)  # padded to what the decoder takes
         sampling = Sampling(steps, params.inference.temperature, model.usual_sampler, generator)
         predicted = model.decode(frames, style, sampling, params.inference.guidance_scale).mel[0]
-        try:
-            with replacing(arguments.out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
-                np.save(file, predicted[:, : int(batch.mel_lengths[0])].float().cpu().numpy())
-        except OSError as error:
-            raise InputError(
-                f"{arguments.out} cannot be written to ({error.strerror}); choose another folder"
-            ) from error
+        with replacing(arguments.out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+            np.save(file, predicted[:, : int(batch.mel_lengths[0])].float().cpu().numpy())
     print(shown(f"{len(names)} mels in {arguments.out}"))
     return 0
 

@@ -11,7 +11,6 @@ has a state is resumed. OUT/recordings.pt has both networks.
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +30,9 @@ from data.cache import FeatureCache
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import count_phones
 from data.filelist import Utterance, read_filelist
-from data.mel import AMPLITUDE_FLOOR
 from model.hearing import load_networks
 from model.manner import RateEstimator
+from model.units import SILENCE
 from model.voice import VoiceEncoder
 from params import Params
 from text.front_end import front_end
@@ -48,7 +47,6 @@ _SCALE, _MARGIN = 20.0, 0.2
 _HELD_OUT_EVERY = 10  # voices
 _WARMUP = 100
 _SAVE_EVERY = 200
-_SILENCE = math.log(AMPLITUDE_FLOOR)
 _FIRST_HEARD = 4  # utterances of a voice, whose mean is its direction at the start
 
 
@@ -109,7 +107,7 @@ def _stretches(recordings: Recordings, chosen: np.ndarray, rng: np.random.Genera
 
 def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([part.shape[1] for part in parts])
-    mel = parts[0].new_full((len(parts), parts[0].shape[0], int(lengths.max())), _SILENCE)
+    mel = parts[0].new_full((len(parts), parts[0].shape[0], int(lengths.max())), SILENCE)
     for row, part in zip(mel, parts, strict=True):
         row[:, : part.shape[1]] = part
     return mel, lengths

@@ -73,12 +73,8 @@ def counted(value: Any) -> int:
 
 def write_params(log_dir: Path, params: Params) -> None:
     """Write `params.yaml`, which `--config` reads back. Raises InputError if the place cannot be written to."""
-    path = log_dir / "params.yaml"
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(yaml.safe_dump(params_to_dict(params), sort_keys=False), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another train.log_dir") from error
+    with replacing(log_dir / "params.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(params_to_dict(params), sort_keys=False), encoding="utf-8")
 
 
 class RunLog:

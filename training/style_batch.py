@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
 
 from data.batching import Batch
-from data.mel import AMPLITUDE_FLOOR
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from model.lengths import sequence_mask
 from model.randomness import uniform
 from model.style import StyleSource
+from model.units import DECIBEL, SILENCE
 from training.microphone import through_microphones
 
 LEVEL_DB, LEVEL_SHARE = 12.0, 0.5  # how far either way the levels of how many items are moved
-_SILENCE = math.log(AMPLITUDE_FLOOR)
-_DB = math.log(10) / 20  # natural log of amplitude, of one decibel
 
 
 def style_of_batch(
@@ -38,7 +35,7 @@ def style_of_batch(
     if model.hearing is not None:
         hearing, audio = model.hearing, model.params.audio
         inside = sequence_mask(lengths, reference.shape[2]) > 0  # (B, 1, R)
-        reference = reference.masked_fill(~inside, _SILENCE)
+        reference = reference.masked_fill(~inside, SILENCE)
         if generator is not None:
             own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
             reference = through_microphones(reference, own, audio.hop_length / audio.sample_rate)
@@ -65,8 +62,8 @@ def at_other_levels(batch: Batch, generator: torch.Generator) -> Batch:
     moved = uniform((len(batch.ids),), batch.mel, generator) < LEVEL_SHARE
     decibels = LEVEL_DB * (2 * uniform((len(batch.ids),), batch.mel, generator) - 1) * moved
     inside = sequence_mask(batch.mel_lengths, batch.mel.shape[2]) > 0  # (B, 1, T)
-    mel = (batch.mel + _DB * decibels[:, None, None]).clamp(min=_SILENCE)
-    energy = batch.energy + _DB * decibels[:, None]
+    mel = (batch.mel + DECIBEL * decibels[:, None, None]).clamp(min=SILENCE)
+    energy = batch.energy + DECIBEL * decibels[:, None]
     return replace(batch, mel=mel * inside, energy=energy * inside[:, 0])
 
 

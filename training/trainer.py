@@ -20,7 +20,7 @@ from model.cond_grad_tts import CondGradTTS
 from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
-from training.board import Board
+from training.board import Board, WriteSample
 from training.corpus import SharedBatch, endless_batches
 from training.muon import Muon
 from training.optimisation import GradientCheck, ParameterAverage, learning_rate
@@ -53,13 +53,13 @@ class Trainer:
         board: Board | None,
         log: RunLog,
         device: torch.device,
-        listen: Callable[[CondGradTTS, Board, int], None] | None = None,
+        write_sample: WriteSample | None = None,
         processes: Processes | None = None,
     ) -> None:
         """params: of the run, with the model's architecture; they are what the checkpoint will hold.
 
-        names: speakers, emotions and symbols, for the checkpoint. board: of the first process. listen: puts samples on
-        it. processes: None for this one alone.
+        names: speakers, emotions and symbols, for the checkpoint. board: of the first process. write_sample: puts
+        samples on it. processes: None for this one alone.
         """
         self.model = model.to(device)
         self.params = params
@@ -69,7 +69,7 @@ class Trainer:
         self.board = board
         self.log = log
         self.device = device
-        self.listen = listen
+        self.write_sample = write_sample
         self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
         self.optimizer = Muon(_parameter_groups(model, params.train.weight_decay))
@@ -236,9 +236,9 @@ class Trainer:
             if self._decoder_learns and not asked_to_stop():
                 with self._going_on("the look at the style"):
                     self._inspect_style()
-            if self.listen is not None and not asked_to_stop():
+            if self.write_sample is not None and not asked_to_stop():
                 with self._going_on("the sample"):
-                    self.listen(self.model, self.board, self.step)
+                    self.write_sample(self.model, self.board, self.step)
         finally:
             self._set_parameters(raw)
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from common.device import has_bfloat16
 from data.filelist import read_texts
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Sampling
 from speed.outcome import Outcome, Row, Settings, seconds_in_turn
 from speed.peer import official_model
-from synthesis.device import has_bfloat16
 from synthesis.solver_file import read_solver
 from synthesis.solver_search import ReferencePath, mean_error, reference_paths, text_denoiser
 from synthesis.synthesiser import Synthesiser, load_model
@@ -79,7 +79,7 @@ def samplers(settings: Settings) -> Outcome:
 
 def _boxes(settings: Settings) -> dict[str, Synthesiser]:
     """The model as each backend runs it."""
-    from synthesis.device import choose_backend
+    from synthesis.backends.choice import choose_backend
 
     boxes = {"torch fp32": load_model(settings.official, device="cpu")}
     if has_bfloat16(torch.device("cpu")):

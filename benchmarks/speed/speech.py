@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.device import has_bfloat16
 from common.errors import InputError
 from data.filelist import read_texts
 from speed.outcome import Outcome, Row, Settings, seconds_in_turn
-from synthesis.device import has_bfloat16
 from synthesis.synthesiser import Synthesiser, load_model
 
 TEXTS = "resources/filelists/synthesis.txt"

@@ -50,10 +50,10 @@ class JoinedDenoiser:
         return score_from_x0(self.schedule, self.x0(x, t), x, self.mu, t)
 
 
-def smoothing_matrix(row_hz: Tensor, width_hz: float = WIDTH_HZ) -> Tensor:
-    """(n_mels, n_mels), rows summing to 1: a Gaussian over Hz, and over at least two rows to each side."""
+def smoothing_matrix(row_hz: Tensor) -> Tensor:
+    """(n_mels, n_mels), rows summing to 1: a Gaussian over `WIDTH_HZ`, and over at least two rows to each side."""
     spacing = torch.gradient(row_hz)[0]  # Hz a row
-    sigma = torch.maximum(torch.full_like(row_hz, width_hz / 2), 2 * spacing)  # (n_mels,)
+    sigma = torch.maximum(torch.full_like(row_hz, WIDTH_HZ / 2), 2 * spacing)  # (n_mels,)
     weights = torch.exp(-0.5 * ((row_hz[None] - row_hz[:, None]) / sigma[:, None]) ** 2)
     return weights / weights.sum(1, keepdim=True)
 

@@ -108,7 +108,6 @@ class Plan:
 
     weight: a's share by type, (1, n_mels, T) each; types left out are b's. mask: the cells (1, n_mels, T) that either
     pitch occupies, where a kind asks for them. What either says about frames past the end is not read.
-    keep_mass: keep where attention goes, at the cost of further logits.
     Raises ValueError for a size other than mu's.
     """
 
@@ -117,7 +116,6 @@ class Plan:
     style_b: StyleSource
     weight: dict[str, Tensor]
     mask: Tensor | None = None
-    keep_mass: bool = False
 
     def __post_init__(self) -> None:
         weight = {name: self._held(share, "share") for name, share in self.weight.items()}
@@ -136,9 +134,8 @@ class Plan:
         """The mask, else a's share of the first type, (1, n_mels, T)."""
         return next(iter(self.weight.values())) if self.mask is None else self.mask
 
-    def blended(self, model: TextToMel, keep_mass: bool | None = None) -> Denoiser:
-        """One denoiser that reads both styles."""
-        keep_mass = self.keep_mass if keep_mass is None else keep_mass
+    def blended(self, model: TextToMel, keep_mass: bool = False) -> Denoiser:
+        """One denoiser that reads both styles; keep_mass: and keeps where attention goes."""
         return model.denoiser(self.frames, self.style_a, Blend(self.style_b, self.weight, keep_mass))
 
     def apart(self, model: TextToMel) -> tuple[Denoiser, Denoiser]:
@@ -268,13 +265,11 @@ def interpolate(
     b: Reading,
     sampling: Sampling,
     length_scale: float = 1.0,
-    *,
-    keep_mass: bool = False,
 ) -> Interpolated:
     """Plan and carry out. Raises ValueError as `Kind.check` and `Kind.plan` do."""
     with torch.inference_mode(mode=False), torch.no_grad():
         kind.check(model, find_sampler(sampling.sampler))
-        plan = replace(kind.plan(model, a, b, length_scale), keep_mass=keep_mass)
+        plan = kind.plan(model, a, b, length_scale)
     return carry_out(model, kind, plan, sampling)
 
 

@@ -63,6 +63,6 @@ class Staged(PitchTransfer):
             denoiser = ReadingDenoiser.of_plan(model, plan)
             masses = ReaderMass(denoiser)
         else:
-            denoiser = plan.blended(model, keep_mass=plan.keep_mass or self.epoch > 0)
+            denoiser = plan.blended(model, keep_mass=self.epoch > 0)
             masses = AttentionMass(denoiser)
         return denoiser, LatentTuner(masses, denoiser.schedule, plan.frames.mu, plan.frames.mask, plan.mask, self)

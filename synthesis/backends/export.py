@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from common.errors import InputError
 from common.files import replacing
 from hifigan import Vocoder
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding
@@ -93,22 +92,19 @@ def _export(
     axes: Mapping[str, Mapping[int, str]],
     path: str | os.PathLike,
 ) -> None:
-    try:
-        with replacing(path) as temporary, torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer's, about checks of sizes
-            # The older exporter: it takes a second instead of ten, and needs no further package.
-            torch.onnx.export(
-                module.eval(),
-                tuple(example),
-                str(temporary),
-                input_names=list(inputs),
-                output_names=list(outputs),
-                dynamic_axes={name: dict(free) for name, free in axes.items()},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder for graphs") from error
+    with replacing(path) as temporary, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, about checks of sizes
+        # The older exporter: it takes a second instead of ten, and needs no further package.
+        torch.onnx.export(
+            module.eval(),
+            tuple(example),
+            str(temporary),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(free) for name, free in axes.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
 _CODE = ("model", "hifi-gan", "synthesis/backends")  # a change in any of these may change a graph

@@ -1,18 +1,16 @@
-"""Where and by what the networks run."""
+"""Where the networks run, and the memory that this costs."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 
 import torch
 
+from common.arguments import DEVICES
 from common.errors import InputError
-from synthesis.options import BACKENDS
 
 _C = ctypes.CDLL(None)  # this process's own C library
-DEVICES = ("auto", "cpu", "cuda")
 # One text needs about 150 kernels of a sort; torch would keep 1024, each with its copy of weights, and most are for one
 # length alone: a process that speaks many texts would grow by hundreds of MB.
 _KERNELS = {"LRU_CACHE_CAPACITY": "256", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
@@ -53,41 +51,3 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
     return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-
-
-PACKAGES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}  # onnx writes the graphs
-
-
-def choose_backend(name: str, device: torch.device, precision: str) -> str:
-    """`torch`, `onnx` or `openvino`. `auto` is the fastest that is installed (docs/performance.md has the figures).
-
-    Raises:
-        InputError: there is no such backend, it is not installed, or it cannot run on the device or in the precision.
-    """
-    if name not in BACKENDS:
-        raise InputError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
-    if name == "auto":
-        return _fastest(device)
-    if name == "torch":
-        return name
-    if not _installed(name):
-        wanted = " and ".join(PACKAGES[name])
-        raise InputError(f"backend {name} needs {wanted}, which are not installed; pip install -e .[{name}]")
-    if device.type != "cpu":
-        raise InputError(f"backend {name} runs on the CPU; give --device cpu, or --backend torch")
-    if name == "onnx" and precision == "bf16":
-        raise InputError("backend onnx computes in fp32; give --precision fp32, or another backend")
-    return name
-
-
-def _fastest(device: torch.device) -> str:
-    if device.type != "cpu":
-        return "torch"
-    if _installed("openvino"):
-        return "openvino"
-    # Without bfloat16, onnxruntime's fused float32 kernels win over torch's; with it, torch's in bfloat16 do.
-    return "onnx" if _installed("onnx") and not has_bfloat16(device) else "torch"
-
-
-def _installed(backend: str) -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in PACKAGES[backend])
