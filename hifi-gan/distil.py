@@ -36,9 +36,9 @@ from data.filelist import read_filelist, read_texts
 from data.mel import mel_spectrogram
 from hifigan.distilled import Rest, file_content, new_rest, read_distilled
 from hifigan.generator import Generator
+from hifigan.muon import Muon
 from hifigan.vocoder import load_vocoder
 from params import Audio
-from training.muon import Muon
 from training.saving import counted
 
 Mels = Callable[[random.Random], np.ndarray]  # draws a mel, (n_mels, T)

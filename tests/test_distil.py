@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from common.errors import InputError
 from data.audio import write_wav
+from data.checkpoint_file import load_optimizer
 from hifigan import V1, distil, load_vocoder
 from hifigan.distilled import FORMAT, Rest, new_rest
 from hifigan.generator import Generator
+from hifigan.muon import Muon, orthogonal
 from params import Audio
 
 AUDIO = Audio()
@@ -98,3 +101,65 @@ def test_a_training_state_of_another_size_is_refused(tmp_path):
     distil.Distillation(Rest(8, 32, channels=16, blocks=2)).save(tmp_path)
     with pytest.raises(InputError, match="another model's state, or damaged"):
         distil.Distillation(new_rest(Generator(V1), blocks=1)).resume(tmp_path / "state.pt")
+
+
+# ------------------------------------------------------------------------ Muon
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
+def test_an_orthogonal_matrix_has_nearly_equal_singular_values(shape):
+    values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+    assert values.min() > 0.3 and values.max() < 1.4
+
+
+def weights() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(1)
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((20, 3, 3), (7,))]
+
+
+def step_on(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], number: int) -> None:
+    generator = torch.Generator().manual_seed(number)
+    for parameter in parameters:
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    optimizer.step()
+
+
+def test_muon_is_adamw_where_nothing_is_orthogonal():
+    own, others = weights(), weights()
+    settings = {"lr": 0.1, "betas": (0.8, 0.9)}
+    optimizer = Muon([{"params": own, "weight_decay": 0.3}], **settings)
+    expected = torch.optim.AdamW(others, weight_decay=0.3, **settings)
+    for number in range(3):
+        step_on(optimizer, own, number)
+        step_on(expected, others, number)
+    assert all(torch.equal(a, b) for a, b in zip(own, others, strict=True))
+
+
+def test_a_step_of_muon_is_of_the_rates_size_whatever_the_gradients():
+    kernel, bias = weights()
+    groups = [{"params": [kernel], "orthogonal": True, "lr": 0.5, "weight_decay": 0.2}, {"params": [bias]}]
+    optimizer, before = Muon(groups, lr=0.1), kernel.detach().clone()
+    kernel.grad, bias.grad = 1e-6 * torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0)), None
+    optimizer.step()
+    moved = (before * (1 - 0.5 * 0.2) - kernel.detach()).flatten(1) / 0.5
+    values = torch.linalg.svdvals(moved / (20 / 9) ** 0.5)
+    assert values.min() > 0.3 and values.max() < 1.4
+    assert len(optimizer.param_groups) == 2 and set(optimizer.state[kernel]) == {"momentum"}
+
+
+def test_what_muon_remembers_comes_back():
+    def optimizer_of(kernel: nn.Parameter, bias: nn.Parameter) -> Muon:
+        return Muon([{"params": [kernel], "orthogonal": True}, {"params": [bias]}], lr=0.1)
+
+    runs = []
+    for resumed in (False, True):
+        parameters = weights()
+        optimizer = optimizer_of(*parameters)
+        for number in range(4):
+            if resumed and number == 2:
+                saved = optimizer.state_dict()
+                optimizer = optimizer_of(*parameters)
+                load_optimizer(optimizer, saved)
+            step_on(optimizer, parameters, number)
+        runs.append(parameters)
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))

@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from data.checkpoint_file import load_optimizer
 from params import Train
-from training.muon import Muon, orthogonal
 from training.optimisation import ParameterAverage, learning_rate
 
 TRAIN = Train(steps=100, learning_rate=1.0, warmup_steps=10, decay_steps=40, final_learning_rate=0.2)
@@ -90,65 +88,3 @@ def test_values_are_copies_and_can_be_loaded():
     assert ema.values["a"].tolist() == [1.0, 2.0]
     with pytest.raises(KeyError):
         ema.load({})
-
-
-# ------------------------------------------------------------------------ Muon
-
-
-@pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
-def test_an_orthogonal_matrix_has_nearly_equal_singular_values(shape):
-    values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
-    assert values.min() > 0.3 and values.max() < 1.4
-
-
-def weights() -> list[nn.Parameter]:
-    generator = torch.Generator().manual_seed(1)
-    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((20, 3, 3), (7,))]
-
-
-def step_on(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], number: int) -> None:
-    generator = torch.Generator().manual_seed(number)
-    for parameter in parameters:
-        parameter.grad = torch.randn(parameter.shape, generator=generator)
-    optimizer.step()
-
-
-def test_muon_is_adamw_where_nothing_is_orthogonal():
-    own, others = weights(), weights()
-    settings = {"lr": 0.1, "betas": (0.8, 0.9)}
-    optimizer = Muon([{"params": own, "weight_decay": 0.3}], **settings)
-    expected = torch.optim.AdamW(others, weight_decay=0.3, **settings)
-    for number in range(3):
-        step_on(optimizer, own, number)
-        step_on(expected, others, number)
-    assert all(torch.equal(a, b) for a, b in zip(own, others, strict=True))
-
-
-def test_a_step_of_muon_is_of_the_rates_size_whatever_the_gradients():
-    kernel, bias = weights()
-    groups = [{"params": [kernel], "orthogonal": True, "lr": 0.5, "weight_decay": 0.2}, {"params": [bias]}]
-    optimizer, before = Muon(groups, lr=0.1), kernel.detach().clone()
-    kernel.grad, bias.grad = 1e-6 * torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0)), None
-    optimizer.step()
-    moved = (before * (1 - 0.5 * 0.2) - kernel.detach()).flatten(1) / 0.5
-    values = torch.linalg.svdvals(moved / (20 / 9) ** 0.5)
-    assert values.min() > 0.3 and values.max() < 1.4
-    assert len(optimizer.param_groups) == 2 and set(optimizer.state[kernel]) == {"momentum"}
-
-
-def test_what_muon_remembers_comes_back():
-    def optimizer_of(kernel: nn.Parameter, bias: nn.Parameter) -> Muon:
-        return Muon([{"params": [kernel], "orthogonal": True}, {"params": [bias]}], lr=0.1)
-
-    runs = []
-    for resumed in (False, True):
-        parameters = weights()
-        optimizer = optimizer_of(*parameters)
-        for number in range(4):
-            if resumed and number == 2:
-                saved = optimizer.state_dict()
-                optimizer = optimizer_of(*parameters)
-                load_optimizer(optimizer, saved)
-            step_on(optimizer, parameters, number)
-        runs.append(parameters)
-    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))

@@ -22,15 +22,12 @@ from model.style import draw_known_types
 from params import Params
 from training.board import Board, WriteSample
 from training.corpus import SharedBatch, endless_batches
-from training.muon import Muon
 from training.optimisation import GradientCheck, ParameterAverage, learning_rate
 from training.processes import Processes
 from training.saving import RunLog, TrainingState, save, state_path
 from training.sensitivity import style_sensitivity
 from training.style_batch import at_other_levels, style_of_batch
 
-MUON_TIMES = 5.0  # Muon's rate, in AdamW's: weights of the model's sizes then move as far by either
-LEAST_ROWS = 16  # of a matrix, and columns, for Muon
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
 _LOSSES = ("prior", "duration", "voicing", "pitch", "energy", "diffusion")
@@ -72,7 +69,7 @@ class Trainer:
         self.write_sample = write_sample
         self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
-        self.optimizer = Muon(_parameter_groups(model, params.train.weight_decay))
+        self.optimizer = torch.optim.AdamW(_parameter_groups(model, params.train.weight_decay), betas=(0.9, 0.99))
         self.ema = ParameterAverage(model, params.train.ema_decay)
         self._forward = self.processes.wrap(_Losses(self.model))
         self.step = self.epoch = self.batch = 0
@@ -156,7 +153,7 @@ class Trainer:
         torch.manual_seed(_seed(train.seed, self.step))  # of dropout
         generator = torch.Generator().manual_seed(_seed(train.seed + 1, self.step))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, train) * (MUON_TIMES if group["orthogonal"] else 1)
+            group["lr"] = learning_rate(self.step, train)
         with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
             known = draw_known_types(self.params.style, len(batch.ids), generator)
             known = {name: kept.to(self.device) for name, kept in known.items()}
@@ -276,18 +273,11 @@ class _Losses(nn.Module):
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices and kernels within the network are Muon's; those with few rows or columns are AdamW's and decay too.
-
-    Biases, norms, gates, tables and null tokens do not decay.
-    """
+    """Matrices and kernels decay; biases, norms, gates, tables and null tokens do not."""
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    weights = [p for p in model.parameters() if p.dim() > 1 and id(p) not in tables]
-    inner = {id(p) for p in weights if min(p.flatten(1).shape) >= LEAST_ROWS}
-    return [
-        {"params": [p for p in weights if id(p) not in inner], "weight_decay": weight_decay},
-        {"params": [p for p in model.parameters() if p.dim() <= 1 or id(p) in tables]},
-        {"params": [p for p in weights if id(p) in inner], "weight_decay": weight_decay, "orthogonal": True},
-    ]
+    decayed = [p for p in model.parameters() if p.dim() > 1 and id(p) not in tables]
+    others = [p for p in model.parameters() if p.dim() <= 1 or id(p) in tables]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def _seed(seed: int, step: int) -> int:
