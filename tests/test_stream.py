@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from itertools import groupby
 from types import SimpleNamespace
@@ -95,8 +96,26 @@ def test_the_file_can_be_read_while_it_grows(tmp_path):
     audio, rate = soundfile.read(path, dtype="int16")
     wanted = np.rint(np.clip(np.concatenate([first, second]), -1, 1) * 32767)
     assert rate == RATE and np.array_equal(audio, wanted)
-    with pytest.raises(InputError, match="cannot be written"):
-        WavStream(path / "b.wav", RATE)
+    with pytest.raises(InputError, match="cannot be written"), WavStream(path / "b.wav", RATE) as stream:
+        stream.append(first)
+
+
+def test_a_signal_just_when_the_file_is_made_leaves_none(tmp_path, monkeypatch):
+    def opened_and_interrupted(path: str, flags: int) -> int:
+        os.close(os.open(path, flags))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data.wav_stream._without_waiting", opened_and_interrupted)
+    with pytest.raises(KeyboardInterrupt), WavStream(tmp_path / "a.wav", RATE) as stream:
+        stream.append(np.zeros(10))
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_what_is_in_the_files_place_and_cannot_be_written_stays(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")  # nobody reads it
+    with pytest.raises(InputError, match="cannot be written"), WavStream(tmp_path / "a.wav", RATE) as stream:
+        stream.append(np.zeros(10))
+    assert (tmp_path / "a.wav").exists()
 
 
 @pytest.fixture(scope="module")
