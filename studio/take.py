@@ -90,7 +90,8 @@ class Performance:
         """Frames of every token of the whole text, the pauses between sentences included, as `Result` has them."""
         synthesiser, parts = self._synthesiser, []
         for piece, silence in zip(request.spoken, synthesiser.silences(request), strict=True):
-            _, frames = synthesiser.encoded_piece(request, piece, self._options)
+            style = synthesiser.style_of(request, piece)
+            _, frames = synthesiser.encoded_piece(piece, style, self._options)
             parts += [np.array([silence])] * bool(silence) + [frames.durations[0].round().long().cpu().numpy()]
         return np.concatenate(parts)
 

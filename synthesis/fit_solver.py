@@ -58,13 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm import tqdm
 
+    from model.grad_tts import GradTTS
     from model.sampling import SAMPLERS
     from synthesis.solver_file import write_solver
     from synthesis.solver_search import mean_error, reference_paths, search_times
     from synthesis.synthesiser import load_model
 
     synthesiser = load_model(args.checkpoint)
-    official = synthesiser.model.usual_sampler == "euler"
+    official = isinstance(synthesiser.model, GradTTS)
     reference = args.reference_steps or (1000 if official else 100)
     if reference < 4 * max(args.timesteps):
         raise InputError(

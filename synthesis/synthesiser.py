@@ -589,7 +589,7 @@ class Synthesiser:
         began = self.now()
         asked = self._asked(piece)
         style = self.style_of(request, piece)
-        text, frames = self.encoded_piece(request, piece, options)
+        text, frames = self.encoded_piece(piece, style, options)
         if request.reference is not None:
             taken = request.taken if piece.voice is None else request.taken - {VOICE}
             style = with_reference(style, request.reference, frames, self.model, taken)
@@ -602,12 +602,12 @@ class Synthesiser:
         return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
 
     @torch.no_grad()
-    def encoded_piece(self, request: Request, piece: TextPiece, options: Options) -> tuple[Any, Frames]:
-        """A piece's tokens, and the frames over which they are spoken, as its prosody asks.
+    def encoded_piece(self, piece: TextPiece, style: StyleSource, options: Options) -> tuple[Any, Frames]:
+        """A piece's tokens, and the frames over which they are spoken, as its prosody asks; style: `style_of`.
 
         Raises TextError for a piece that would last too long.
         """
-        text = self.model.encode(*self.tensors(piece.encoded), self.style_of(request, piece))
+        text = self.model.encode(*self.tensors(piece.encoded), style)
         asked = self._asked(piece)
         if asked is not None and self.reads("pitch"):
             text = replace(text, log_durations=asked.log_durations(text.log_durations, options.length_scale))
