@@ -353,11 +353,11 @@ def test_a_sweep_of_five_and_its_download(opened):
 
 def test_a_second_tab_waits_and_says_so(opened):
     first, second = opened(), opened()
-    write(first, " ".join([SHORT] * 12))
+    write(first, " ".join([SHORT] * 6))
     write(second, SHORT)
     first.get_by_role("button", name="Speak", exact=True).click()
     # By the clock: a tab behind another one draws no frames.
-    begun = "/Sentence [0-9]+ of 12/.test(document.querySelector('#message')?.textContent)"
+    begun = "/Sentence [0-9]+ of 6/.test(document.querySelector('#message')?.textContent)"
     first.wait_for_function(begun, polling=50)
     second.get_by_role("button", name="Speak", exact=True).click()
     waiting = "document.querySelector('#message')?.textContent.includes('one other before you')"
