@@ -16,6 +16,7 @@ from model.checkpoint import extend, pack, unpack, with_names
 from model.cond_grad_tts import CondGradTTS
 from model.hearing import Hearing
 from model.manner import MANNER
+from model.randomness import BatchShare, drawing_for
 from model.style import StyleSource
 from model.text_to_mel import Sampling
 from synthesis import add_voice
@@ -312,6 +313,18 @@ def test_an_item_hears_the_same_in_a_batch_and_alone(corpus, tmp_path):
         alone = style_of_batch(model, collate([dataset[i]]))
         torch.testing.assert_close(together.speaker[i], alone.speaker[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(together.emotion[i], alone.emotion[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_share_of_a_batch_hears_what_the_whole_batch_hears(corpus, tmp_path):
+    """Through the same microphones, in any number of processes."""
+    dataset, _ = datasets(hearing_params(corpus, tmp_path))
+    model = tiny_model(voice_channels=8)
+    whole = style_of_batch(model, collate([dataset[i] for i in range(4)]), None, torch.Generator().manual_seed(5))
+    for rows in ((0, 2), (1, 3)):
+        with drawing_for(BatchShare(4, rows)):
+            batch = collate([dataset[i] for i in rows])
+            share = style_of_batch(model, batch, None, torch.Generator().manual_seed(5))
+        torch.testing.assert_close(share.speaker, whole.speaker[list(rows)], atol=1e-5, rtol=1e-5)
 
 
 def test_a_new_model_that_hears_needs_its_networks(corpus, tmp_path):

@@ -18,15 +18,17 @@ _NARROW, _NARROW_ROWS, _STOP_DB = 0.15, (0.68, 0.97), -35.0
 _LONGEST_ECHO = 48  # frames
 
 
-def through_microphones(mel: Tensor, generator: torch.Generator, frame_seconds: float) -> Tensor:
+def through_microphones(mel: Tensor, seeds: Tensor, frame_seconds: float) -> Tensor:
     """Mels (B, n_mels, R), natural log of amplitude, each as another microphone in another room has it.
 
     A gain, a tilted and rippled frequency response, sometimes echo, sometimes stationary noise, sometimes a narrow
-    band. Powers add where sounds do. The generator is of the CPU.
+    band. Powers add where sounds do. seeds (B,): an item's microphone depends on its own, not on the batch around it.
     """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (low + (high - low) * torch.rand(len(mel), *shape, generator=generator)).to(mel)
+        drawn = torch.stack([torch.rand(shape, generator=generator) for generator in generators])  # (B, *shape)
+        return (low + (high - low) * drawn).to(mel)
 
     rows = mel.shape[1]
     place = torch.linspace(-1, 1, rows).to(mel)[:, None]  # (n_mels, 1)
@@ -40,12 +42,14 @@ def through_microphones(mel: Tensor, generator: torch.Generator, frame_seconds: 
     mel = mel + DECIBEL * response
     distance = torch.where(uniform(0, 1, 1, 1) < _NOISY, uniform(*_SIGNAL_TO_NOISE_DB, 1, 1), 200.0)
     colour = DECIBEL * 10 * uniform(-1, 0.2, 1, 1) * place  # mostly less of it the higher
-    # The power of noise in a cell is about exponentially distributed; a mel row holds several, so it varies less.
-    grain = 0.25 * (-torch.rand(mel.shape, generator=generator).clamp(1e-4, 1 - 1e-4).log()).log().to(mel)
-    mel = 0.5 * torch.logaddexp(2 * mel, 2 * (loud - DECIBEL * distance + colour + grain))
     cut = torch.where(uniform(0, 1, 1, 1) < _NARROW, uniform(*_NARROW_ROWS, 1, 1), 2.0)  # (B, 1, 1), share of the rows
+    gain = uniform(-_GAIN_DB, _GAIN_DB, 1, 1)
+    # The power of noise in a cell is about exponentially distributed; a mel row holds several, so it varies less. It is
+    # drawn last: how many numbers that takes depends on the padding.
+    grain = 0.25 * (-uniform(0, 1, mel.shape[2], rows).clamp(1e-4, 1 - 1e-4).log()).log().transpose(1, 2)
+    mel = 0.5 * torch.logaddexp(2 * mel, 2 * (loud - DECIBEL * distance + colour + grain))
     mel = mel + DECIBEL * _STOP_DB * ((place + 1) / 2 > cut)
-    return mel + DECIBEL * uniform(-_GAIN_DB, _GAIN_DB, 1, 1)
+    return mel + DECIBEL * gain
 
 
 def _with_echo(mel: Tensor, level: Tensor, decay: Tensor) -> Tensor:

@@ -113,6 +113,11 @@ def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return mel, lengths
 
 
+def _heard(mel: Tensor, generator: torch.Generator, frame_seconds: float) -> Tensor:
+    """mels (B, n_mels, R) through microphones that the generator chooses."""
+    return through_microphones(mel, torch.randint(2**62, (len(mel),), generator=generator), frame_seconds)
+
+
 @torch.no_grad()
 def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.ndarray, frame_seconds: float) -> float:
     """Share of the utterances of some voices whose vector is nearest to the mean of their own voice's others."""
@@ -123,7 +128,7 @@ def nearest_own_voice(listener: Listener, recordings: Recordings, voices: np.nda
     vectors = []
     for start in range(0, len(chosen), _BATCH):
         mel, lengths = _stretches(recordings, chosen[start : start + _BATCH], rng)
-        vectors.append(listener.voice(through_microphones(mel, generator, frame_seconds), lengths))
+        vectors.append(listener.voice(_heard(mel, generator, frame_seconds), lengths))
     found, owner = torch.cat(vectors), recordings.voices[chosen]
     right = []
     for i, vector in enumerate(found):
@@ -172,13 +177,11 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
             # As many of every voice, however much of it there is.
             voices = rng.choice(learned, _BATCH)
             mel, lengths = _stretches(recordings, np.array([rng.choice(by_voice[v]) for v in voices]), rng)
-            loss = listener.losses(
-                through_microphones(mel, generator, frame_seconds), lengths, torch.from_numpy(voices)
-            )
+            loss = listener.losses(_heard(mel, generator, frame_seconds), lengths, torch.from_numpy(voices))
             whole = rng.choice(usable, _RATE_BATCH)
             mel, lengths = _padded([recordings.mels[i].float() for i in whole])
             phones = torch.from_numpy(recordings.phones[whole]).float()
-            rate = listener.rate_loss(through_microphones(mel, generator, frame_seconds), lengths, phones)
+            rate = listener.rate_loss(_heard(mel, generator, frame_seconds), lengths, phones)
             optimizer.zero_grad()
             (loss + rate).backward()
             optimizer.step()

@@ -9,7 +9,7 @@ import torch
 from data.batching import Batch
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS
 from model.lengths import sequence_mask
-from model.randomness import uniform
+from model.randomness import drawn, uniform
 from model.style import StyleSource
 from model.units import DECIBEL, SILENCE
 from training.microphone import through_microphones
@@ -26,7 +26,7 @@ def style_of_batch(
     """Contours from the target's labels, timbre from another utterance of its speaker; known: types kept by item.
 
     A model that hears gets the voice of that other utterance, and the target's manner. generator: the other utterance
-    is heard through a random microphone; None: as it is. (What is random in it is not the same in several processes.)
+    is heard through a random microphone; None: as it is.
     """
     voiced = batch.f0 > 0
     speaker, emotion = labels_of(batch)
@@ -37,8 +37,8 @@ def style_of_batch(
         inside = sequence_mask(lengths, reference.shape[2]) > 0  # (B, 1, R)
         reference = reference.masked_fill(~inside, SILENCE)
         if generator is not None:
-            own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            reference = through_microphones(reference, own, audio.hop_length / audio.sample_rate)
+            seeds = drawn(lambda size: torch.randint(2**62, size, generator=generator), lengths.shape)
+            reference = through_microphones(reference, seeds, audio.hop_length / audio.sample_rate)
         with torch.no_grad():
             speaker = hearing.voice(reference, lengths)
         measured = hearing.measured(batch.mel, log_f0, batch.voicing, batch.energy, batch.mel_lengths, batch.phones)
