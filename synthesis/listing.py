@@ -22,22 +22,23 @@ def list_checkpoint(path: str | os.PathLike) -> list[str]:
         "audio": f"{audio.sample_rate} Hz, {audio.n_mels} mel bands",
         "by default": f"{inference.steps} steps of {model.usual_sampler}, temperature {inference.temperature:g}",
     }
-    if model.attends:
-        rows |= {
-            "recordings": "--ref: voice, manner and melody, or some of them with --take"
+    if "timbre" in model.types:
+        rows["recordings"] = (
+            "--ref: voice, manner and melody, or some of them with --take"
             if model.hearing is not None
-            else "--ref: melody and timbre; voices and manners are names",
-            "guidance": "--guidance-scale",
-            "prosody": "--pitch-shift, --pitch-range, --speed, --volume, --contour",
-            "texts": "plain; markup, <speak>...; --phones; --lexicon",
-            "two styles": f"--interp {', '.join(KINDS)}",
-        }
-    else:
-        rows |= {
-            "prosody": "--speed, --volume",
-            "texts": "plain",
-            "two styles": "--interp linear" if len(loaded.speakers) > 1 else "none: there is one speaker",
-        }
+            else "--ref: melody and timbre; voices and manners are names"
+        )
+    if model.guides:
+        rows["guidance"] = "--guidance-scale"
+    rows["prosody"] = "--speed, --volume"
+    if "pitch" in model.types:
+        rows["prosody"] = "--pitch-shift, --pitch-range, --speed, --volume, --contour"
+    arpabet = loaded.params.text.front_end == "arpabet"
+    rows["texts"] = "plain; markup, <speak>...; --phones; --lexicon" if arpabet else "plain"
+    kinds = [name for name, kind in KINDS.items() if model.attends or kind.even]
+    named = max(len(loaded.speakers), len(loaded.emotions))
+    several = model.attends or named > 1 or loaded.params.style.speaker_embedding_dim > 0
+    rows["two styles"] = f"--interp {', '.join(kinds)}" if several else "none: there is one style"
     width = max(map(len, rows))
     return [f"{name:{width}}  {words}" for name, words in rows.items()]
 

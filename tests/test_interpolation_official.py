@@ -78,7 +78,7 @@ def test_the_two_blends_differ_and_count_their_evaluations() -> None:
 
 @pytest.mark.parametrize("kind", [Temporal(), SameTime()])
 def test_other_kinds_are_refused(kind: Kind) -> None:
-    with pytest.raises(ValueError, match=r"^official checkpoints have no cross-attention, so they interpolate only li"):
+    with pytest.raises(ValueError, match=r"^this model has no cross-attention, so it interpolates only linearly"):
         spoken(official(), kind)
 
 

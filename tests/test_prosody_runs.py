@@ -12,10 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from common.errors import BadLines, InputError, TextError
+from data.checkpoint_file import write_checkpoint
 from data.filelist import read_texts
 from data.mel import DB_PER_UNIT, frame_energy
 from inference import main
-from model.checkpoint import unpack
+from model.checkpoint import pack, unpack
+from model.cond_grad_tts import CondGradTTS
 from model.interpolation import Linear
 from model.units import SILENCE
 from synthesis.contour_file import Contour
@@ -25,8 +27,9 @@ from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import speak_pairs
 from tests.official_weights import random_state
 from tests.test_markup import documents
-from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
+from tests.tiny_synthesiser import EMOTIONS, SPEAKERS, tiny_loaded, tiny_params, tiny_vocoder, write_tiny_files
 from text.prosody import NEUTRAL, Prosody
+from text.symbols import SYMBOLS
 
 CPU = torch.device("cpu")
 TEXT = "Three small birds, and one cat."
@@ -357,6 +360,19 @@ def test_list_of_an_official_checkpoint(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "emotions" in printed and "none" in printed and "--speed, --volume" in printed
     assert "markup" not in printed
+
+
+def test_list_of_a_model_without_attention(tmp_path, capsys):
+    """Guidance, markup and emotions it has; a melody, and shares that differ from cell to cell, it has not."""
+    given = replace(tiny_params(), estimator=replace(tiny_params().estimator, name="unet"))
+    model = CondGradTTS(given, len(SYMBOLS), len(SPEAKERS), len(EMOTIONS))
+    write_checkpoint(tmp_path / "unet.pt", pack(model, speakers=SPEAKERS, emotions=EMOTIONS, symbols=SYMBOLS, step=1))
+    assert main(["--list", "-c", str(tmp_path / "unet.pt")]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    rows = {name.strip(): words.strip() for name, words in rows.items()}
+    assert rows["guidance"] == "--guidance-scale" and "markup" in rows["texts"] and rows["emotions"] == "angry, neutral"
+    assert rows["prosody"] == "--speed, --volume" and "recordings" not in rows
+    assert rows["two styles"] == "--interp linear"
 
 
 def test_texts_are_still_needed_without_list(capsys):

@@ -252,7 +252,7 @@ class UNet(nn.Module):
         """The embeddings blended by the share of "speaker"; raises ValueError unless it is the same in all cells."""
         share = weight.get("speaker", torch.zeros_like(a.mu))
         if share.min() != share.max():
-            raise ValueError("this checkpoint has no cross-attention, so it interpolates only linearly")
+            raise ValueError("this model has no cross-attention, so it interpolates only linearly")
         embedding = mix(a.embedding, b.embedding, share.flatten()[0])
         return replace(a, speaker=self.spk_mlp(embedding), embedding=embedding), None
 

@@ -54,7 +54,7 @@ class Kind:
         if not model.types:
             raise ValueError("this model has one speaker, so there is nothing to interpolate")
         if not self.even and not model.attends:
-            raise ValueError("official checkpoints have no cross-attention, so they interpolate only linearly")
+            raise ValueError("this model has no cross-attention, so it interpolates only linearly")
 
     def plan(self, model: TextToMel, a: Reading, b: Reading, length_scale: float = 1.0) -> Plan:
         """Frames, both styles over them, and a's share of every cell.
