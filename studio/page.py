@@ -18,7 +18,7 @@ from model.interpolation import KINDS
 from studio import parts
 from studio.measure import measure_run
 from studio.pair import PairTake, kind_of, settings_of, speak_pair, sweep
-from studio.session import Session
+from studio.session import MOST_VISITS, Session
 from studio.shape import UNSHAPED, Shape, read_shape
 from studio.take import Performance, Take
 from studio.turns import Turns
@@ -55,6 +55,7 @@ class Page:
     ) -> None:
         self.synthesiser, self.checkpoint, self.vocoder, self.root = synthesiser, checkpoint, vocoder, root
         self.turns = turns or Turns()
+        self._visits: list[Session] = []
         self.blocks = self._build()
 
     # ------------------------------------------------------------------- layout
@@ -91,6 +92,7 @@ class Page:
             self.told.change(fn=None, inputs=[self.told], js="(told) => { studio.tell(told); }")
             self.shown.change(fn=None, inputs=[self.shown], js="(shown) => { studio.show(shown); }")
             blocks.load(self._visit, outputs=[self.session], api_visibility="private")
+            blocks.unload(self._leave)
         return blocks
 
     def _voices(self) -> str:
@@ -276,25 +278,39 @@ class Page:
     ) -> Any:  # fmt: skip
         """answer: yields updates by component; what it cannot use becomes a line in the first output."""
 
-        def guarded(session: Session | None, *given: Any) -> Iterator[Update]:
-            try:
-                session = session or self._visit()
-                yield {self.session: session}
-                yield from answer(session, *given)
-            except InputError as error:
-                yield {outputs[0]: parts.status(str(error), wrong=True)}
-            except Exception:
-                traceback.print_exc()
-                yield {outputs[0]: parts.status(WRONG, wrong=True)}
-
         # A click while the last update is still on its way counts, once that is there.
         return button.click(
-            guarded, [self.session, *inputs], [self.session, *outputs], api_visibility="private",
-            show_progress="hidden", concurrency_limit=None, js=js, trigger_mode="always_last",
+            partial(self._guarded, answer, outputs[0]), [self.session, *inputs], [self.session, *outputs],
+            api_visibility="private", show_progress="hidden", concurrency_limit=None, js=js, trigger_mode="always_last",
         )  # fmt: skip
 
+    def _guarded(
+        self, answer: Callable[..., Iterator[Update]], message: Any, session: Session | None, *given: Any
+    ) -> Iterator[Update]:
+        if session is None or session.closed:
+            session = self._visit()
+        try:
+            yield {self.session: session}
+            yield from answer(session, *given)
+        except InputError as error:
+            yield {message: parts.status(str(error), wrong=True)}
+        except Exception:
+            traceback.print_exc()
+            yield {message: parts.status(WRONG, wrong=True)}
+
     def _visit(self) -> Session:
-        return Session(self.root, self.synthesiser, self.checkpoint, self.vocoder)
+        session = Session(self.root, self.synthesiser, self.checkpoint, self.vocoder)
+        self._visits = [one for one in (*self._visits, session) if not one.closed]
+        for oldest in self._visits[:-MOST_VISITS]:
+            oldest.close()
+        return session
+
+    def _leave(self, request: gr.Request) -> None:
+        """A tab was closed. Gradio keeps what it had for an hour, and its page's content for longer."""
+        holder = self.blocks.state_holder
+        holder.delete_state(request.session_hash)
+        holder.session_data.pop(request.session_hash, None)
+        holder.time_last_used.pop(request.session_hash, None)
 
     def _in_turn(self, message: Any, busy: str, work: Callable[[], Iterator[Update]]) -> Iterator[Update]:
         """What `work` yields, when it is its turn."""
@@ -474,7 +490,7 @@ class Page:
         return self._in_turn(self.pair_message, "Speaking a, b and what lies between ...", work)
 
     def _measure(self, session: Session) -> Iterator[Update]:
-        if session.pair is None:
+        if not session.has_pair:
             raise InputError("there is nothing to measure yet; speak a, b and between first")
 
         def work() -> Iterator[Update]:

@@ -20,7 +20,6 @@ from common.processes import MOST_THREADS, cores
 
 HOST = "127.0.0.1"
 MOST_UPLOAD = "20mb"
-MOST_VISITS = 50
 MOST_SECONDS_TO_END = 30.0  # that a computation has to come to an end
 
 # Nothing is loaded from elsewhere, and nothing is sent there. Gradio's page has scripts in itself and makes functions.
@@ -84,6 +83,7 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from studio.page import Page, asset
+    from studio.session import MOST_VISITS
     from studio.turns import Turns
 
     turns = Turns()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +26,17 @@ from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import write_mask
 
+MOST_VISITS = 50  # at a time; the oldest ends when there is one more
 MOST_RESULTS = 50  # kept for the download; the oldest go first
 MOST_SENTENCES = 100
 RUN = "studio-run"
 
 
 class Session:
-    """Everything that a visit keeps lies in one folder of its own; `close` removes it."""
+    """Everything that a visit keeps lies in one folder of its own; `close` removes it.
+
+    A visitor may ask for the download while something is spoken: what changes the folder is done one after another.
+    """
 
     def __init__(self, root: str | Path, synthesiser: Synthesiser, checkpoint: str, vocoder: str | None = None) -> None:
         """root: where the folder is made. checkpoint, vocoder: what `inference.py` takes."""
@@ -47,22 +53,40 @@ class Session:
         self._numbers: dict[Take, int] = {}  # of the take and the one before
         self.take: Take | None = None
         self.before: Take | None = None
-        self.pair: PairTake | None = None
-        self._pair_number = -1
+        self._pair_number: int | None = None
+        self.closed = False
+        self._changing = threading.Lock()
 
     def close(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._changing:
+            self.closed = True
+            self.take = self.before = None
+            self._kept, self._numbers = {}, {}
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Inside, nothing else changes the visit. Raises InputError if it has ended: its page was closed."""
+        with self._changing:
+            if self.closed:
+                raise InputError("this visit has ended; load the page again")
+            yield
+
+    @property
+    def has_pair(self) -> bool:
+        return self._pair_number is not None
 
     # ------------------------------------------------------------------ keeping
 
     def adopt(self, recording: str | Path) -> Path:
         """A recording that was given, among the files of the run."""
         recording = Path(recording)
-        if recording not in self._adopted:
-            own = self._run / f"recording-{len(self._adopted) + 1}{recording.suffix}"
-            shutil.copyfile(recording, own)
-            self._adopted[recording] = own
-        return self._adopted[recording]
+        with self._open():
+            if recording not in self._adopted:
+                own = self._run / f"recording-{len(self._adopted) + 1}{recording.suffix}"
+                shutil.copyfile(recording, own)
+                self._adopted[recording] = own
+            return self._adopted[recording]
 
     def notes(self, style: Style, style_b: Style | None = None) -> tuple[list[str], list[str]]:
         """What comes from where, and what is wrong with the recordings, in the words of `inference.py`; a line each."""
@@ -76,17 +100,18 @@ class Session:
 
     def keep_take(self, take: Take) -> tuple[Path, str]:
         """A take joins the run: its wav, and the command line that does the same."""
-        number = self._next()
-        wav = self._keep(number, "", take.result)
-        contour = f"{number:04d}_contour.csv"
-        if take.melody is not None:
-            melody = take.melody if take.contour is None else np.array(take.contour.hz)
-            write_contour(self._run / contour, melody, self._synthesiser.frame_seconds)
-        command = command_of_take(self._synthesiser, self._model, take, contour)
-        self._commands[number] = command
-        self.before, self.take = self.take, take
-        self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
-        return wav, command
+        with self._open():
+            number = self._next()
+            wav = self._keep(number, "", take.result)
+            contour = f"{number:04d}_contour.csv"
+            if take.melody is not None:
+                melody = take.melody if take.contour is None else np.array(take.contour.hz)
+                write_contour(self._run / contour, melody, self._synthesiser.frame_seconds)
+            command = command_of_take(self._synthesiser, self._model, take, contour)
+            self._commands[number] = command
+            self.before, self.take = self.take, take
+            self._numbers = {kept: self._numbers[kept] for kept in (self.before,) if kept is not None} | {take: number}
+            return wav, command
 
     def wav_of(self, take: Take) -> Path:
         """Of the take or the one before; likewise the two below."""
@@ -101,25 +126,27 @@ class Session:
 
     def keep_sentence(self, audio: np.ndarray, sample_rate: int) -> Path:
         """A sentence for listening alone; those of the text before go."""
-        for old in sorted(self.folder.glob("sentence-*.wav"))[:-MOST_SENTENCES]:
-            old.unlink()
-        self._sentences += 1
-        path = self.folder / f"sentence-{self._sentences:06d}.wav"
-        write_wav(path, audio, sample_rate)
-        return path
+        with self._open():
+            for old in sorted(self.folder.glob("sentence-*.wav"))[:-MOST_SENTENCES]:
+                old.unlink()
+            self._sentences += 1
+            path = self.folder / f"sentence-{self._sentences:06d}.wav"
+            write_wav(path, audio, sample_rate)
+            return path
 
     def keep_pair(self, pair: PairTake) -> tuple[dict[str, Path], str]:
         """A pair joins the run: its wavs by ending, and the command line."""
-        number = self._next()
-        wavs = {ending: self._keep(number, f"_{ending}", result) for ending, result in pair.results.items()}
-        steps = pair.pair.steps[0]
-        if steps[0].plan.mask is not None and len(steps) == 1:
-            write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
-        defaults = self._synthesiser.params.interpolation
-        command = command_of_pair(self._model, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, defaults)
-        self._commands[number] = command
-        self.pair, self._pair_number = pair, number
-        return wavs, command
+        with self._open():
+            number = self._next()
+            wavs = {ending: self._keep(number, f"_{ending}", result) for ending, result in pair.results.items()}
+            steps = pair.pair.steps[0]
+            if steps[0].plan.mask is not None and len(steps) == 1:
+                write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
+            own = self._synthesiser.params.interpolation
+            command = command_of_pair(self._model, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, own)
+            self._commands[number] = command
+            self._pair_number = number
+            return wavs, command
 
     def _next(self) -> int:
         self._count += 1
@@ -145,6 +172,10 @@ class Session:
         Raises:
             InputError: nothing was spoken yet.
         """
+        with self._open():
+            return self._write_run()
+
+    def _write_run(self) -> Path:
         if not self._kept:
             raise InputError("nothing was spoken yet; speak a sentence first")
         self._write_report(self._run, self._kept)
@@ -154,16 +185,17 @@ class Session:
 
     def write_last_pair(self) -> Path:
         """The pair that was spoken last, alone in a folder of its own. Raises InputError if it is no longer kept."""
-        number = self._pair_number
-        if number not in self._kept:
-            raise InputError("the pair is not there any more; speak it again")
-        folder = self.folder / "last"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for path in self._run.glob(f"{number:04d}*"):
-            shutil.copyfile(path, folder / path.name)
-        self._write_report(folder, [number])
-        return folder
+        with self._open():
+            number = self._pair_number
+            if number not in self._kept:
+                raise InputError("the pair is not there any more; speak it again")
+            folder = self.folder / "last"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for path in self._run.glob(f"{number:04d}*"):
+                shutil.copyfile(path, folder / path.name)
+            self._write_report(folder, [number])
+            return folder
 
     def _write_report(self, folder: Path, numbers: Iterable[int]) -> None:
         warnings = [line for lines in self._warnings.values() for line in lines]
@@ -175,14 +207,15 @@ class Session:
 
     def download(self) -> Path:
         """A zip of the run. Raises InputError if nothing was spoken yet."""
-        run = self.write_run()
-        for old in self.folder.glob("*.zip"):
-            old.unlink()
-        path = self.folder / f"{RUN}-{self._count}.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(run.iterdir()):
-                archive.write(file, f"{RUN}/{file.name}")
-        return path
+        with self._open():
+            run = self._write_run()
+            for old in self.folder.glob("*.zip"):
+                old.unlink()
+            path = self.folder / f"{RUN}-{self._count}.zip"
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                for file in sorted(run.iterdir()):
+                    archive.write(file, f"{RUN}/{file.name}")
+            return path
 
 
 def _without_sound(result: Result) -> Result:

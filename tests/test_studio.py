@@ -9,6 +9,7 @@ import shlex
 import threading
 import zipfile
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -496,6 +497,24 @@ def test_a_closed_session_leaves_nothing(session, take, tmp_path):
     session.keep_take(take)
     session.download()
     session.close()
+    assert list(tmp_path.iterdir()) == [] and session.closed and session.take is None
+
+
+def test_the_oldest_visit_ends_when_there_are_too_many(synthesiser, desk, tmp_path, monkeypatch):
+    from studio import page
+
+    monkeypatch.setattr(page, "MOST_VISITS", 2)
+    studio = page.Page(synthesiser, str(desk.checkpoint), tmp_path)
+    visits = [studio._visit() for _ in range(3)]
+    assert [visit.closed for visit in visits] == [True, False, False]
+    assert sorted(tmp_path.iterdir()) == sorted(visit.folder for visit in visits[1:])
+
+
+def test_what_is_ready_after_its_visit_has_ended_is_not_kept(session, take, tmp_path):
+    session.close()
+    for late in (partial(session.keep_take, take), partial(session.keep_sentence, take.result.audio, 22050)):
+        with pytest.raises(InputError, match=r"^this visit has ended"):
+            late()
     assert list(tmp_path.iterdir()) == []
 
 

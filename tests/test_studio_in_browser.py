@@ -351,6 +351,20 @@ def test_a_sweep_of_five_and_its_download(opened):
     assert waiting.value.suggested_filename.endswith(".zip")
 
 
+def test_a_visit_ends_with_its_tab(opened, studio):
+    def visits() -> set[Path]:
+        return set(studio[2].glob("studio-*/visit-*"))
+
+    page, before = opened(), visits()
+    speak(page)
+    (own,) = [visit for visit in before if list(visit.glob("*/0000.wav"))]
+    page.context.close()
+    end = time.monotonic() + PATIENCE / 1000
+    while own in visits():
+        assert time.monotonic() < end, "what was spoken for a tab that was closed is still there"
+        time.sleep(0.1)
+
+
 def test_a_second_tab_waits_and_says_so(opened):
     first, second = opened(), opened()
     write(first, " ".join([SHORT] * 6))
