@@ -13,7 +13,7 @@ from model.manner import MANNER, Manner
 from model.style import label_widths
 from model.text_encoder import TextEncoder
 
-_LOUDNESS = [MANNER.index(name) for name in ("level", "effort")]  # what mu reads of a manner
+LOUDNESS = [MANNER.index(name) for name in ("level", "effort")]  # what mu reads of a manner
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class CondTextEncoder(nn.Module):
         self.contour_emotion = _label_vector(emotions, emotion_width, config.channels)
         self.loudness = None
         if style.voice_channels:
-            self.loudness = nn.Linear(len(_LOUDNESS), config.channels, bias=False)
+            self.loudness = nn.Linear(len(LOUDNESS), config.channels, bias=False)
             nn.init.zeros_(self.loudness.weight)
         self.contours = ContourPredictor(config.channels, config.filter_channels_duration, config.dropout)
         self.content = nn.Conv1d(config.channels, config.content_pictures * n_mels, 1)
@@ -66,7 +66,7 @@ class CondTextEncoder(nn.Module):
         x, mask = self.text.embed(ids, lengths)
         who = self.speaker(speaker)  # (B, C)
         if self.loudness is not None:
-            who = who + self.loudness(emotion[:, _LOUDNESS])
+            who = who + self.loudness(emotion[:, LOUDNESS])
         hidden = self.text.encoder(x + who[:, :, None], mask)  # (B, C, S)
         pace = self.duration_speaker(speaker) + self.duration_emotion(emotion)
         melody = self.contour_speaker(speaker) + self.contour_emotion(emotion)

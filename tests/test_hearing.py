@@ -14,6 +14,7 @@ from data.batching import collate
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from model.checkpoint import extend, pack, unpack, with_names
 from model.cond_grad_tts import CondGradTTS
+from model.cond_text_encoder import LOUDNESS
 from model.hearing import Hearing
 from model.manner import MANNER
 from model.randomness import BatchShare, drawing_for
@@ -23,15 +24,27 @@ from synthesis import add_voice
 from synthesis.parts import PARTS, parts_taken
 from synthesis.reference import manner_of, read_reference, voice_of
 from synthesis.synthesiser import Synthesiser
+from text.front_end import front_end
 from text.symbols import SYMBOLS
 from training import hearing as ears
 from training.beginning import begin
+from training.corpus import build_cache, make_dataset, names_of, read_filelists
 from training.export import main as export
+from training.statistics import set_voices
 from training.style_batch import LEVEL_DB, at_other_levels, style_of_batch
 
+from .official_weights import random_state
 from .test_trainer import datasets, trainer_of
 from .tiny_corpus import training_params, write_corpus
-from .tiny_synthesiser import EMOTIONS, SPEAKERS, tiny_loaded, tiny_model, tiny_vocoder, voice_like
+from .tiny_synthesiser import (
+    EMOTIONS,
+    SPEAKERS,
+    tiny_loaded,
+    tiny_model,
+    tiny_vocoder,
+    voice_like,
+    write_tiny_checkpoint,
+)
 
 IDS, LENGTHS = torch.randint(1, 60, (1, 12), generator=torch.Generator().manual_seed(3)), torch.tensor([12])
 
@@ -329,8 +342,6 @@ def test_a_share_of_a_batch_hears_what_the_whole_batch_hears(corpus, tmp_path):
 
 def test_a_new_model_that_hears_needs_its_networks(corpus, tmp_path):
     params = hearing_params(corpus, tmp_path / "log")
-    from training.corpus import read_filelists
-
     utterances = [utterance for each in read_filelists(params) for utterance in each]
     with pytest.raises(InputError, match="python -m training"):
         begin(params, utterances)
@@ -368,8 +379,6 @@ def test_half_of_what_is_learned_from_has_the_energy_that_its_text_leads_to_expe
 
 def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
     params = training_params(corpus, tmp_path / "log")
-    from training.corpus import names_of, read_filelists
-
     speakers, emotions = names_of(read_filelists(params)[0])
     model = tiny_model()
     small = replace(params, encoder=model.params.encoder, style=model.params.style, estimator=model.params.estimator)
@@ -390,17 +399,61 @@ def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
     assert float((inside - rows).norm() / (rows - rows.mean(0)).norm()) < 0.3
 
     # Other ears for it: what its maps make of a name stays, and a manner is read as before.
+    with torch.no_grad():
+        heard.model.encoder.loudness.weight.normal_(generator=torch.Generator().manual_seed(4))
+    heard.model.hearing.manner_mean.add_(0.3)  # as of another corpus
+    heard.model.hearing.manner_std.mul_(1.4)
+    write_checkpoint(tmp_path / "start.pt", pack(heard.model, step=1, **names))
     write_checkpoint(tmp_path / "others.pt", networks(small, seed=1))
     again = [str(tmp_path / name) for name in ("start.pt", "others.pt")]
     assert ears.main([*again, "-o", str(tmp_path / "again.pt"), *train]) == 0
     other = unpack(read_checkpoint(tmp_path / "again.pt")).model
     assert not torch.equal(other.hearing.voices, heard.model.hearing.voices)
-    made = other.encoder.speaker(other.hearing.voices).detach()
-    assert float((made - inside).norm() / (inside - inside.mean(0)).norm()) < 0.3
     manner = torch.linspace(-1, 1, len(MANNER))  # as it is measured
+
+    def who(model: CondGradTTS) -> torch.Tensor:
+        loudness = ((manner - model.hearing.manner_mean) / model.hearing.manner_std)[LOUDNESS]
+        return (model.encoder.speaker(model.hearing.voices) + model.encoder.loudness(loudness)).detach()
+
+    assert float((who(other) - who(heard.model)).norm() / (inside - inside.mean(0)).norm()) < 0.3
     for name in ("duration_emotion", "contour_emotion"):
         old, new = (
             getattr(model.encoder, name)((manner - model.hearing.manner_mean) / model.hearing.manner_std)
             for model in (heard.model, other)
         )
         torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
+
+
+def test_what_cannot_get_ears_is_refused_before_anything_is_computed(tmp_path, capsys):
+    write_checkpoint(tmp_path / "recordings.pt", {"voice": {}})
+    torch.save(random_state(3, 3), tmp_path / "official.pt")
+    write_tiny_checkpoint(tmp_path / "embeddings.pt", speaker_embedding_dim=4)
+    write_tiny_checkpoint(tmp_path / "tables.pt")
+    for name, words in (
+        ("official.pt", "official checkpoint"), ("embeddings.pt", "embeddings from files"),
+        ("tables.pt", "recordings.pt: the networks"),
+    ):  # fmt: skip
+        given = [str(tmp_path / name), str(tmp_path / "recordings.pt"), "-o", str(tmp_path / "out.pt")]
+        assert ears.main(given) == 2 and words in capsys.readouterr().err
+    assert ears.main([*given, "encoder.channels=64"]) == 2 and "encoder.channels" in capsys.readouterr().err
+
+
+def test_fine_tuning_leaves_what_is_known_and_finds_what_is_new(corpus, tmp_path):
+    """A corpus of one emotion and one new speaker, to a model that knows two speakers and another emotion."""
+    params = hearing_params(corpus, tmp_path)
+    training = [replace(one, speaker=SPEAKERS[-1], emotion="neutral") for one in read_filelists(params)[0]]
+    dataset = make_dataset(
+        "", training, build_cache(params, training), front_end("arpabet"), SPEAKERS, EMOTIONS, params
+    )
+    model, new, (other, neutral) = tiny_model(voice_channels=8), len(SPEAKERS) - 1, (0, 1)
+    hearing = model.hearing
+    hearing.voices[new], hearing.manners[new] = 0.0, 0.0
+    before = {name: getattr(hearing, name).clone() for name in ("voices", "manners", "usual_manners", "manner_mean")}
+    set_voices(model, dataset, 0, anew=False)
+    for name in ("voices", "manners"):
+        assert torch.equal(getattr(hearing, name)[:new], before[name][:new])
+    for name in ("usual_manners", "manner_mean"):
+        assert torch.equal(getattr(hearing, name), before[name])
+    assert float(hearing.voices[new].norm()) == pytest.approx(1) and hearing.manners[new, neutral].any()
+    as_usual = hearing.manners[new] - hearing.usual_manners
+    torch.testing.assert_close(as_usual[other], as_usual[neutral])

@@ -26,6 +26,8 @@ from common.errors import InputError, reports_input_errors
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, pack, rebuilt
+from model.cond_grad_tts import CondGradTTS
+from model.cond_text_encoder import LOUDNESS
 from text.front_end import front_end
 from training import corpus, statistics
 from training.overrides import resolve_params
@@ -67,6 +69,18 @@ def start_from(old: Loaded, heard: Loaded) -> None:
             layers[name].weight.copy_(layer.weight * hearing.manner_std / before.manner_std)
             moved = (hearing.manner_mean - before.manner_mean) / before.manner_std
             layers[name].bias.copy_(layer.bias + layer.weight @ moved)
+    if before is not None:
+        _restandardise_loudness(old, heard)
+
+
+def _restandardise_loudness(old: Loaded, heard: Loaded) -> None:
+    """What mu reads of a manner: it has no constant of its own, so the speaker's takes what moves."""
+    hearing, before = heard.model.hearing, old.model.hearing
+    weight = old.model.encoder.loudness.weight  # (C, 2)
+    std = before.manner_std[LOUDNESS]
+    heard.model.encoder.loudness.weight.copy_(weight * hearing.manner_std[LOUDNESS] / std)
+    moved = (hearing.manner_mean[LOUDNESS] - before.manner_mean[LOUDNESS]) / std
+    heard.model.encoder.speaker.bias.add_(weight @ moved)
 
 
 def _fit(linear: nn.Linear, inputs: Tensor, outputs: Tensor) -> None:
@@ -91,13 +105,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, help="for the training list, which has every speaker of the checkpoint")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)
-    asked = resolve_params(args.config, args.overrides)
     old = load_checkpoint(args.checkpoint)
+    if not isinstance(old.model, CondGradTTS):
+        raise InputError(f"{args.checkpoint} is an official checkpoint, which has no place for a voice or a manner")
+    if old.params.style.speaker_embedding_dim or old.params.style.emotion_embedding_dim:
+        raise InputError(f"{args.checkpoint} takes embeddings from files instead of names, which nothing replaces")
+    asked = resolve_params(args.config, args.overrides, old.params, str(args.checkpoint))
     networks = read_checkpoint(args.networks)
     try:
         heard = with_hearing(old, networks)
     except ValueError as error:
-        raise InputError(f"{args.checkpoint}: {error}") from error
+        raise InputError(f"{args.networks}: {error}") from error
     training, _ = corpus.read_filelists(asked)
     found = corpus.names_of(training)
     for kind, names, own in zip(("speaker", "emotion"), found, (old.speakers, old.emotions), strict=True):

@@ -63,19 +63,25 @@ def set_default_references(model: CondGradTTS, dataset: UtteranceDataset, seed: 
 
 @torch.no_grad()
 def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: bool) -> None:
-    """Give every speaker of the corpus a voice, and manners for its emotions, as a model that hears finds them.
+    """Give every speaker of the corpus a voice, and manners for all emotions, as a model that hears finds them.
 
+    An emotion that a speaker was not heard in lies from the usual one as far as the speaker's others do from theirs.
     anew: what is usual is found too: the F0 that a voice leads to expect, by ridge regression over the speakers, and
-    the mean and the deviation of each number of a manner. Else the model's own stay.
+    the mean and the deviation of each number of a manner. Else all that the model knows stays, and only speakers and
+    emotions that are new to it are found: those whose numbers are zero.
     """
     hearing = model.hearing
+    if anew:
+        for known in (hearing.voices, hearing.manners, hearing.usual_manners):
+            known.zero_()
     rng = np.random.default_rng(seed)
     found = {}  # speaker -> emotions, and what is measured of each utterance
     for speaker in tqdm(np.unique(dataset.speaker_ids), desc="voices", unit="speaker"):
         own = np.flatnonzero(dataset.speaker_ids == speaker)
         batches = [collate([dataset[int(i)]]) for i in rng.permutation(own)[:_HEARD]]
-        vectors = [hearing.voice(batch.mel, batch.mel_lengths)[0] for batch in batches]
-        model.hearing.voices[speaker] = mean_voice(vectors)
+        if not hearing.voices[speaker].any():
+            vectors = [hearing.voice(batch.mel, batch.mel_lengths)[0] for batch in batches]
+            hearing.voices[speaker] = mean_voice(vectors)
         found[int(speaker)] = [(int(batch.emotion[0]), _measured(hearing, batch)) for batch in batches]
     if anew:
         _set_usual(hearing, found)
@@ -86,13 +92,21 @@ def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: b
         for emotion, measured in utterances:
             own.setdefault(emotion, []).append(hearing.manner(measured, voice)[0])
         for emotion, manners in own.items():
-            hearing.manners[speaker, emotion] = torch.stack(manners).mean(0)
+            if not hearing.manners[speaker, emotion].any():
+                hearing.manners[speaker, emotion] = torch.stack(manners).mean(0)
             by_emotion.setdefault(emotion, []).append(hearing.manners[speaker, emotion])
     for emotion, manners in by_emotion.items():
-        hearing.usual_manners[emotion] = torch.stack(manners).mean(0)
-    for speaker, utterances in found.items():
-        for emotion in set(by_emotion) - {emotion for emotion, _ in utterances}:
-            hearing.manners[speaker, emotion] = hearing.usual_manners[emotion]
+        if not hearing.usual_manners[emotion].any():
+            hearing.usual_manners[emotion] = torch.stack(manners).mean(0)
+    _complete_manners(hearing)
+
+
+def _complete_manners(hearing: Hearing) -> None:
+    heard, usual = hearing.manners.any(2), hearing.usual_manners  # (speakers, emotions), (emotions, 6)
+    for speaker in hearing.voices.any(1).nonzero()[:, 0]:
+        own = heard[speaker]
+        beyond = (hearing.manners[speaker] - usual)[own].mean(0) if own.any() else 0.0
+        hearing.manners[speaker, ~own] = usual[~own] + beyond
 
 
 def _measured(hearing: Hearing, batch: Batch) -> Manner:
