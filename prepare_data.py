@@ -120,12 +120,18 @@ def _prepare(args: argparse.Namespace) -> int:
     parts = {name: part for name in ("train", "valid", "test") if (part := getattr(split, name))}
     everything = [utterance for part in parts.values() for utterance in part]
     for kind, vectors in (("speaker", args.speaker_embeddings), ("emotion", args.emotion_embeddings)):
+        table = args.out / f"{kind}_embeddings.npz"
         if vectors is not None:
-            write_embeddings(args.out / f"{kind}_embeddings.npz", collect_embeddings(vectors, everything))
+            write_embeddings(table, collect_embeddings(vectors, everything))
+        else:
+            table.unlink(missing_ok=True)  # of another run, whose lists are replaced too
     write_names(args.out / "speakers.txt", (u.speaker for u in (*split.train, *split.valid)))
     write_names(args.out / "emotions.txt", (u.emotion for u in (*split.train, *split.valid)))
-    for name, part in parts.items():
-        write_filelist(args.out / f"{name}.txt", part)
+    for name in ("train", "valid", "test"):
+        if name in parts:
+            write_filelist(args.out / f"{name}.txt", parts[name])
+        else:
+            (args.out / f"{name}.txt").unlink(missing_ok=True)
     table = summary(parts, rejects, cache.audio_params.sample_rate)
     listed = "".join(f"{reject.path}\t{reject.reason}\n" for reject in rejects)
     for name, content in (("summary.txt", f"{table}\n"), ("rejects.txt", listed)):

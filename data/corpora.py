@@ -222,12 +222,18 @@ def _read_table(source: Path, on_reject: OnReject) -> Iterator[Utterance]:
         if wav is None:
             on_reject(source / name, "no audio file")
         else:
-            yield Utterance(wav, texts[0], _speaker(source, Path(name)))
+            yield Utterance(wav, texts[0], _speaker(source, _inside(source, wav)))
 
 
 def _find(source: Path, name: str) -> Path | None:
     """The file of a metadata row: with or without its suffix, in one of the usual subfolders."""
     return next((path for folder in _AUDIO_FOLDERS if (path := _find_audio(source / folder, name))), None)
+
+
+def _inside(source: Path, wav: Path) -> Path:
+    """A file's path below the corpus; of one that lies elsewhere, its folder and name."""
+    wav, source = (Path(os.path.abspath(path)) for path in (wav, source))
+    return wav.relative_to(source) if wav.is_relative_to(source) else Path(*wav.parts[-2:])
 
 
 def _speaker(source: Path, wav: Path) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,16 +38,33 @@ def factors(speaker: str, count: int, seed: int = 0) -> list[float]:
     rng = np.random.default_rng((seed, zlib.crc32(speaker.encode())))
     first = int(rng.integers(2))
     sizes = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST), count))
-    return [round(float(r if (i + first) % 2 else 1 / r), 2) for i, r in enumerate(sizes)]
+    found: list[float] = []
+    for i, size in enumerate(sizes):
+        step = 0.01 if (i + first) % 2 else -0.01
+        factor = round(float(size if step > 0 else 1 / size), 2)
+        while factor in found:  # two voices of one name would be one
+            factor = round(factor + step, 2)
+        found.append(factor)
+    return found
 
 
-def perturb(utterance: Utterance, factor: float, out: Path) -> Utterance:
-    """Write an utterance, and the labels beside it, `factor` times as fast; its own folder is the new speaker's.
+def names_of(own: Sequence[Utterance]) -> list[str]:
+    """A file name for each utterance of a speaker: its stem, and what tells it from another of the same stem."""
+    paths = [Path(utterance.wav) for utterance in own]
+    stems = Counter(path.stem for path in paths)
+    return [
+        path.stem if stems[path.stem] == 1 else f"{path.stem}-{zlib.crc32(path.as_posix().encode()):08x}"
+        for path in paths
+    ]
+
+
+def perturb(utterance: Utterance, factor: float, out: Path, name: str) -> Utterance:
+    """Write an utterance, and the labels beside it, `factor` times as fast, as NAME.wav in the new speaker's folder.
 
     Raises InputError for a recording or labels that cannot be used.
     """
     source, speaker = Path(utterance.wav), f"{utterance.speaker}~{factor:.2f}"
-    target = out / "wavs" / speaker / f"{source.stem}.wav"
+    target = out / "wavs" / speaker / f"{name}.wav"
     if not target.exists():
         rate = Audio.sample_rate
         audio = soxr.resample(read_audio(source, rate), factor * rate, rate)
@@ -83,14 +100,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for utterance in read_filelist(args.filelist):
         by_speaker[utterance.speaker].append(utterance)
     plans = [
-        (utterance, factor)
+        (utterance, factor, args.out, name)
         for speaker, own in sorted(by_speaker.items())
         for i, factor in enumerate(factors(speaker, args.factors, args.seed))
-        for utterance in own[i :: max(args.factors, -(-len(own) // args.most))]
+        for utterance, name in list(zip(own, names_of(own), strict=True))[
+            i :: max(args.factors, -(-len(own) // args.most))
+        ]
     ]
     with in_use(args.out, "the corpus folder"):
         bar = tqdm(plans, unit="file", disable=None)
-        write_filelist(args.out / "train.txt", [perturb(utterance, factor, args.out) for utterance, factor in bar])
+        write_filelist(args.out / "train.txt", [perturb(*plan) for plan in bar])
     return 0
 
 

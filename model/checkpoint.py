@@ -151,7 +151,7 @@ def extend(loaded: Loaded, speakers: Sequence[str], emotions: Sequence[str], sym
 def with_names(loaded: Loaded, speakers: Sequence[str] | None, emotions: Sequence[str] | None) -> Loaded:
     """A model that hears, with some of its named speakers and emotions alone, in this order; None: all of them.
 
-    Raises ValueError for a model with tables, and for names that it does not have.
+    Raises ValueError for a model with tables, and for names that it does not have, or that are given twice.
     """
     if loaded.params.style.voice_channels == 0:
         raise ValueError("only a model that hears (style.voice_channels) can forget names; its own are a table")
@@ -161,6 +161,8 @@ def with_names(loaded: Loaded, speakers: Sequence[str] | None, emotions: Sequenc
         missing = [name for name in wanted if name not in names]
         if missing or not wanted:
             raise ValueError(f"there is no {kind} {missing[0]!r}" if missing else f"no {kind} would be left")
+        if len(set(wanted)) < len(wanted):
+            raise ValueError(f"a {kind} is named twice: {', '.join(wanted)}")
         chosen.append(torch.tensor([names.index(name) for name in wanted]))
     voices, manners = chosen
     state = loaded.model.state_dict()

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("recordings", type=Path, nargs="+", metavar="recording")
     parser.add_argument("--name", required=True, help="of the new voice")
     args = parser.parse_args(argv)
-    if not args.name.strip() or "|" in args.name or not args.name.isprintable():
+    if not args.name or args.name != args.name.strip() or "|" in args.name or not args.name.isprintable():
         raise InputError(f"--name {args.name!r} cannot stand in a filelist; give letters, digits, _ or -")
     import torch  # late, so that a wrong argument is answered at once
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from data.filelist import usual_emotion
     from data.model_file import unpacked
     from model.checkpoint import extend, pack
+    from synthesis.notes import recording_warnings
     from synthesis.reference import manner_of, read_reference, voice_of
 
     payload = read_checkpoint(args.checkpoint)
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.name in loaded.speakers:
         raise InputError(f"{args.checkpoint} has a voice {args.name!r} already; choose another --name")
     references = [read_reference(path, loaded.params.audio) for path in args.recordings]
+    for line in recording_warnings(args.recordings):
+        print(shown(f"warning: {line}"), file=sys.stderr)
     loaded = extend(loaded, [args.name], (), loaded.symbols)
     model, row = loaded.model, len(loaded.speakers) - 1
     hearing = model.hearing

@@ -474,6 +474,8 @@ class Synthesiser:
         recordings = ref if isinstance(ref, list) else [ref]
         if not recordings:
             raise InputError("ref is an empty list; give a recording, or leave it out")
+        if len(recordings) > 1 and not self.hears:
+            raise InputError("this checkpoint hears no voices, so it takes one recording; give the one with the melody")
         return [read_reference(recording, self.params.audio) for recording in recordings]
 
     def _taken_from(

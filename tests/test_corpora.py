@@ -157,6 +157,9 @@ def test_folder_with_metadata(tmp_path):
         ("v1.0.wav", "Four", itself),
     ]  # fmt: skip
     assert rejects == {"x5": "no audio file"}
+    elsewhere = tmp_path / "wavs" / ".." / "anna" / "x3.wav"
+    write(tmp_path / "metadata.csv", f"{elsewhere}|Whole\n../{itself}/anna/x3.wav|Round\n")
+    assert {row[2] for row in read("folder", tmp_path)[0]} == {"anna"}
     write(tmp_path / "metadata.csv", "x1|One\nno columns\n")
     (tmp_path / "metadata.csv").write_bytes(b"x1|One\nno columns\nx2|caf\xe9\n")
     rows, rejects = read("folder", tmp_path)

@@ -478,9 +478,9 @@ def generate(tmp_path, monkeypatch):
     parser = argparse.ArgumentParser()
     corpus.add_arguments(parser)
 
-    def run(*options: str) -> Path:
+    def run(*options: str, seed: int = 0) -> Path:
         args = parser.parse_args(["--voice-packs", "x", *options])
-        args.out, args.seed, args.workers = tmp_path / "corpus", 0, 1
+        args.out, args.seed, args.workers = tmp_path / "corpus", seed, 1
         corpus.generate(args)
         return args.out
 
@@ -502,7 +502,18 @@ def test_a_corpus_on_disk(generate):
         assert labels.symbol_seconds.sum() == pytest.approx(seconds, abs=1e-3)
         assert len(labels.f0) / labels.frame_rate == pytest.approx(seconds, abs=0.02)
         assert list(labels.symbols) == phones(utterance.text)
-    assert len(contents(out)) == 2 * len(utterances) + 2
+    assert len(contents(out)) == 2 * len(utterances) + 3  # two lists, and the seed
+
+
+def test_another_seed_needs_another_folder(generate):
+    """A named voice's files of two seeds have the same names."""
+    out = generate("--hours", "0.01")
+    with pytest.raises(InputError, match="a corpus of --seed 0"):
+        generate("--hours", "0.01", seed=1)
+    (out / "seed.txt").unlink()  # of a time when there was none
+    with pytest.raises(InputError, match="a corpus of --seed 0"):
+        generate("--hours", "0.01", seed=1)
+    generate("--hours", "0.01")
 
 
 def test_an_interrupted_run_goes_on(generate, monkeypatch):

@@ -168,14 +168,16 @@ def test_the_exported_file_has_the_names_that_are_asked_for(loaded, tmp_path):
     few, out = SPEAKERS[1], tmp_path / "few.pt"
     assert export([str(tmp_path / "all.pt"), str(out), "--speakers", few, "--emotions", EMOTIONS[0]]) == 0
     assert unpack(read_checkpoint(out)).speakers == (few,)
-    assert export([str(tmp_path / "all.pt"), str(out), "--speakers", "nobody"]) == 2
+    for wrong in ("nobody", "", f"{few},{few}"):
+        assert export([str(tmp_path / "all.pt"), str(out), "--speakers", wrong]) == 2
 
 
-def test_a_voice_is_added_from_recordings(loaded, recording, tmp_path):
+def test_a_voice_is_added_from_recordings(loaded, recording, tmp_path, capsys):
     names = {"speakers": loaded.speakers, "emotions": loaded.emotions, "symbols": loaded.symbols}
     write_checkpoint(tmp_path / "all.pt", pack(loaded.model, step=1, **names))
     given = [str(tmp_path / "all.pt"), str(tmp_path / "more.pt"), str(recording), "--name"]
     assert add_voice.main([*given, "carla"]) == 0
+    assert f"warning: {recording}: " in capsys.readouterr().err  # it lasts 1.5 s
     more = unpack(read_checkpoint(tmp_path / "more.pt"))
     assert more.speakers == (*SPEAKERS, "carla")
     reference = read_reference(recording, loaded.params.audio)
@@ -184,7 +186,7 @@ def test_a_voice_is_added_from_recordings(loaded, recording, tmp_path):
     assert torch.equal(style.speaker, voice)
     torch.testing.assert_close(style.emotion, manner_of([reference], loaded.model.hearing, voice))
     assert int(more.model.default_reference_lengths[3]) == reference.mel.shape[1]
-    for name in (SPEAKERS[0], "a|b", " "):
+    for name in (SPEAKERS[0], "a|b", " ", " carla"):
         assert add_voice.main([*given, name]) == 2
     write_checkpoint(tmp_path / "table.pt", pack(tiny_model(), step=1, **names))
     assert add_voice.main([str(tmp_path / "table.pt"), *given[1:], "carla"]) == 2

@@ -335,3 +335,12 @@ def test_audio_is_not_changed(source, tmp_path):
     prepare(source, tmp_path, "--valid", "2")
     assert {path: path.read_bytes() for path in source.rglob("*.wav")} == before
     assert soundfile.info(source / "anna" / "anna0.wav").samplerate == RATE
+
+
+def test_what_a_run_does_not_make_is_not_left_from_another(source, tmp_path):
+    assert prepare(source, tmp_path, "--valid", "2") == 0
+    (tmp_path / "out" / "speaker_embeddings.npz").write_bytes(b"of another run")
+    assert prepare(source, tmp_path, "--valid", "0") == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "train.txt" in names and not names & {"valid.txt", "test.txt", "speaker_embeddings.npz"}
+    assert len(read_filelist(tmp_path / "out" / "train.txt")) == 8

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from common.errors import InputError
 from data.mel import AMPLITUDE_FLOOR
 from model.manner import MANNER, Manner, RateEstimator, contours_in_manner, measure_manner, speech_frames
 from model.units import SILENCE
@@ -215,6 +216,12 @@ def test_voices_and_rates_are_learned(monkeypatch, tmp_path, capsys):
         run("b")
     assert 0 < recordings.read_checkpoint(tmp_path / "b" / "state.pt")["step"] < 12
     resumed = run("b")
+    assert "resuming" in capsys.readouterr().out
+    run("b")
+    assert "finished before" in capsys.readouterr().out
+    others = replace(data, names=list("abce"))
+    with pytest.raises(InputError, match="of other voices"):
+        recordings.train(recordings.Listener(80, 4), others, tmp_path / "b", 12, recordings.Params())
     for part, weights in unbroken.items():
         for name, value in weights.items():
             torch.testing.assert_close(resumed[part][name], value, atol=0, rtol=0)

@@ -37,7 +37,7 @@ def filelist(tmp_path):
 def test_factors_are_slower_and_faster_in_turn():
     for speaker in ("anna", "ben", "v0_0001"):
         found = factors(speaker, 4)
-        assert found == factors(speaker, 4)
+        assert found == factors(speaker, 4) and len({*factors(speaker, 8)}) == 8
         assert [r > 1 for r in found[::2]] in ([True] * 2, [False] * 2)
         assert [r > 1 for r in found[1::2]] == [not found[0] > 1] * 2
         assert all(SMALLEST - 0.01 <= max(r, 1 / r) <= LARGEST + 0.02 for r in found)
@@ -73,3 +73,21 @@ def test_at_most_so_many_of_a_speaker(filelist, tmp_path):
     out = tmp_path / "more"
     main([str(filelist), "--out", str(out), "--factors", "1", "--most", "2"])
     assert len(read_filelist(out / "train.txt")) == 2
+
+
+def test_two_recordings_of_one_name_stay_two(tmp_path):
+    time = np.arange(RATE) / RATE
+    utterances = []
+    for folder, hz in (("s1", 150.0), ("s2", 250.0)):
+        path = tmp_path / "corpus" / folder / "001.wav"
+        path.parent.mkdir(parents=True)
+        write_wav(path, 0.3 * np.sin(2 * np.pi * hz * time).astype(np.float32), RATE)
+        utterances.append(Utterance(str(path), f"text of {folder}", "anna", "neutral"))
+    write_filelist(tmp_path / "train.txt", utterances)
+    assert main([str(tmp_path / "train.txt"), "--out", str(tmp_path / "more"), "--factors", "1"]) == 0
+    made = read_filelist(tmp_path / "more" / "train.txt")
+    assert len({utterance.wav for utterance in made}) == 2
+    for utterance, hz in zip(made, (150.0, 250.0), strict=True):
+        audio, factor = read_audio(utterance.wav, RATE), float(utterance.speaker.partition("~")[2])
+        spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+        assert np.argmax(spectrum) * RATE / len(audio) == pytest.approx(hz * factor, abs=2)

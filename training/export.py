@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not isinstance(loaded.model, CondGradTTS):
         raise InputError(f"{source}: an official state dict is published as it is")
     try:
-        if arguments.speakers or arguments.emotions:
+        if arguments.speakers is not None or arguments.emotions is not None:
             loaded = with_names(loaded, _names(arguments.speakers), _names(arguments.emotions))
         given = {item.partition("=")[0].removeprefix("inference.") for item in asked}
         changes = {name: getattr(inference, name) for name in given}

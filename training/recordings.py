@@ -152,7 +152,10 @@ def start_from(listener: Listener, networks: Mapping[str, Mapping[str, Tensor]],
 
 
 def train(listener: Listener, recordings: Recordings, out: Path, steps: int, params: Params) -> None:
-    """Train to `steps`; resumed from `out`/state.pt where that is."""
+    """Train to `steps`; resumed from `out`/state.pt where that is.
+
+    Raises InputError if that is of other voices.
+    """
     state_path = out / "state.pt"
     optimizer = torch.optim.AdamW(listener.parameters(), lr=1e-3, weight_decay=0.02)
     step = 0
@@ -161,7 +164,10 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
         with restoring(state_path):
             listener.load_state_dict(state["listener"])
             load_optimizer(optimizer, state["optimizer"])
-            step = counted(state["step"])
+            step, names = counted(state["step"]), list(state["names"])
+        if names != recordings.names:
+            raise InputError(f"{state_path} is of other voices; give another -o, and --init to start from its networks")
+        print(f"step {step}  {'resuming' if step < steps else 'finished before; give more --steps'} in {out}")
     frame_seconds = params.audio.hop_length / params.audio.sample_rate
     everyone = np.arange(len(recordings.names))
     held_out = everyone[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY]
@@ -193,10 +199,11 @@ def train(listener: Listener, recordings: Recordings, out: Path, steps: int, par
                     f"step {step}  voices {loss.item():.3f}  rate {rate.item():.4f}  "
                     f"held-out voices nearest {nearest:.1%} of {len(held_out)}  {time.monotonic() - shown:.0f} s"
                 )
-                state = {"listener": listener.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-                write_checkpoint(state_path, state)
+                # The state is last: a run that it calls finished has its networks.
                 networks = {"voice": listener.voice.state_dict(), "rate": listener.rate.state_dict()}
                 write_checkpoint(out / "recordings.pt", networks)
+                state = {"listener": listener.state_dict(), "optimizer": optimizer.state_dict()}
+                write_checkpoint(state_path, state | {"step": step, "names": recordings.names})
 
 
 @reports_input_errors
@@ -221,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(params.train.seed)
     listener = Listener(params.audio.n_mels, len(recordings.names))
     with in_use(args.out):
-        if args.init is not None:
+        if args.init is not None and not (args.out / "state.pt").exists():
             networks = read_checkpoint(args.init, "networks")
             try:
                 start_from(listener, networks, recordings)

@@ -17,6 +17,7 @@ import soxr
 from tqdm import tqdm
 
 from common.errors import InputError
+from common.files import read_bounded, replacing
 from common.processes import map_in_processes
 from data.audio import write_wav
 from data.filelist import Utterance, write_filelist
@@ -249,6 +250,7 @@ def generate(args: argparse.Namespace) -> None:
         raise InputError(f"--hours {args.hours} is not positive")
     out = Path(args.out)
     count = int(np.ceil(args.hours * 3600 / _MEAN_SECONDS))
+    _check_seed(out, args.seed)
     engine = KokoroEngine(args.voice_packs)
     for pack in PACKS:
         engine.style(pack, 1)  # so that a missing pack is reported before hours of work
@@ -263,6 +265,19 @@ def generate(args: argparse.Namespace) -> None:
     finally:
         done.close()  # so that the lists hold what was being written
         _write_filelists(out, plans)
+
+
+def _check_seed(out: Path, seed: int) -> None:
+    """A named voice's utterances of two seeds have the same file names, and other texts."""
+    path = out / "seed.txt"
+    if path.exists():
+        before = read_bounded(path, 100).decode("ascii", "replace").strip()
+    else:
+        before = "0" if (out / "wavs").is_dir() else str(seed)
+    if before != str(seed):
+        raise InputError(f"{out} holds a corpus of --seed {before}; give that seed, or another --out")
+    with replacing(path) as temporary:
+        temporary.write_text(f"{seed}\n", encoding="ascii")
 
 
 def _wav_path(out: Path, plan: Plan) -> Path:
