@@ -161,7 +161,7 @@ def _speak(
     from data.audio import write_wav
     from synthesis.notes import chosen_speaker, notes, recording_warnings, style_sources
     from synthesis.report import Report
-    from synthesis.run import Run
+    from synthesis.run import Earlier, Run
 
     def first_audio() -> None:
         tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
@@ -172,6 +172,7 @@ def _speak(
     synthesiser = run.synthesiser
     each = (run.spoken_by_workers if args.workers > 1 else run.spoken)(texts, bad_lines)
     warnings = recording_warnings(_recordings(args, texts))
+    earlier = Earlier(args.out)
     with (
         Report(args.out / report_name(args.shard), run.settings(), warnings) as report,
         tqdm(total=len(texts), unit="text", disable=None) as bar,  # None: only on a terminal
@@ -182,6 +183,7 @@ def _speak(
                 if not args.stream:  # else it is there already
                     write_wav(wav, result.audio, result.sample_rate)
                 bar.write(shown(report.add(result, wav)), file=sys.stdout)
+            earlier.remove(result.index)
             bar.update()
     if not report.texts:
         raise bad_lines.none_left(args.file)

@@ -98,7 +98,9 @@ def _run(args: argparse.Namespace) -> None:
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}
     reader = reader_path(args.checkpoint)
     weights = args.checkpoint.read_bytes() + (reader.read_bytes() if reader.exists() else b"")
-    digest = hashlib.blake2b(weights + repr(asdict(options)).encode(), digest_size=4).hexdigest()
+    weights += b"" if args.bundled is None else args.bundled.read_bytes()
+    how = repr((asdict(options), args.asr, args.reference.read_bytes()))
+    digest = hashlib.blake2b(weights + how.encode(), digest_size=4).hexdigest()
     kept = _Kept(args.out / f"measurements-{digest}.jsonl")
     if args.only in (None, "frequency"):
         _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, kept)

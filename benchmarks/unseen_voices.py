@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.arguments import Parser
+from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
 
 PARTS = ("clone", "manner", "melody", "pairs")
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, help="where they are kept; default: cache/unseen[_development]")
     parser.add_argument("--development", action="store_true", help="the voices that choices are made on")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
-    parser.add_argument("--sentences", type=int, default=10, help="of the ten; default: %(default)s")
+    parser.add_argument("--sentences", type=whole(1, 10), default=10, help="of the ten; default: %(default)s")
     parser.add_argument("--person", nargs="+", metavar="FILE", help="a name, a reference, and further recordings")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
     parser.add_argument("--held-out", type=Path, default=Path("resources/texts/held_out.txt"))

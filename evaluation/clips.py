@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Clip:
     rtf: float | None
     phones: Phones | None
     words: tuple[tuple[float, float, str], ...] = ()  # from and to, in seconds, and the word
+    spelt: bool = True  # whether the text is words, and not phones (`inference.py --phones`)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +98,14 @@ def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = 
     listed = {folder / str(row["wav"]) for row, _ in rows}
     for row, where in rows:
         clips += _clips(folder, row, listed, audio_params, where)
+    settings = report.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
+    if settings.get("phones") is True:
+        clips = [replace(clip, spelt=False) for clip in clips]
     if not clips:
         raise InputError(f"{folder} has no results; give a folder that inference.py wrote")
     variants = in_order({clip.variant for clip in clips})
-    settings = report.get("settings")
-    return Run(name or folder.resolve().name, folder, settings if isinstance(settings, dict) else {}, clips, variants)
+    return Run(name or folder.resolve().name, folder, settings, clips, variants)
 
 
 def _read_report(path: Path) -> dict[str, Any]:

@@ -122,10 +122,11 @@ def _measure(
         "rtf": clip.rtf,
         "seconds": heard.sound.seconds,
         "energy": float(speech.energy_db[speech.active].mean()),
-        "rate": speaking_rate(clip.text, speech, analyser.audio_params),
     }
+    if clip.spelt:  # else nobody has written the words that could be heard or counted
+        values["rate"] = speaking_rate(clip.text, speech, analyser.audio_params)
+        values |= _words(transcript, clip.text)
     values["f0_median"], values["f0_range"] = median_and_range(speech.f0)
-    values |= _words(transcript, clip.text)
     values |= _speaker(heard, voices, variants)
     values |= _detail(speech, voices.fine_structure(clip.speaker))
     try:
@@ -135,7 +136,7 @@ def _measure(
         values |= _against_recording(speech, recording, "b" in variants, carry)
     except ValueError as error:
         raise InputError(f"{clip.wav}: {error}") from error
-    if recording is not None:
+    if recording is not None and clip.spelt:
         values["rate_ratio"] = values["rate"] / speaking_rate(clip.text, recording, analyser.audio_params)
     known = {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)}
     return Measured(clip, known, transcript, speech, target_f0)

@@ -84,7 +84,8 @@ def _style(style: Style, second: bool = False) -> list[str]:
 
 
 def _sampling(options: Options) -> list[str]:
-    return ["-t", str(options.steps), "--temperature", f"{options.temperature:g}", "--seed", str(options.seed)]
+    steps = ["-t", str(options.steps)] if options.named_steps else []
+    return [*steps, "--temperature", f"{options.temperature:g}", "--seed", str(options.seed)]
 
 
 def _overall(prosody: Prosody) -> list[str]:

@@ -331,13 +331,17 @@ class Page:
             text=text or "",
             style=self._chosen(session, *style),
             prosody=Prosody(*map(float, (pitch, span, rate, volume))),
-            steps=steps,
+            steps=self._named(steps),
             temperature=temperature,
             seed=_seed(seed),
         )
         return self._in_turn(
             self.message, "Speaking ...", lambda: self._perform(session, wish, UNSHAPED, None, autoplay, self.message)
         )
+
+    def _named(self, steps: int) -> int | None:
+        """None where the slider was left: a kind of interpolation may have a number of its own."""
+        return None if steps == self.synthesiser.params.inference.steps else steps
 
     def _chosen(
         self,
@@ -459,7 +463,8 @@ class Page:
         kind = kind_of(name, settings, self.synthesiser.params.interpolation)
         kinds = sweep(kind) if sweeping else [kind]
         style = self._chosen(session, *a)
-        wish = Wish(text=text or "", style=style, steps=steps, temperature=temperature, seed=_seed(seed))
+        common = {"steps": self._named(steps), "temperature": temperature, "seed": _seed(seed)}
+        wish = Wish(text=text or "", style=style, **common)
         style_b = self._chosen(session, *b)
 
         def work() -> Iterator[Update]:
@@ -480,7 +485,7 @@ class Page:
             }
             audio = self.synthesiser.params.audio
             results = [(titles[ending], result) for ending, result in spoken.results.items()]
-            rows = share_rows(spoken.pair.steps[0][0], audio) if len(kinds) == 1 else []
+            rows = share_rows(spoken.pair.steps[0][0], audio, spoken.sides[0]) if len(kinds) == 1 else []
             png = as_png(draw_results(results, audio, rows))
             yield {
                 self.pair_message: parts.status(f"{len(heard)} versions from the same noise, in {seconds:.1f} s."),

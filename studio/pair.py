@@ -108,6 +108,11 @@ class PairTake:
     pair: Pair
 
     @property
+    def sides(self) -> tuple[str, str]:
+        """The names of pair.a and pair.b."""
+        return ("b", "a") if self.lead == "b" else ("a", "b")
+
+    @property
     def results(self) -> dict[str, Result]:
         """By the endings of file names: a, b, and what lies between."""
         a, b = (self.pair.b, self.pair.a) if self.lead == "b" else (self.pair.a, self.pair.b)

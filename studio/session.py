@@ -141,7 +141,7 @@ class Session:
             wavs = {ending: self._keep(number, f"_{ending}", result) for ending, result in pair.results.items()}
             steps = pair.pair.steps[0]
             if steps[0].plan.mask is not None and len(steps) == 1:
-                write_mask(self._run / f"{number:04d}_mask.npy", steps[0])
+                write_mask(self._run / f"{number:04d}_mask.npy", steps[0], pair.sides)
             own = self._synthesiser.params.interpolation
             command = command_of_pair(self._model, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, own)
             self._commands[number] = command

@@ -17,11 +17,14 @@ from synthesis.two_styles import Pair
 _CELL_INCHES = 0.2  # of a row of the attention's mass
 
 
-def plot_pair(path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audio) -> None:
+def plot_pair(
+    path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audio, sides: tuple[str, str] = ("a", "b")
+) -> None:
     """Write a PNG: mels of a, b and one interpolation with F0 and words over one time axis, a's share, attention mass,
     what tuning did.
 
-    kind: which of `pair.between`. Only the first piece of a long text has share, mass and tuning.
+    kind: which of `pair.between`. Only the first piece of a long text has share, mass and tuning. sides: the
+    names of pair.a and pair.b, which are exchanged where b leads.
 
     Raises:
         InputError: the place cannot be written to.
@@ -29,22 +32,26 @@ def plot_pair(path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audi
     done = pair.steps[kind][0]
     results = [
         (f"{name}: {result.speaker}, {result.emotion}", result)
-        for name, result in (("a alone", pair.a), ("b alone", pair.b), ("between", pair.between[kind]))
+        for name, result in (
+            *sorted([(f"{sides[0]} alone", pair.a), (f"{sides[1]} alone", pair.b)], key=lambda named: named[0]),
+            ("between", pair.between[kind]),
+        )
     ]
-    write_picture(path, draw_results(results, audio_params, share_rows(done, audio_params) + _inner_rows(done)))
+    rows = share_rows(done, audio_params, sides[0]) + _inner_rows(done, sides[0])
+    write_picture(path, draw_results(results, audio_params, rows))
 
 
-def share_rows(done: Interpolated, audio_params: Audio) -> list[Row]:
-    """a's share of the pitch: the mask, or the weight."""
+def share_rows(done: Interpolated, audio_params: Audio, leads: str = "a") -> list[Row]:
+    """The share of the pitch that the plan's a has: the mask, or the weight. leads: its name."""
     field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
-    return field_rows(field, "a's share of the pitch", audio_params)
+    return field_rows(field, f"{leads}'s share of the pitch", audio_params)
 
 
-def _inner_rows(done: Interpolated) -> list[Row]:
+def _inner_rows(done: Interpolated, leads: str) -> list[Row]:
     rows = []
     if done.mass:
         sites = list(dict.fromkeys(site for site, _ in done.mass))
-        title = "mean attention mass on a, by site and type of style"
+        title = f"mean attention mass on {leads}, by site and type of style"
         inches = _CELL_INCHES * len(sites)
         rows.append(Row(inches, lambda axes, _: _draw_mass(axes, done, sites), title, timed=False))
     if done.history:

@@ -26,10 +26,17 @@ _TICKS = (50, 100, 200, 400, 800)  # Hz
 _MOST_SHOWN = 8  # evaluations, spread over all
 
 
-def plot_readings(path: str | os.PathLike, pair: Pair, kinds: Mapping[str, int], audio_params: Audio) -> None:
+def plot_readings(
+    path: str | os.PathLike,
+    pair: Pair,
+    kinds: Mapping[str, int],
+    audio_params: Audio,
+    sides: tuple[str, str] = ("a", "b"),
+) -> None:
     """Write a PNG: what the pitch reader saw before evaluations, and the F0 of a, b and what came out.
 
-    kinds: by name, which of `pair.between`; all have asked the reader, and equally often.
+    kinds: by name, which of `pair.between`; all have asked the reader, and equally often. sides: the names of pair.a
+    and pair.b, which are exchanged where b leads.
 
     Raises:
         InputError: the place cannot be written to.
@@ -51,8 +58,9 @@ def plot_readings(path: str | os.PathLike, pair: Pair, kinds: Mapping[str, int],
             drawn = axes.imshow(mass, _MASS_COLOURS, vmin=0, vmax=1, interpolation="nearest", **cells_shown)
             axes.set_title(f"{number + 1}: t {read.t:.3f}, mean {_mean_voiced(done, read):.2f}", fontsize=8)
         row[0].set_ylabel(f"{name}\nmel bin", fontsize=8)
-    above.colorbar(drawn, ax=cells, label="m_a")
-    _draw_contours(below.subplots(), runs, {name: pair.between[kind] for name, kind in kinds.items()}, audio_params)
+    above.colorbar(drawn, ax=cells, label=f"m_{sides[0]}")
+    results = {name: pair.between[kind] for name, kind in kinds.items()}
+    _draw_contours(below.subplots(), runs, results, audio_params, sides)
     write_picture(path, figure)
 
 
@@ -63,12 +71,16 @@ def _mean_voiced(done: Interpolated, read: ReadField) -> float:
 
 
 def _draw_contours(
-    axes: Axes, runs: Mapping[str, Interpolated], results: Mapping[str, Result], audio_params: Audio
+    axes: Axes,
+    runs: Mapping[str, Interpolated],
+    results: Mapping[str, Result],
+    audio_params: Audio,
+    sides: tuple[str, str],
 ) -> None:
-    """F0 of both styles at b's frames, as they were asked for, and of the sound that came out."""
+    """F0 of both styles at the second one's frames, as they were asked for, and of the sound that came out."""
     seconds = audio_params.hop_length / audio_params.sample_rate
     plan = next(iter(runs.values())).plan
-    for name, style, colour in (("a", plan.style_a, "#b35806"), ("b", plan.style_b, "#542788")):
+    for name, style, colour in ((sides[0], plan.style_a, "#b35806"), (sides[1], plan.style_b, "#542788")):
         log_f0, voicing = (values[0].float().cpu().numpy() for values in (style.log_f0, style.voicing))
         times = (np.arange(len(log_f0)) + 0.5) * seconds
         axes.plot(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from model.interpolation import Kind
 
 _STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
+_OF_A_TEXT = re.compile(r"(\d{4,})(?:_a|_b|_ab(?:_[\d.]+)?(?:_reader)?|_mask)?\.(?:wav|png|npy)")
 _AT_A_TIME = 4  # texts that a worker takes; a reference is read once for all of them
 
 
@@ -103,10 +107,7 @@ class Run:
 
         bad_lines: takes the texts that cannot be spoken.
         """
-        style = self.styles[0]
-        if not style.ref and not any(line.ref for line in texts):
-            style = replace(style, take=None)  # the recordings of the list are in other shares of it
-        how = {**vars(style), **self.asked.arguments(), "bad_lines": bad_lines}
+        how = self._how(texts, bad_lines)
         if self.between:
             return self._pairs(texts, how)
         return self._streamed(texts, how) if self.args.stream else self._singles(texts, how)
@@ -114,8 +115,7 @@ class Run:
     def spoken_by_workers(self, texts: Sequence[TextLine], bad_lines: BadLines) -> Iterator[dict[str, Result]]:
         """The same by `args.workers` processes, which share the cores; a text's results come in its place."""
         if bad_lines.strict:  # what cannot be spoken is said before anything is
-            style = vars(self.styles[0])
-            self.synthesiser.requests(texts, **style, **self.asked.arguments(), bad_lines=bad_lines)
+            self.synthesiser.requests(texts, **self._how(texts, bad_lines))
         lines = iter(texts)
         batches = iter(lambda: list(islice(lines, _AT_A_TIME)), [])
         given = (self.args, self.given, self.asked)
@@ -124,6 +124,13 @@ class Run:
                 with bad_lines.skipping("", TextError):
                     raise TextError(message)
             yield from results
+
+    def _how(self, texts: Sequence[TextLine], bad_lines: BadLines) -> dict[str, Any]:
+        """Arguments of `Synthesiser.requests`."""
+        style = self.styles[0]
+        if not style.ref and not any(line.ref for line in texts):
+            style = replace(style, take=None)  # the recordings of the list are in other shares of it
+        return {**vars(style), **self.asked.arguments(), "bad_lines": bad_lines}
 
     def _singles(self, texts: Sequence[TextLine], how: dict[str, Any]) -> Iterator[dict[str, Result]]:
         for result in self.synthesiser.synthesise_each(texts, self.options, **how):
@@ -166,26 +173,45 @@ class Run:
             with how["bad_lines"].skipping(request_a.place, TextError):
                 (pair,) = speak_pairs(self.synthesiser, [lead], [follow], list(between.values()), self.options)
                 a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
+                sides = ("b", "a") if args.lead == "b" else ("a", "b")
                 if args.plots:
-                    self._plot_pair(pair, a.index)
+                    self._plot_pair(pair, a.index, sides)
                 if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
-                    write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0])
+                    write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0], sides)
                 yield {
                     "_a": a,
                     "_b": b,
                     **{f"_{ending}": result for ending, result in zip(between, pair.between, strict=True)},
                 }
 
-    def _plot_pair(self, pair: Any, index: int) -> None:
+    def _plot_pair(self, pair: Any, index: int, sides: tuple[str, str]) -> None:
         from synthesis.pair_plots import plot_pair
         from synthesis.reading_plots import plot_readings
 
         audio = self.synthesiser.params.audio
         for number, (ending, kind) in enumerate(self.between.items()):
             path = self.args.out / f"{index:04d}_{ending}.png"
-            plot_pair(path, pair, number, audio)
+            plot_pair(path, pair, number, audio, sides)
             if pair.steps[number][0].read:
-                plot_readings(path.with_stem(f"{path.stem}_reader"), pair, {name_of(kind): number}, audio)
+                reader_path = path.with_stem(f"{path.stem}_reader")
+                plot_readings(reader_path, pair, {name_of(kind): number}, audio, sides)
+
+
+class Earlier:
+    """Files of texts that an earlier run left in a folder; evaluate.py would take them for this one's."""
+
+    def __init__(self, out: Path) -> None:
+        self._files: dict[int, dict[Path, int]] = {}  # by the text's index, when they were written
+        for path in out.iterdir() if out.is_dir() else ():
+            if match := _OF_A_TEXT.fullmatch(path.name):
+                self._files.setdefault(int(match[1]), {})[path] = path.stat().st_mtime_ns
+
+    def remove(self, index: int) -> None:
+        """Those of a text that this run has spoken, but for what it wrote itself."""
+        for path, written in self._files.pop(index, {}).items():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime_ns == written:
+                    path.unlink()
 
 
 def threads_of(args: argparse.Namespace) -> int:

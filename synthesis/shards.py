@@ -31,7 +31,8 @@ def shard_of(texts: list[TextLine], shard: Shard | None) -> list[TextLine]:
     which, count = shard
     own = [line for line in texts if line.index % count == which - 1]
     if not own:
-        raise InputError(f"shard {which}/{count} has no text of the {len(texts)} that there are; leave it out")
+        most = len(texts)
+        raise InputError(f"shard {which}/{count} has no text; {most} texts make {most} shards at most")
     return own
 
 

@@ -163,12 +163,16 @@ def measure(piece: SpokenPiece, audio: Audio, device: torch.device) -> Measured 
     )
 
 
-def write_mask(path: str | os.PathLike, done: Interpolated) -> None:
+def write_mask(path: str | os.PathLike, done: Interpolated, sides: tuple[str, str] = ("a", "b")) -> None:
     """Save a's share of the pitch, (n_mels, T) float32, as `.npy`, for the evaluation's pictures.
+
+    sides: the names of the plan's a and b, which are exchanged where b leads.
 
     Raises:
         InputError: the place cannot be written to.
     """
     field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
+    if sides[0] == "b":
+        field = 1 - field
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, field)

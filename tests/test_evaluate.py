@@ -217,6 +217,16 @@ def test_bad_input_is_one_line_and_exit_code_2(run, made, tmp_path, capsys, argu
     assert not (tmp_path / "out").exists()
 
 
+def test_of_texts_in_phones_no_words_are_counted(run, made, tmp_path):
+    folder = write_run(tmp_path / "r", [{"text": "HH AH0 L OW1", "audio": {"": made.recordings[0]}}])
+    report = json.loads((folder / "report.json").read_text())
+    report["settings"] = {"phones": True}
+    (folder / "report.json").write_text(json.dumps(report))
+    assert run(folder) == 0
+    (system,) = evaluation_of(tmp_path / "out")["systems"]
+    assert "mos" in system["overall"] and not system["overall"].keys() & {"wer", "cer", "rate"}
+
+
 def test_a_mask_must_be_a_picture(made, tmp_path):
     folder = write_run(tmp_path / "r", [{"text": "x", "audio": {"ab": made.recordings[0]}}])
     run = read_run(folder, Audio())

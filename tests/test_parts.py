@@ -143,6 +143,7 @@ def test_recordings_of_some_lines_may_be_in_other_shares_of_the_list(run, files,
         assert run(*given, *more) == 0
     assert report_of(tmp_path)["results"][-1]["speaker"] == "y"
     assert run(*given, "--shard", "6/6") == 0
+    assert run(*given, "--shard", "1/6", "--workers", "2", "--strict") == 0
 
 
 def test_a_lines_recording_that_is_none_costs_that_line(run, files, tmp_path, capsys):

@@ -157,6 +157,23 @@ def test_lead_says_whose_pitch_and_durations_count_from_there(run, tmp_path, lea
     out = tmp_path / "out"
     whose = lead if durations == "a" else ("b" if lead == "a" else "a")
     assert len(audio(out / "0000_ab.wav")) == len(audio(out / f"0000_{whose}.wav"))
+    # Without a mask the leader has all of the pitch; the file has a's share.
+    assert (np.load(out / "0000_mask.npy") == (lead == "a")).all()
+
+
+def test_what_another_run_left_of_a_text_goes(run, files, tmp_path):
+    """`evaluate.py` would take it for companions of the new wavs."""
+    one, out = tmp_path / "one.txt", tmp_path / "out"
+    one.write_text("Good night.\n")
+    assert run("-s2", "bert", "--interp", "frequency", "--plots") == 0
+    (out / "0000_oracle.wav").write_bytes((out / "0000_a.wav").read_bytes())  # somebody's own
+    assert run("-f", one) == 0
+    kept = sorted(path.name for path in out.glob("0000*"))
+    assert kept == ["0000.wav", "0000_oracle.wav"] and (out / "0001_ab.wav").exists()
+    assert read_run(out, Audio()).variants == ("", "oracle")
+    assert run("-s2", "bert", "--interp", "frequency", "-f", one) == 0
+    assert run("-s2", "bert", "--interp", "frequency", "-f", one) == 0  # what it writes itself stays
+    assert {path.stem for path in out.glob("0000*")} >= {"0000_a", "0000_ab", "0000_b", "0000_mask"}
 
 
 def test_a_crossing_by_word(run, tmp_path, capsys):

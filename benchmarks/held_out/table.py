@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,8 +46,7 @@ class Findings:
         means = {name: self._mean(name) for name in sorted(self.values) if not name.startswith(HIDDEN)}
         styles = sorted(name for name in self.values if name.startswith("style_"))
         if styles:
-            pooled = [(self.values[s][n], self.weights[s][n]) for s in styles for n in sorted(self.values[s])]
-            means["style"] = bootstrap_mean(*zip(*pooled, strict=True))
+            means["style"] = bootstrap_mean(*zip(*self._pooled(styles), strict=True))
         if "wer_plain" in means:
             plain, other = self.values["wer_plain"], self.values[f"wer_{REFERENCE}"]
             corpus = self.values["wer_corpus"]
@@ -56,6 +55,17 @@ class Findings:
             means["leak"] = bootstrap_mean([other[number] - plain[number] for number in numbers], weights)
             means["wer_above"] = bootstrap_mean([plain[number] - corpus[number] for number in numbers], weights)
         return means
+
+    def _pooled(self, styles: Sequence[str]) -> list[tuple[float, float]]:
+        """Mean and weight of each sentence, over styles: one sentence in several styles is one draw."""
+        found = []
+        for number in sorted({number for style in styles for number in self.values[style]}):
+            having = [style for style in styles if number in self.values[style]]
+            weight = sum(self.weights[style][number] for style in having)
+            total = sum(self.values[style][number] * self.weights[style][number] for style in having)
+            if weight:
+                found.append((total / weight, weight))
+        return found
 
     def check_shares(self) -> dict[str, float]:
         """Share of sentences on the corpus's side of neutral, by style and attribute."""

@@ -54,10 +54,9 @@ def make_recordings(
         others = [rest[(13 * number + 17 * i) % len(rest)] for i in range(OTHERS)]
         for tried in range(len(long)):
             text = long[(7 * number + tried) % len(long)]
-            reference = maker.made(voice, "reference", text)
+            reference = maker.made(voice, f"reference_{tried}", text)
             if _SECONDS[0] <= read_header(reference).seconds <= _SECONDS[1]:
                 break
-            reference.unlink()
         else:
             raise InputError(f"no sentence lasts {_SECONDS[0]:g} to {_SECONDS[1]:g} s by {voice.name}")
         manners = (
