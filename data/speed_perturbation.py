@@ -48,7 +48,7 @@ def factors(speaker: str, count: int, seed: int = 0) -> list[float]:
     return found
 
 
-def names_of(own: Sequence[Utterance]) -> list[str]:
+def file_names(own: Sequence[Utterance]) -> list[str]:
     """A file name for each utterance of a speaker: its stem, and what tells it from another of the same stem."""
     paths = [Path(utterance.wav) for utterance in own]
     stems = Counter(path.stem for path in paths)
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (utterance, factor, args.out, name)
         for speaker, own in sorted(by_speaker.items())
         for i, factor in enumerate(factors(speaker, args.factors, args.seed))
-        for utterance, name in list(zip(own, names_of(own), strict=True))[
+        for utterance, name in list(zip(own, file_names(own), strict=True))[
             i :: max(args.factors, -(-len(own) // args.most))
         ]
     ]
