@@ -91,7 +91,6 @@ class Page:
             self._connect(download, self._download, [], [self.downloads]).then(fn=None, js="() => studio.download()")
             self.told.change(fn=None, inputs=[self.told], js="(told) => { studio.tell(told); }")
             self.shown.change(fn=None, inputs=[self.shown], js="(shown) => { studio.show(shown); }")
-            blocks.load(self._visit, outputs=[self.session], api_visibility="private")
             blocks.unload(self._leave)
         return blocks
 

@@ -355,9 +355,11 @@ def test_a_visit_ends_with_its_tab(opened, studio):
     def visits() -> set[Path]:
         return set(studio[2].glob("studio-*/visit-*"))
 
-    page, before = opened(), visits()
+    before = visits()
+    page = opened()
     speak(page)
-    (own,) = [visit for visit in before if list(visit.glob("*/0000.wav"))]
+    (own,) = visits() - before
+    assert list(own.glob("*/0000.wav"))
     page.context.close()
     end = time.monotonic() + PATIENCE / 1000
     while own in visits():
