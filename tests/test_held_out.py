@@ -222,6 +222,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_finds(tmp_path, cache, one_thread):
     checkpoint = str(write_tiny_checkpoint(tmp_path / "tiny.pt"))
     given, synthesiser = reference(), load_model(checkpoint, precision="auto")

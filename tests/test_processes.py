@@ -77,6 +77,7 @@ def stop_at(step: int) -> None:
     Trainer.run = lambda self, _: run(self, lambda: self.step >= step)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes(folder, alone, tmp_path):
     log_dir = tmp_path / "log"
     for count, steps in ((2, 7), (1, STEPS)):

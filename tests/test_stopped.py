@@ -71,7 +71,7 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".*") if path.is_file()]
 
 
-@pytest.mark.parametrize(("kills", "more"), [(2, ()), pytest.param(20, ("--plots",), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "more"), [(1, ()), pytest.param(20, ("--plots",), marks=pytest.mark.slow)])
 def test_speaking_that_is_killed_leaves_whole_files(given, tmp_path, kills, more):
     dice, out = random.Random(kills), tmp_path / "out"
     for number in range(kills):

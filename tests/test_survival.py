@@ -47,7 +47,7 @@ def whole_files(log_dir: Path) -> int:
 # ------------------------------------------------------------------- kill -9
 
 
-@pytest.mark.parametrize(("kills", "steps"), [(2, 14), pytest.param(20, 100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "steps"), [(1, 14), pytest.param(20, 100, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_changes_nothing(folder, tmp_path, kills, steps):
     """The same losses at every step and the same state, bit for bit, as of a run that nobody disturbed."""
     dice = random.Random(kills)
