@@ -20,10 +20,8 @@ demo: setup
 	@echo "The audio is in out/demo: $$(ls out/demo/*.wav | wc -l) files, 0000.wav first."
 
 test: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser
-	@# Side by side: each waits now and then. The backends' tests are shown at the end.
-	@$(BACKENDS) > $(VENV)/backends.log 2>&1 & backends=$$!; failed=0; \
-		$(PYTEST) -m "not slow" --ignore tests/test_backends.py || failed=1; \
-		wait $$backends || failed=1; cat $(VENV)/backends.log; exit $$failed
+	$(PYTEST) -m "not slow" --ignore tests/test_backends.py
+	$(BACKENDS)
 
 # Everything that takes minutes besides.
 test-long: setup $(VENV)/peer $(VENV)/eval $(VENV)/backends $(VENV)/studio $(VENV)/browser $(VENV)/docs

@@ -58,7 +58,8 @@ def test_asking_nothing_changes_no_bit(expected: list[float]):
     lengths = torch.tensor([expected])
     nothing = tokens(len(expected))
     durations = durations_of(nothing, lengths)
-    assert torch.equal(durations, round_durations(lengths.log().exp()))
+    # Before they are rounded: exp rounds by where a number lies in memory, which decides a tie of half a frame.
+    assert torch.equal(nothing.log_durations(lengths.log(), 1.0), lengths.log())
     path = path_of(durations)
     contour = torch.randn(1, path.shape[2])
     mel = torch.randn(1, 4, path.shape[2])

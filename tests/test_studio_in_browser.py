@@ -369,11 +369,11 @@ def test_a_visit_ends_with_its_tab(opened, studio):
 
 def test_a_second_tab_waits_and_says_so(opened):
     first, second = opened(), opened()
-    write(first, " ".join([SHORT] * 6))
+    write(first, " ".join([SHORT] * 12))
     write(second, SHORT)
     first.get_by_role("button", name="Speak", exact=True).click()
     # By the clock: a tab behind another one draws no frames.
-    begun = "/Sentence [0-9]+ of 6/.test(document.querySelector('#message')?.textContent)"
+    begun = "/Sentence [0-9]+ of 12/.test(document.querySelector('#message')?.textContent)"
     first.wait_for_function(begun, polling=50)
     second.get_by_role("button", name="Speak", exact=True).click()
     waiting = "document.querySelector('#message')?.textContent.includes('one other before you')"
@@ -408,7 +408,7 @@ def test_a_video_is_refused(opened, tmp_path):
     page = opened()
     page.locator("#speak-recording-part button").first.click()
     page.locator("#speak-recording input[type=file]").set_input_files(video)
-    given(page)
+    page.locator("#speak-recording #duration").wait_for(state="attached")  # hidden, if no player could be made
     page.get_by_role("button", name="Speak", exact=True).click()
     assert refusal(page).startswith("clip.wav cannot be read as audio; give wav, flac, ogg or mp3")
 
