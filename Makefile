@@ -9,8 +9,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # One thread for each of the processes that share the tests.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
-# In a process of its own: once OpenVINO is loaded, a signal that Python handles is a segmentation fault.
-BACKENDS := OMP_NUM_THREADS=1 $(RUN) -m pytest -p no:xdist tests/test_backends.py
+# By themselves: once OpenVINO is loaded, a signal that Python handles is a segmentation fault.
+BACKENDS := OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/test_backends.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-long studio docs lint setup mutation corpus train evaluate-default evaluate-interpolation tensorboard clean

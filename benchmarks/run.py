@@ -34,6 +34,7 @@ BENCHMARKS = {
     "memory": "speed.speech",
     "cold_start": "speed.speech",
     "length": "speed.speech",
+    "peers": "speed.peers",
 }
 
 

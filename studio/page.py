@@ -484,7 +484,7 @@ class Page:
             }
             audio = self.synthesiser.params.audio
             results = [(titles[ending], result) for ending, result in spoken.results.items()]
-            rows = share_rows(spoken.pair.steps[0][0], audio, spoken.sides[0]) if len(kinds) == 1 else []
+            rows = share_rows(spoken.pair, 0, audio) if len(kinds) == 1 else []
             png = as_png(draw_results(results, audio, rows))
             yield {
                 self.pair_message: parts.status(f"{len(heard)} versions from the same noise, in {seconds:.1f} s."),

@@ -98,25 +98,18 @@ def endings(kinds: Sequence[Kind]) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class PairTake:
-    """A spoken pair. wish: of a. lead: whose pitch was taken; pair.a is the one that leads."""
+    """A spoken pair. wish: of a."""
 
     wish: Wish
     style_b: Style
     kinds: tuple[Kind, ...]
-    lead: str
     options: Options
     pair: Pair
 
     @property
-    def sides(self) -> tuple[str, str]:
-        """The names of pair.a and pair.b."""
-        return ("b", "a") if self.lead == "b" else ("a", "b")
-
-    @property
     def results(self) -> dict[str, Result]:
         """By the endings of file names: a, b, and what lies between."""
-        a, b = (self.pair.b, self.pair.a) if self.lead == "b" else (self.pair.a, self.pair.b)
-        return {"a": a, "b": b, **dict(zip(endings(self.kinds), self.pair.between, strict=True))}
+        return {"a": self.pair.a, "b": self.pair.b, **dict(zip(endings(self.kinds), self.pair.between, strict=True))}
 
 
 def speak_pair(
@@ -132,7 +125,5 @@ def speak_pair(
     options = wish.options(synthesiser)
     edits = ProsodyEdits(overall=wish.prosody)
     both = [synthesiser.requests([wish.text], **style.arguments(), edits=edits) for style in (wish.style, style_b)]
-    turned = lead == "b" and kinds[0].moves_pitch
-    first, second = reversed(both) if turned else both
-    (pair,) = speak_pairs(synthesiser, first, second, list(kinds), options)
-    return PairTake(wish, style_b, tuple(kinds), "b" if turned else "a", options, pair)
+    (pair,) = speak_pairs(synthesiser, *both, list(kinds), options, lead if kinds[0].moves_pitch else "a")
+    return PairTake(wish, style_b, tuple(kinds), options, pair)

@@ -139,11 +139,11 @@ class Session:
         with self._open():
             number = self._next()
             wavs = {ending: self._keep(number, f"_{ending}", result) for ending, result in pair.results.items()}
-            steps = pair.pair.steps[0]
-            if steps[0].plan.mask is not None and len(steps) == 1:
-                write_mask(self._run / f"{number:04d}_mask.npy", steps[0], pair.sides)
+            write_mask(self._run / f"{number:04d}_mask.npy", pair.pair)
             own = self._synthesiser.params.interpolation
-            command = command_of_pair(self._model, pair.wish, pair.style_b, pair.kinds, pair.lead, pair.options, own)
+            command = command_of_pair(
+                self._model, pair.wish, pair.style_b, pair.kinds, pair.pair.lead, pair.options, own
+            )
             self._commands[number] = command
             self._pair_number = number
             return wavs, command

@@ -17,14 +17,11 @@ from synthesis.two_styles import Pair
 _CELL_INCHES = 0.2  # of a row of the attention's mass
 
 
-def plot_pair(
-    path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audio, sides: tuple[str, str] = ("a", "b")
-) -> None:
+def plot_pair(path: str | os.PathLike, pair: Pair, kind: int, audio_params: Audio) -> None:
     """Write a PNG: mels of a, b and one interpolation with F0 and words over one time axis, a's share, attention mass,
     what tuning did.
 
-    kind: which of `pair.between`. Only the first piece of a long text has share, mass and tuning. sides: the
-    names of pair.a and pair.b, which are exchanged where b leads.
+    kind: which of `pair.between`. Only the first piece of a long text has share, mass and tuning.
 
     Raises:
         InputError: the place cannot be written to.
@@ -32,19 +29,17 @@ def plot_pair(
     done = pair.steps[kind][0]
     results = [
         (f"{name}: {result.speaker}, {result.emotion}", result)
-        for name, result in (
-            *sorted([(f"{sides[0]} alone", pair.a), (f"{sides[1]} alone", pair.b)], key=lambda named: named[0]),
-            ("between", pair.between[kind]),
-        )
+        for name, result in (("a alone", pair.a), ("b alone", pair.b), ("between", pair.between[kind]))
     ]
-    rows = share_rows(done, audio_params, sides[0]) + _inner_rows(done, sides[0])
+    rows = share_rows(pair, kind, audio_params) + _inner_rows(done, pair.lead)
     write_picture(path, draw_results(results, audio_params, rows))
 
 
-def share_rows(done: Interpolated, audio_params: Audio, leads: str = "a") -> list[Row]:
-    """The share of the pitch that the plan's a has: the mask, or the weight. leads: its name."""
+def share_rows(pair: Pair, kind: int, audio_params: Audio) -> list[Row]:
+    """The leader's share of the pitch in one of `pair.between`: the mask, or the weight."""
+    done = pair.steps[kind][0]
     field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
-    return field_rows(field, f"{leads}'s share of the pitch", audio_params)
+    return field_rows(field, f"{pair.lead}'s share of the pitch", audio_params)
 
 
 def _inner_rows(done: Interpolated, leads: str) -> list[Row]:

@@ -18,7 +18,6 @@ from model.interpolation.pitch_reading import ReadField
 from model.interpolation.plan import Interpolated
 from params import Audio
 from synthesis.pictures import write_picture
-from synthesis.result import Result
 from synthesis.two_styles import Pair
 
 _MASS_COLOURS = colormaps["PuOr_r"].resampled(11)  # few, for a small file
@@ -26,17 +25,10 @@ _TICKS = (50, 100, 200, 400, 800)  # Hz
 _MOST_SHOWN = 8  # evaluations, spread over all
 
 
-def plot_readings(
-    path: str | os.PathLike,
-    pair: Pair,
-    kinds: Mapping[str, int],
-    audio_params: Audio,
-    sides: tuple[str, str] = ("a", "b"),
-) -> None:
+def plot_readings(path: str | os.PathLike, pair: Pair, kinds: Mapping[str, int], audio_params: Audio) -> None:
     """Write a PNG: what the pitch reader saw before evaluations, and the F0 of a, b and what came out.
 
-    kinds: by name, which of `pair.between`; all have asked the reader, and equally often. sides: the names of pair.a
-    and pair.b, which are exchanged where b leads.
+    kinds: by name, which of `pair.between`; all have asked the reader, and equally often.
 
     Raises:
         InputError: the place cannot be written to.
@@ -58,9 +50,8 @@ def plot_readings(
             drawn = axes.imshow(mass, _MASS_COLOURS, vmin=0, vmax=1, interpolation="nearest", **cells_shown)
             axes.set_title(f"{number + 1}: t {read.t:.3f}, mean {_mean_voiced(done, read):.2f}", fontsize=8)
         row[0].set_ylabel(f"{name}\nmel bin", fontsize=8)
-    above.colorbar(drawn, ax=cells, label=f"m_{sides[0]}")
-    results = {name: pair.between[kind] for name, kind in kinds.items()}
-    _draw_contours(below.subplots(), runs, results, audio_params, sides)
+    above.colorbar(drawn, ax=cells, label=f"m_{pair.lead}")
+    _draw_contours(below.subplots(), pair, kinds, audio_params)
     write_picture(path, figure)
 
 
@@ -70,24 +61,18 @@ def _mean_voiced(done: Interpolated, read: ReadField) -> float:
     return float(read.by_frame[0][voiced].mean())
 
 
-def _draw_contours(
-    axes: Axes,
-    runs: Mapping[str, Interpolated],
-    results: Mapping[str, Result],
-    audio_params: Audio,
-    sides: tuple[str, str],
-) -> None:
-    """F0 of both styles at the second one's frames, as they were asked for, and of the sound that came out."""
+def _draw_contours(axes: Axes, pair: Pair, kinds: Mapping[str, int], audio_params: Audio) -> None:
+    """F0 of both styles at the follower's frames, as they were asked for, and of the sound that came out."""
     seconds = audio_params.hop_length / audio_params.sample_rate
-    plan = next(iter(runs.values())).plan
-    for name, style, colour in ((sides[0], plan.style_a, "#b35806"), (sides[1], plan.style_b, "#542788")):
+    plan = pair.steps[next(iter(kinds.values()))][0].plan
+    for name, style, colour in ((pair.lead, plan.style_a, "#b35806"), (pair.follows, plan.style_b, "#542788")):
         log_f0, voicing = (values[0].float().cpu().numpy() for values in (style.log_f0, style.voicing))
         times = (np.arange(len(log_f0)) + 0.5) * seconds
         axes.plot(
             times, np.where(voicing > 0.5, np.exp(log_f0), np.nan), color=colour, linewidth=4, alpha=0.45, label=name
         )
-    for (name, result), line in zip(results.items(), cycle(("-", "--", ":", "-.")), strict=False):
-        f0 = extract_f0(result.audio, audio_params)
+    for (name, kind), line in zip(kinds.items(), cycle(("-", "--", ":", "-.")), strict=False):
+        f0 = extract_f0(pair.between[kind].audio, audio_params)
         times = (np.arange(len(f0)) + 0.5) * seconds
         axes.plot(times, np.where(f0 > 0, f0, np.nan), line, color="black", linewidth=1.2, label=name)
     axes.set(xlabel="seconds", ylabel="F0 (Hz)", yscale="log")

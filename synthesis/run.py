@@ -27,6 +27,7 @@ from synthesis.synthesiser import Synthesiser
 
 if TYPE_CHECKING:
     from model.interpolation import Kind
+    from synthesis.two_styles import Pair
 
 _STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
 _OF_A_TEXT = re.compile(r"(\d{4,})(?:_a|_b|_ab(?:_[\d.]+)?(?:_reader)?|_mask)?\.(?:wav|png|npy)")
@@ -169,32 +170,30 @@ class Run:
 
         args, between = self.args, self.between
         for request_a, request_b in requests_of_pairs(self.synthesiser, texts, *self.styles, **how):
-            lead, follow = (request_b, request_a) if args.lead == "b" else (request_a, request_b)
             with how["bad_lines"].skipping(request_a.place, TextError):
-                (pair,) = speak_pairs(self.synthesiser, [lead], [follow], list(between.values()), self.options)
-                a, b = (pair.b, pair.a) if args.lead == "b" else (pair.a, pair.b)
-                sides = ("b", "a") if args.lead == "b" else ("a", "b")
+                (pair,) = speak_pairs(
+                    self.synthesiser, [request_a], [request_b], list(between.values()), self.options, args.lead or "a"
+                )
                 if args.plots:
-                    self._plot_pair(pair, a.index, sides)
-                if pair.steps[0][0].plan.mask is not None and len(a.pieces) == 1:
-                    write_mask(args.out / f"{a.index:04d}_mask.npy", pair.steps[0][0], sides)
+                    self._plot_pair(pair)
+                write_mask(args.out / f"{pair.a.index:04d}_mask.npy", pair)
                 yield {
-                    "_a": a,
-                    "_b": b,
+                    "_a": pair.a,
+                    "_b": pair.b,
                     **{f"_{ending}": result for ending, result in zip(between, pair.between, strict=True)},
                 }
 
-    def _plot_pair(self, pair: Any, index: int, sides: tuple[str, str]) -> None:
+    def _plot_pair(self, pair: Pair) -> None:
         from synthesis.pair_plots import plot_pair
         from synthesis.reading_plots import plot_readings
 
         audio = self.synthesiser.params.audio
         for number, (ending, kind) in enumerate(self.between.items()):
-            path = self.args.out / f"{index:04d}_{ending}.png"
-            plot_pair(path, pair, number, audio, sides)
+            path = self.args.out / f"{pair.a.index:04d}_{ending}.png"
+            plot_pair(path, pair, number, audio)
             if pair.steps[number][0].read:
                 reader_path = path.with_stem(f"{path.stem}_reader")
-                plot_readings(reader_path, pair, {name_of(kind): number}, audio, sides)
+                plot_readings(reader_path, pair, {name_of(kind): number}, audio)
 
 
 class Earlier:

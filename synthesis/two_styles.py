@@ -27,7 +27,7 @@ from synthesis.synthesiser import PlainRun, Request, Synthesiser, check_seconds,
 @dataclass(frozen=True)
 class Pair:
     """A text's runs. between: one for each interpolation asked for; steps: what its pictures need, by piece; readings:
-    the two of each piece.
+    the two of each piece, the leader's first. lead: "a" or "b", who is the first of a plan's two.
     """
 
     a: Result
@@ -35,6 +35,11 @@ class Pair:
     between: list[Result]
     steps: list[list[Interpolated]]
     readings: list[tuple[Reading, Reading]]
+    lead: str = "a"
+
+    @property
+    def follows(self) -> str:
+        return "a" if self.lead == "b" else "b"
 
 
 def requests_of_pairs(
@@ -73,8 +78,11 @@ def speak_pairs(
     requests_b: Sequence[Request],
     interpolations: Sequence[Kind],
     options: Options,
+    lead: str = "a",
 ) -> Iterator[Pair]:
     """A pair for each text; the two lists hold the same texts in their two styles (`Synthesiser.requests`).
+
+    lead: "b" exchanges the two in every interpolation, so that a pitch that is taken is b's.
 
     Raises:
         InputError: the model or the solver has no such interpolation; a `TextError` where a text has none.
@@ -84,7 +92,8 @@ def speak_pairs(
             kind.check(synthesiser.model, synthesiser.sampler(options))
         except ValueError as error:
             raise InputError(str(error)) from error
-    for a, b in zip(requests_a, requests_b, strict=True):
+    for both in zip(requests_a, requests_b, strict=True):
+        a, b = reversed(both) if lead == "b" else both  # the leader and the follower
         if a.voices:
             raise TextError("two styles are two voices, and <voice> would be a third; leave it out")
         alone: list[list[SpokenPiece]] = [[], []]
@@ -117,12 +126,13 @@ def speak_pairs(
                 output = synthesiser.levelled(step.synthesis, a.spoken[number])
                 pieces.append(synthesiser.vocoded(output, a.spoken[number].encoded, start, a.index))
         names = {"speaker": f"{a.speaker.name}+{b.speaker.name}", "emotion": f"{a.emotion.name}+{b.emotion.name}"}
+        results = [synthesiser.result(each, pieces) for each, pieces in zip((a, b), alone, strict=True)]
         yield Pair(
-            a=synthesiser.result(a, alone[0]),
-            b=synthesiser.result(b, alone[1]),
+            *(reversed(results) if lead == "b" else results),
             between=[synthesiser.result(a, pieces, **names) for pieces in between],
             steps=steps,
             readings=readings,
+            lead=lead,
         )
 
 
@@ -163,16 +173,18 @@ def measure(piece: SpokenPiece, audio: Audio, device: torch.device) -> Measured 
     )
 
 
-def write_mask(path: str | os.PathLike, done: Interpolated, sides: tuple[str, str] = ("a", "b")) -> None:
-    """Save a's share of the pitch, (n_mels, T) float32, as `.npy`, for the evaluation's pictures.
-
-    sides: the names of the plan's a and b, which are exchanged where b leads.
+def write_mask(path: str | os.PathLike, pair: Pair) -> None:
+    """Save a's share of the pitch, (n_mels, T) float32, as `.npy`, for the evaluation's pictures: the first
+    interpolation's, where it has a mask and the text is one piece; else nothing is written.
 
     Raises:
         InputError: the place cannot be written to.
     """
+    done, *further = pair.steps[0]
+    if done.plan.mask is None or further:
+        return
     field = done.field[0, :, : done.synthesis.mel.shape[2]].float().cpu().numpy()
-    if sides[0] == "b":
+    if pair.lead == "b":
         field = 1 - field
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, field)

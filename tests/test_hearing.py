@@ -354,6 +354,8 @@ def test_a_new_model_that_hears_needs_its_networks(corpus, tmp_path):
     write_checkpoint(tmp_path / "recordings.pt", {"voice": {}})
     with pytest.raises(InputError, match="not the networks"):
         begin(params, utterances)
+    with pytest.raises(InputError, match=r"style\.voice_channels is 0"):
+        begin(replace(params, style=replace(params.style, voice_channels=0)), utterances)
 
 
 def test_what_hears_does_not_learn_with_the_rest(corpus, tmp_path):

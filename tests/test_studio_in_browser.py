@@ -369,11 +369,11 @@ def test_a_visit_ends_with_its_tab(opened, studio):
 
 def test_a_second_tab_waits_and_says_so(opened):
     first, second = opened(), opened()
-    write(first, " ".join([SHORT] * 12))
+    write(first, " ".join([SHORT] * 8))
     write(second, SHORT)
     first.get_by_role("button", name="Speak", exact=True).click()
     # By the clock: a tab behind another one draws no frames.
-    begun = "/Sentence [0-9]+ of 12/.test(document.querySelector('#message')?.textContent)"
+    begun = "/Sentence [0-9]+ of 8/.test(document.querySelector('#message')?.textContent)"
     first.wait_for_function(begun, polling=50)
     second.get_by_role("button", name="Speak", exact=True).click()
     waiting = "document.querySelector('#message')?.textContent.includes('one other before you')"

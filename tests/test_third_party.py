@@ -42,8 +42,8 @@ def wanted() -> dict[str, str]:
             value = eval(compile(ast.Expression(node.value), "setup.py", "eval"))
             lists = value.values() if isinstance(value, dict) else [value]
             found |= {name_of(requirement): "setup.py" for requirements in lists for requirement in requirements}
-    peer = (ROOT / "tests/peer/install.sh").read_text()
-    found |= {name_of(package): "tests/peer/install.sh" for package in re.findall(r"[\w.-]+==[\w.]+", peer)}
+    for script in ("tests/peer/install.sh", "benchmarks/speed/install_matcha.sh"):
+        found |= {name_of(package): script for package in re.findall(r"[\w.-]+==[\w.]+", (ROOT / script).read_text())}
     return found
 
 

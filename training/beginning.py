@@ -65,6 +65,10 @@ def begin(
         model = _new_model(params, reader.symbols, speakers, emotions)
         if model.hearing is not None:
             _learn_to_hear(model, params.train.recordings)
+        elif params.train.recordings:
+            raise InputError(
+                "train.recordings is for a model that hears, and style.voice_channels is 0; set that, or leave it out"
+            )
         return Beginning(model, params, reader, speakers, emotions, None, True)
     origin = str(log_dir if state is not None else init)
     replaceable = (STYLE_KIND,) if state is None else ()

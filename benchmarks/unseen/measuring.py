@@ -84,8 +84,11 @@ class Judge:
         for name in tqdm(self.named, "named voices"):
             for sound, text in self._spoken(f"named/{name}", speaker=name):
                 self._judge(rows["named voices"], sound, text, name, {**self.centroids, **self.named})
-        header = ("", "nearest", "cosine", "WER")
-        return _table(header, ([row, *(_mean(found[key]) for key in header[1:])] for row, found in rows.items()))
+        table = [
+            (row, _mean(found["nearest"]), _mean(found["cosine"]), _mean(found["WER"], found["words"]))
+            for row, found in rows.items()
+        ]
+        return _table(("", "nearest", "cosine", "WER"), table)
 
     def manners(self) -> str:
         """How far each attribute follows the reference's."""
@@ -170,7 +173,9 @@ class Judge:
         found["nearest"].append(float(nearest(embedding, among) == name))
         found["cosine"].append(cosine(embedding, among[name]))
         if transcript is not None:
-            found["WER"].append(word_errors(transcript, text).rate)
+            errors = word_errors(transcript, text)
+            found["WER"].append(errors.rate)
+            found["words"].append(errors.length)
 
     def _attributes(self, sound: Sound, text: str | None) -> tuple[float, ...]:
         """Of `ATTRIBUTES`; text: None where only differences between recordings of the same one are asked for."""
@@ -202,10 +207,10 @@ def _carried(f0: np.ndarray, frames: int) -> np.ndarray:
     return f0[np.minimum((np.arange(frames) + 0.5) * len(f0) / frames, len(f0) - 1).astype(int)]
 
 
-def _mean(values: Sequence[float]) -> str:
+def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> str:
     if not len(values):
         return ""
-    mean = bootstrap_mean(values)
+    mean = bootstrap_mean(values, weights)
     return f"{mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f})"
 
 
