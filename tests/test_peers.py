@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from speed.peer_speech import SYSTEMS, _FixedDurations
-from speed.peers import SYSTEMS as EXPLAINED
-from speed.peers import _System
 from torch import nn
 
 from common.errors import InputError
+from speed.peer_speech import SYSTEMS, _FixedDurations
+from speed.peers import SYSTEMS as EXPLAINED
+from speed.peers import _System
 
 
 class _Encoder(nn.Module):
