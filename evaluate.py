@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.arguments import Parser, folder, whole
+from common.arguments import Parser, folder, place, whole
 from common.errors import SOME_SKIPPED, InputError, reports_input_errors, shown
 from common.files import in_use
 from common.processes import MOST_THREADS, cores
@@ -28,8 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", help="speak --texts with it first, into --out, and measure that")
     parser.add_argument("--texts", help="a file of texts, for --checkpoint")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="tiny", help="recogniser of the word errors")
-    parser.add_argument("--references", type=Path, help="recordings of the voices or texts: a filelist, or a folder")
-    parser.add_argument("--genders", type=Path, help="lines of `speaker|f` or `speaker|m`, of the references")
+    parser.add_argument("--references", type=place, help="recordings of the voices or texts: a filelist, or a folder")
+    parser.add_argument("--genders", type=place, help="lines of `speaker|f` or `speaker|m`, of the references")
     parser.add_argument("--baseline", type=Path, metavar="RUN", help="a run to compare with, sentence by sentence")
     how = "how contours go from one clip to another; auto: phones where known, else dtw"
     parser.add_argument("--carry", choices=("auto", "phones", "linear", "dtw"), default="auto", help=how)

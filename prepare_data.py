@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser, folder, real, shard, shortened, whole
+from common.arguments import Parser, folder, place, real, shard, shortened, whole
 from common.errors import INTERRUPTED, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from data.cache import FeatureCache, Reject
@@ -49,7 +49,7 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
             command.set_defaults(shard=WHOLE)  # no choice: every machine would generate all of it
         else:
             command = _command(corpora, corpus, f"prepare the corpus {corpus}", layout(corpus))
-            command.add_argument("source", metavar="SOURCE", type=Path, help="top folder of the corpus")
+            command.add_argument("source", metavar="SOURCE", type=place, help="top folder of the corpus")
             command.add_argument(
                 "--valid",
                 type=_valid,

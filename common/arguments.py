@@ -34,6 +34,13 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def place(text: str) -> Path:
+    """The type of an option: a file or a folder to read. An empty text is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a file or a folder")
+    return Path(text)
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """The type of an option: whole numbers from low to high."""
 

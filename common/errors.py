@@ -52,6 +52,12 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
                 if sys.stdout is not None:
                     sys.stdout.flush()  # what cannot be written shows here, and not after the last line
                 return code
+            except SystemExit:  # argparse's, after --help
+                try:
+                    sys.stdout.flush()
+                except OSError as error:
+                    return _end(f"error: {_line(error)}", 2)
+                raise
             except KeyboardInterrupt:
                 return _end("stopped; what is finished stays", INTERRUPTED)
             except Exception as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import BadLines, InputError
-from common.files import decode_lines, read_numbered_lines, replacing
+from common.files import MOST_BYTES, decode_lines, read_numbered_lines, replacing
 from text.markup import is_markup, split_markup
 
 DEFAULT_SPEAKER = "0"
@@ -111,6 +111,15 @@ def write_filelist(path: str | os.PathLike, utterances: Iterable[Utterance]) -> 
         temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise InputError("standard input is closed; give a file of texts, or something to read")
+    content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InputError(f"standard input has more than {MOST_BYTES} bytes; give less at a time")
+    return content
+
+
 def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = None) -> list[TextLine]:
     """Texts to speak, from a UTF-8 file or, for `-`, from standard input: a text a line, or `text|speaker|emotion|ref`.
 
@@ -128,7 +137,7 @@ def read_texts(path_or_dash: str | os.PathLike, bad_lines: BadLines | None = Non
     bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
     if str(path_or_dash) == "-":
         name, folder = "standard input", Path()
-        lines = decode_lines(sys.stdin.buffer.read(), name, bad_lines)
+        lines = decode_lines(_standard_input(), name, bad_lines)
     else:
         name, folder = str(path_or_dash), Path(path_or_dash).parent
         lines = read_numbered_lines(path_or_dash, bad_lines)

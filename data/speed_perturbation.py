@@ -11,6 +11,7 @@ already is not made again.
 from __future__ import annotations
 
 import argparse
+import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -58,13 +59,19 @@ def file_names(own: Sequence[Utterance]) -> list[str]:
     ]
 
 
+def _folder_name(speaker: str) -> str:
+    """The speaker's name where it can be that of a folder; else its checksum."""
+    plain = re.fullmatch(r"[^/\\\0]+", speaker) and not speaker.startswith(".")
+    return speaker if plain else f"speaker-{zlib.crc32(speaker.encode('utf-8', 'surrogateescape')):08x}"
+
+
 def perturb(utterance: Utterance, factor: float, out: Path, name: str) -> Utterance:
     """Write an utterance, and the labels beside it, `factor` times as fast, as NAME.wav in the new speaker's folder.
 
     Raises InputError for a recording or labels that cannot be used.
     """
     source, speaker = Path(utterance.wav), f"{utterance.speaker}~{factor:.2f}"
-    target = out / "wavs" / speaker / f"{name}.wav"
+    target = out / "wavs" / _folder_name(speaker) / f"{name}.wav"
     if not target.exists():
         rate = Audio.sample_rate
         audio = soxr.resample(read_audio(source, rate), factor * rate, rate)

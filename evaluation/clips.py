@@ -32,6 +32,7 @@ _KINDS = {
     "rtf": (int, float),
 }
 _LARGEST_INDEX = 10**6
+_LARGEST_NUMBER = 10**12
 _NAME = re.compile(r"(.+?)(?:_([A-Za-z0-9.+-]+))?\.wav")
 
 
@@ -121,7 +122,8 @@ def _check_row(row: Mapping[str, Any], where: str) -> None:
     """The facts of a row are of the kinds that inference.py writes."""
     for key, kinds in _KINDS.items():
         value = row.get(key)
-        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+        wrong = not isinstance(value, kinds) or isinstance(value, bool)
+        if value is not None and (wrong or (isinstance(value, int) and abs(value) > _LARGEST_NUMBER)):
             raise InputError(f"{where}: {key} is {shown(repr(value))[:40]}; make the run again")
     if row["index"] is None or row["text"] is None or not 0 <= row["index"] <= _LARGEST_INDEX:
         raise InputError(f"{where}: its index must be from 0 to {_LARGEST_INDEX}, its text a text; make the run again")
@@ -165,7 +167,7 @@ def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params
 def _words(facts: Mapping[str, Any], where: str) -> tuple[tuple[float, float, str], ...]:
     try:
         return tuple((float(one["start"]), float(one["end"]), str(one["word"])) for one in facts.get("words", ()))
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: its words have no times ({error}); make the run again") from error
 
 

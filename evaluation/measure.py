@@ -20,7 +20,7 @@ from evaluation.sound import Sound
 from evaluation.speaker import Voice, Voices, cosine
 from evaluation.spectrum import fine_structure, mel_cepstral_distortion
 from evaluation.speech import Speech
-from evaluation.words import character_errors, speaking_rate, word_errors
+from evaluation.words import character_errors, is_readable, speaking_rate, word_errors
 
 VOICE_RECORDINGS = 20  # of each speaker, for the centroids
 
@@ -123,7 +123,8 @@ def _measure(
         "seconds": heard.sound.seconds,
         "energy": float(speech.energy_db[speech.active].mean()),
     }
-    if clip.spelt:  # else nobody has written the words that could be heard or counted
+    spelt = clip.spelt and is_readable(clip.text)  # else nobody has written words that could be heard or counted
+    if spelt:
         values["rate"] = speaking_rate(clip.text, speech, analyser.audio_params)
         values |= _words(transcript, clip.text)
     values["f0_median"], values["f0_range"] = median_and_range(speech.f0)
@@ -136,8 +137,9 @@ def _measure(
         values |= _against_recording(speech, recording, "b" in variants, carry)
     except ValueError as error:
         raise InputError(f"{clip.wav}: {error}") from error
-    if recording is not None and clip.spelt:
-        values["rate_ratio"] = values["rate"] / speaking_rate(clip.text, recording, analyser.audio_params)
+    if recording is not None and spelt:
+        rate = speaking_rate(clip.text, recording, analyser.audio_params)
+        values["rate_ratio"] = values["rate"] / rate if rate > 0 else None  # "Shh!" has no syllable
     known = {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)}
     return Measured(clip, known, transcript, speech, target_f0)
 
@@ -167,7 +169,7 @@ def _speaker(heard: _Heard, voices: Voices, variants: Mapping[str, _Heard]) -> d
 
 
 def _detail(speech: Speech, usual: tuple[float, float] | None) -> dict[str, float]:
-    if usual is None:
+    if usual is None or min(usual) <= 0:  # recordings of silence have none
         return {}
     vertical, horizontal = fine_structure(speech)
     return {"fine_vertical": vertical / usual[0], "fine_horizontal": horizontal / usual[1]}

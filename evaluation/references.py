@@ -38,10 +38,9 @@ def read_references(path: str | os.PathLike) -> list[Reference]:
             if wav.suffix.lower() in AUDIO_SUFFIXES
         ]
     else:
-        found = [
-            Reference(Path(u.wav), u.text, None if u.speaker == DEFAULT_SPEAKER else u.speaker, u.emotion)
-            for u in read_filelist(path)
-        ]
+        lines = read_filelist(path)
+        named = any(line.speaker != DEFAULT_SPEAKER for line in lines)  # else the column is usually left out
+        found = [Reference(Path(u.wav), u.text, u.speaker if named else None, u.emotion) for u in lines]
     if not found:
         raise InputError(f"{path} holds no recording; give a filelist or a folder of audio files")
     return found

@@ -103,7 +103,9 @@ def write_evaluation(
     for name, content in contents.items():
         path = Path(folder) / name
         with replacing(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+            temporary.write_text(
+                content, encoding="utf-8", errors="backslashreplace"
+            )  # names of files may be any bytes
         paths.append(path)
     return paths
 

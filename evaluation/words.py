@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.errors import InputError
 from evaluation.speech import Speech
 from params import Audio
 from text.front_end import front_end
@@ -81,6 +82,14 @@ def edit_distance(a: Sequence, b: Sequence) -> int:
 def count_syllables(text: str) -> int:
     """Vowels of the text's ARPAbet pronunciation."""
     return sum(symbol in _VOWELS for symbol in _front_end().encode(text).symbols)
+
+
+def is_readable(text: str) -> bool:
+    """Whether the front end finds something to speak in it; another script, spoken by its own phonemes, has nothing."""
+    try:
+        return bool(_front_end().encode(text).ids)
+    except InputError:
+        return False
 
 
 def speaking_rate(text: str, speech: Speech, audio_params: Audio) -> float:

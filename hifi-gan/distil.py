@@ -131,8 +131,11 @@ def find_recordings(given: list[str]) -> list[Path]:
     found: list[Path] = []
     for place in map(Path, given):
         if place.is_dir():
-            found += sorted(path for path in place.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+            audio = (path for path in place.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+            found += sorted(path for path in audio if path.is_file())
         elif place.suffix.lower() in AUDIO_SUFFIXES:
+            if not place.is_file():
+                raise InputError(f"{place}: no such file; give folders, filelists or audio files")
             found.append(place)
         else:
             found += [Path(line.wav) for line in read_filelist(place)]

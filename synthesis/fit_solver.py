@@ -81,7 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"trial {trial}: error {error:.5f}", flush=True)
 
     for steps, out in outs.items():
-        solver, error = search_times(paths, steps, args.trials, args.seed, show)
+        try:
+            solver, error = search_times(paths, steps, args.trials, args.seed, show)
+        except ValueError as error:
+            raise InputError(f"{error}; give more --trials or --reference-steps") from error
         about = {"checkpoint": Path(args.checkpoint).name, "reference_steps": reference, "texts": len(paths)}
         about["error"] = error
         if others:

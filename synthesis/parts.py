@@ -80,6 +80,8 @@ def shared_with(a: Given, b: Given, hears: bool) -> Given:
     """b with what it is not given itself taken from a: names, and, of a's recordings, the voice.
 
     The rest of a recording is a's alone: its melody would leave nothing to interpolate.
+
+    Raises InputError where b's voice would be one of a's recordings, and b has recordings of its own for other parts.
     """
     taken = b.taken(hears) if b.ref else frozenset()
     voice = b.speaker is not None or VOICE in taken
@@ -90,6 +92,8 @@ def shared_with(a: Given, b: Given, hears: bool) -> Given:
         emotion=b.emotion if manner else a.emotion,
         take=tuple(taken) if b.ref else None,
     )
-    if hears and not voice and not b.ref and VOICE in a.taken(hears):
+    if hears and not voice and a.ref and VOICE in a.taken(hears):
+        if b.ref:
+            raise InputError("b's voice is nobody's: give its name, or take it from b's recording, or from a's alone")
         shared = replace(shared, ref=a.ref, take=(VOICE,))
     return shared

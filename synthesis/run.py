@@ -169,11 +169,10 @@ class Run:
         from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
 
         args, between = self.args, self.between
-        for request_a, request_b in requests_of_pairs(self.synthesiser, texts, *self.styles, **how):
+        kinds = list(between.values())
+        for request_a, request_b in requests_of_pairs(self.synthesiser, texts, *self.styles, kinds, **how):
             with how["bad_lines"].skipping(request_a.place, TextError):
-                (pair,) = speak_pairs(
-                    self.synthesiser, [request_a], [request_b], list(between.values()), self.options, args.lead or "a"
-                )
+                (pair,) = speak_pairs(self.synthesiser, [request_a], [request_b], kinds, self.options, args.lead or "a")
                 if args.plots:
                     self._plot_pair(pair)
                 write_mask(args.out / f"{pair.a.index:04d}_mask.npy", pair)

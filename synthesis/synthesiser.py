@@ -391,7 +391,9 @@ class Synthesiser:
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         texts = [texts] if isinstance(texts, str) else list(texts)
-        common_speaker, common_emotion = self._speaker(speaker), self._emotion(emotion)
+        # Who speaks where nothing says so is a question only where nothing does: a model may have no such answer.
+        common_speaker = self._speaker(speaker) if speaker is not None or _lacks(texts, "speaker") else None
+        common_emotion = self._emotion(emotion) if emotion is not None or _lacks(texts, "emotion") else None
         if take is not None and ref is None and not any(isinstance(line, TextLine) and line.ref for line in texts):
             raise InputError(f"take={','.join(take)} without a recording to take it from; give ref")
         common_taken = parts_taken(take, speaker is not None, emotion is not None, self.hears)
@@ -704,3 +706,8 @@ def piece_generator(*numbers: int) -> torch.Generator:
     """A CPU generator that all the numbers decide together; the same noise on every device."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
+
+
+def _lacks(texts: Sequence[str | TextLine], column: str) -> bool:
+    """Whether some text does not say itself what stands in a column of a file of texts."""
+    return any(getattr(line, column, None) is None for line in texts)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from common.errors import InputError, TextError
+from common.errors import BadLines, InputError, TextError
 from common.files import replacing
 from data.filelist import TextLine
 from model.contour import fill_unvoiced
@@ -19,7 +19,7 @@ from model.interpolation.plan import Interpolated, Measured, Reading, interpolat
 from params import Audio
 from synthesis.options import Options
 from synthesis.parts import MANNER, VOICE, Given, shared_with
-from synthesis.pieces import SpokenPiece
+from synthesis.pieces import SpokenPiece, join_words
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, check_seconds, piece_generator
 
@@ -43,9 +43,9 @@ class Pair:
 
 
 def requests_of_pairs(
-    synthesiser: Synthesiser, texts: Sequence[TextLine], a: Given, b: Given, **how: Any
+    synthesiser: Synthesiser, texts: Sequence[TextLine], a: Given, b: Given, kinds: Sequence[Kind], **how: Any
 ) -> list[tuple[Request, Request]]:
-    """Each text in style a and in style b; those that cannot be spoken are left out.
+    """Each text in style a and in style b; those that cannot be spoken so are left out.
 
     how: arguments of `Synthesiser.requests`, a's style among them. What b is not given it shares with a
     (`synthesis.parts.shared_with`). A line's own columns do not undo what is said of b; a recording there is a's, but
@@ -56,7 +56,7 @@ def requests_of_pairs(
     lends_voice = of_b.take == (VOICE,) and not b.ref
     if lends_voice and not of_b.ref and not any(line.ref for line in texts):
         of_b = replace(of_b, take=None)
-    requests_a = synthesiser.requests(texts, **how)
+    requests_a = [request for request in synthesiser.requests(texts, **how) if _is_for_two(request, kinds, how)]
     spoken = {request.index for request in requests_a}
     texts_b = [
         replace(
@@ -70,6 +70,26 @@ def requests_of_pairs(
     ]
     requests_b = synthesiser.requests(texts_b, **{**how, **vars(of_b), "bad_lines": None})
     return list(zip(requests_a, requests_b, strict=True))
+
+
+def _is_for_two(request: Request, kinds: Sequence[Kind], how: Mapping[str, Any]) -> bool:
+    """Whether a text can be spoken between two styles; what cannot is one of the bad lines."""
+    with (how.get("bad_lines") or BadLines(strict=True)).skipping(request.place, TextError):
+        check_text(request, kinds)
+        return True
+    return False
+
+
+def check_text(request: Request, kinds: Sequence[Kind]) -> None:
+    """Raises TextError for a text that no two styles, or not these kinds, can speak."""
+    if request.voices:
+        raise TextError("two styles are two voices, and <voice> would be a third; leave it out")
+    words = sum(len(encoded.words) for encoded in request.encoded)
+    for kind in kinds:
+        try:
+            kind.check_words(words)
+        except ValueError as error:
+            raise TextError(str(error)) from error
 
 
 def speak_pairs(
@@ -87,6 +107,8 @@ def speak_pairs(
     Raises:
         InputError: the model or the solver has no such interpolation; a `TextError` where a text has none.
     """
+    if options.guidance_scale != 1:
+        raise InputError("guidance acts on one style; between two, leave --guidance-scale at 1")
     for kind in interpolations:
         try:
             kind.check(synthesiser.model, synthesiser.sampler(options))
@@ -94,13 +116,14 @@ def speak_pairs(
             raise InputError(str(error)) from error
     for both in zip(requests_a, requests_b, strict=True):
         a, b = reversed(both) if lead == "b" else both  # the leader and the follower
-        if a.voices:
-            raise TextError("two styles are two voices, and <voice> would be a third; leave it out")
+        check_text(a, interpolations)
         alone: list[list[SpokenPiece]] = [[], []]
         readings: list[tuple[Reading, Reading]] = []
         between: list[list[SpokenPiece]] = [[] for _ in interpolations]
         steps: list[list[Interpolated]] = [[] for _ in interpolations]
         starts = [0.0, 0.0]  # of the piece in each of the two, in seconds
+        _, word_of = join_words(a.encoded)
+        token = 0  # the piece's first in the text
         for number, silence in enumerate(synthesiser.silences(a)):
             seed = options.seed, a.index, number
             runs = []
@@ -113,7 +136,8 @@ def speak_pairs(
                 runs.append(run)
             for pieces, run in zip(alone, runs, strict=True):
                 pieces.append(run.piece)
-            readings.append(tuple(reading(run, synthesiser) for run in runs))
+            readings.append(tuple(reading(run, synthesiser, word_of, token) for run in runs))
+            token += len(a.encoded[number].ids)
             for kind, done, pieces in zip(interpolations, steps, between, strict=True):
                 start = synthesiser.now()
                 sampling = synthesiser.sampling(steps_of(kind, options), piece_generator(*seed))
@@ -141,13 +165,16 @@ def steps_of(kind: Kind, options: Options) -> Options:
     return options if options.named_steps or kind.evaluations is None else replace(options, steps=kind.evaluations)
 
 
-def reading(run: PlainRun, synthesiser: Synthesiser) -> Reading:
-    """A plain run as interpolations take it; it is measured where the model reads pitch."""
+def reading(run: PlainRun, synthesiser: Synthesiser, word_of: tuple[int, ...], first: int) -> Reading:
+    """A plain run of a piece as interpolations take it; it is measured where the model reads pitch.
+
+    word_of, first: as `Reading` has them.
+    """
     audio = synthesiser.params.audio
     # Energy as it was decoded: a level that is asked for comes on top of what lies between two styles too.
     piece = replace(run.piece, mel=run.decoded)
     measured = measure(piece, audio, synthesiser.device) if synthesiser.reads("pitch") else None
-    return Reading(run.text, run.style, measured, run.piece.word_of)
+    return Reading(run.text, run.style, measured, word_of, first)
 
 
 def measure(piece: SpokenPiece, audio: Audio, device: torch.device) -> Measured | None:

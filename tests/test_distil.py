@@ -74,6 +74,8 @@ def test_recordings_are_found_in_folders_lists_and_by_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there is no audio in"):
         distil.find_recordings([str(tmp_path / "empty")])
+    with pytest.raises(InputError, match="no such file"):
+        distil.find_recordings([str(tmp_path / "x"), str(tmp_path / "typo.wav")])
 
 
 def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):

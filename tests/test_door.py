@@ -181,6 +181,14 @@ def test_a_full_device_as_output_is_one_line():
     assert process.returncode == 2
 
 
+def test_help_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:
+        process = script("print('usage')\nraise SystemExit(0)", stdout=full)
+        _, errors = process.communicate(timeout=120)
+    assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
+    assert process.returncode == 2
+
+
 def test_an_output_that_is_closed_or_in_ascii_is_none_of_a_scripts_business():
     process = script("print('caf\\u00e9')", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert process.communicate(timeout=120) == ("caf\\xe9\n", "") and process.returncode == 0

@@ -193,6 +193,8 @@ BAD = {
     "no such baseline": (["BLEND", "--baseline", "nowhere"], "nowhere"),
     "an unknown option": (["BLEND", "--nonsense"], "--nonsense"),
     "an unknown recogniser": (["BLEND", "--asr", "huge"], "--asr"),
+    "references of no name": (["BLEND", "--references", ""], "it is empty; name a file or a folder"),
+    "a number beyond all bounds": (["HUGE"], "nfe is 1000"),
     "fewer than no sentences": (["BLEND", "--sentences", "-1"], "not a whole number from 0"),
 }
 
@@ -205,6 +207,7 @@ def test_bad_input_is_one_line_and_exit_code_2(run, made, tmp_path, capsys, argu
         "NOTEXT": '{"results": [{"index": 0, "wav": "0000.wav"}]}',
         "GONE": '{"results": [{"index": 0, "text": "x", "wav": "0000.wav"}]}',
         "NONE": '{"results": []}',
+        "HUGE": f'{{"results": [{{"index": 0, "text": "x", "wav": "0000.wav", "nfe": 1{"0" * 400}}}]}}',
     }
     for name, report in reports.items():
         (tmp_path / name).mkdir()
@@ -225,6 +228,40 @@ def test_of_texts_in_phones_no_words_are_counted(run, made, tmp_path):
     assert run(folder) == 0
     (system,) = evaluation_of(tmp_path / "out")["systems"]
     assert "mos" in system["overall"] and not system["overall"].keys() & {"wer", "cer", "rate"}
+
+
+def test_texts_without_vowels_other_scripts_and_recordings_of_silence_are_measured(run, made, tmp_path):
+    """What they leave unknown is left out."""
+    audio = made.recordings[0]
+    sentences = [{"text": text, "speaker": "anna", "audio": {"": audio}} for text in ("Shh!", "Привет")]
+    folder = write_run(tmp_path / "r", sentences)
+    for name, samples in (("0000", audio), ("0001", audio), ("still", np.zeros(RATE, np.float32))):
+        write_wav(tmp_path / "refs" / "anna" / f"{name}.wav", samples, RATE)
+    assert run(folder, "--references", tmp_path / "refs", "--asr", "none") == 0
+    rows = evaluation_of(tmp_path / "out")["sentences"]
+    assert [row.keys() & {"rate", "rate_ratio"} for row in rows] == [{"rate"}, set()]
+    assert all("f0_rmse" in row for row in rows)
+    write_wav(tmp_path / "still" / "anna" / "x.wav", np.zeros(RATE, np.float32), RATE)
+    assert run(folder, "--references", tmp_path / "still", "--asr", "none") == 0
+
+
+def test_names_of_any_bytes_are_written(run, made, tmp_path):
+    folder = write_run(
+        tmp_path / "r", [{"text": "Hello.", "audio": {"": made.recordings[0]}}], {"ref": "caf\udce9.wav"}
+    )
+    assert run(folder, "--asr", "none") == 0
+    assert "caf\\udce9.wav" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_speaker_0_is_one_where_others_are_named(tmp_path):
+    for name in ("a", "b"):
+        write_wav(tmp_path / f"{name}.wav", np.zeros(2000), RATE)
+    path = tmp_path / "list.txt"
+    path.write_text("a.wav|Hello there.|0\nb.wav|Hello there.|5\n")
+    assert ReferenceTexts(read_references(path)).find("Hello there.", "x", "5", None).wav.name == "b.wav"
+    assert ReferenceTexts(read_references(path)).find("Hello there.", "x", "7", None) is None
+    path.write_text("a.wav|Hello there.\n")
+    assert ReferenceTexts(read_references(path)).find("Hello there.", "x", "5", None).speaker is None
 
 
 def test_a_mask_must_be_a_picture(made, tmp_path):

@@ -142,6 +142,13 @@ def test_texts_plain_and_with_columns(folder):
 def test_texts_from_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("Größe|x\r\n".encode())))
     assert read_texts("-") == [TextLine(0, 1, "Größe", "x")]
+    monkeypatch.setattr("data.filelist.MOST_BYTES", 4)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hello")))
+    with pytest.raises(InputError, match="more than 4 bytes"):
+        read_texts("-")
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="standard input is closed"):
+        read_texts("-")
 
 
 @pytest.mark.parametrize(

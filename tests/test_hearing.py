@@ -428,6 +428,14 @@ def test_a_checkpoint_gets_ears_and_its_names_sound_as_before(corpus, tmp_path):
         torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
 
 
+def test_a_table_of_one_name_becomes_a_bias():
+    linear = torch.nn.Linear(4, 3)
+    with torch.no_grad():
+        ears._fit(linear, torch.ones(1, 4), torch.tensor([[1.0, 2.0, 3.0]]))
+    assert torch.equal(linear(torch.randn(5, 4) * 0 + 1), torch.tensor([[1.0, 2.0, 3.0]]).expand(5, 3))
+    assert not linear.weight.any()
+
+
 def test_what_cannot_get_ears_is_refused_before_anything_is_computed(tmp_path, capsys):
     write_checkpoint(tmp_path / "recordings.pt", {"voice": {}})
     torch.save(random_state(3, 3), tmp_path / "official.pt")

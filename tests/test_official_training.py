@@ -62,6 +62,10 @@ def test_losses_fall_and_the_checkpoint_is_official(folder, tmp_path):
     assert mel.isfinite().all()
 
 
+def test_any_seed_can_be_trained_with(folder, tmp_path):
+    assert main(arguments(folder, tmp_path, "train.steps=1", f"train.seed={2**63 - 1}")) == 0
+
+
 def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
     constant = ["train.encoder_steps=1", "train.final_learning_rate=5e-3"]  # the cosine ends with the run
     for steps in (2, 4):

@@ -63,7 +63,7 @@ def test_one_line_says_what_comes_from_where(style: Given, hears: bool, line: st
         (Given(ref=X), Given("bob"), Given("bob")),
         (Given(ref=X), Given(emotion="sad"), Given(None, "sad", X, (VOICE,))),
         (Given(ref=X), Given(ref=Y), Given(None, None, Y, PARTS)),
-        (Given(ref=X), Given(ref=Y, take=(MELODY,)), Given(None, None, Y, (MELODY,))),
+        (Given("ann"), Given(ref=Y, take=(MELODY,)), Given("ann", None, Y, (MELODY,))),
         (Given("ann", ref=X), Given(emotion="sad"), Given("ann", "sad")),
     ],
 )
@@ -71,6 +71,11 @@ def test_what_b_is_not_given_it_shares_with_a(a: Given, b: Given, expected: Give
     found = shared_with(a, b, hears=True)
     assert (found.speaker, found.emotion, found.ref) == (expected.speaker, expected.emotion, expected.ref)
     assert set(found.take or ()) == set(expected.take or ())
+
+
+def test_b_cannot_have_its_voice_from_one_recording_and_its_melody_from_another():
+    with pytest.raises(InputError, match="b's voice is nobody's"):
+        shared_with(Given(ref=X), Given(ref=Y, take=(MELODY,)), hears=True)
 
 
 def test_without_ears_b_has_names_and_its_own_melody():

@@ -111,6 +111,7 @@ def test_the_command_tunes_a_checkpoint(tmp_path: Path, official: bool, capsys):
         ({"-o": "solver.txt"}, "ends in .json"),
         ({"-t": 0}, "is not a whole number from 1"),
         ({"-t": 30}, "too few for a solver of 30"),
+        ({"-t": 18, "--reference-steps": 100, "--trials": 1}, "do not fit into a reference path"),
         ({"-t": "2 3"}, "several solvers need {steps}"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from data.audio import read_audio, write_wav
 from data.cache import FeatureCache
 from data.filelist import Utterance, read_filelist, write_filelist
 from data.labels import labels_path
-from data.speed_perturbation import LARGEST, SMALLEST, factors, main
+from data.speed_perturbation import LARGEST, SMALLEST, factors, main, perturb
 from params import Audio, Params
 
 RATE = Audio.sample_rate
@@ -91,3 +93,12 @@ def test_two_recordings_of_one_name_stay_two(tmp_path):
         audio, factor = read_audio(utterance.wav, RATE), float(utterance.speaker.partition("~")[2])
         spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
         assert np.argmax(spectrum) * RATE / len(audio) == pytest.approx(hz * factor, abs=2)
+
+
+@pytest.mark.parametrize("speaker", ["../../../evil", "/tmp/evil", "..", "a\0b", "a\\b"])
+def test_a_speakers_name_is_no_way_out_of_the_folder(filelist, tmp_path, speaker):
+    utterance, *_ = read_filelist(filelist)
+    made = perturb(replace(utterance, speaker=speaker), 1.1, tmp_path / "more", "0")
+    assert made.speaker == f"{speaker}~1.10"
+    (wav,) = (tmp_path / "more").rglob("*.wav")
+    assert wav == tmp_path / "more" / made.wav and len(wav.relative_to(tmp_path / "more").parts) == 3

@@ -285,6 +285,15 @@ def test_embeddings_stand_for_speakers_where_the_model_takes_them(tmp_path):
     assert choose_embedding("emotion", vector[None], 4).value.shape == (1, 4)
 
 
+def test_a_list_whose_lines_all_name_their_embedding_needs_no_other(tmp_path):
+    box = Synthesiser(tiny_loaded(speaker_embedding_dim=4), tiny_vocoder(), CPU)
+    np.save(tmp_path / "voice.npy", np.ones(4))
+    line = TextLine(0, 1, "Hello.", str(tmp_path / "voice.npy"))
+    assert len(box.synthesise([line], steps=1)) == 1
+    with pytest.raises(InputError, match="4 numbers"):
+        box.synthesise([line, "Hello."], steps=1)
+
+
 # ----------------------------------------------------------------- reference
 
 

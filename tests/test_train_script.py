@@ -150,6 +150,11 @@ def test_fine_tuning_adds_speaker_and_symbol_and_keeps_the_old_rows(trained, tmp
     torch.testing.assert_close(found["style.speaker.weight"][2], state["style.speaker.weight"].mean(0))
 
 
+def test_networks_that_hear_are_of_no_use_to_a_model_of_tables(folder, trained, tmp_path, capsys):
+    own = ("train.recordings=x.pt", "--init", str(trained / "checkpoint.pt"))
+    assert "style.voice_channels is 0" in fails(capsys, of_the_run(folder, tmp_path / "log", *own, steps=1))
+
+
 def test_the_style_attention_can_be_replaced_in_a_new_run_alone(folder, trained, tmp_path, capsys):
     own = ("style.kind=bundled", "--init", str(trained / "checkpoint.pt"))
     assert train_multi_speaker.main(of_the_run(folder, tmp_path / "log", *own, steps=1)) == 0

@@ -15,7 +15,7 @@ import data.pitch
 from data.checkpoint_file import write_checkpoint
 from evaluation.clips import read_run
 from inference import main
-from model.interpolation import KINDS, Linear
+from model.interpolation import KINDS, Linear, Temporal
 from model.pitch_reader import PitchReader, pack_reader
 from params import Audio
 from synthesis.reader_file import reader_path
@@ -182,6 +182,40 @@ def test_a_crossing_by_word(run, tmp_path, capsys):
     assert "texts.txt:2: cross_word 3" in capsys.readouterr().err
     assert run("-s2", "bert", "--interp", "temporal", "--cross-word", 3, "--strict") == 2
     assert "cross_word 3: the text has 2 words" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [Temporal(cross=0.6, cross_width=0), Temporal(cross_word=5, cross_width=0)])
+def test_a_text_of_several_pieces_is_crossed_once(monkeypatch, kind):
+    synthesiser = Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"))
+    monkeypatch.setattr(data.pitch, "extract_f0", lambda audio, _: np.full(len(audio) // 256, F0, np.float32))
+    text = "Good night. My friend, hello. Good night."  # 2, 3 and 2 words
+    a, b = (synthesiser.requests(text, name, None, None, by_sentence=True) for name in ("anna", "bert"))
+    (pair,) = speak_pairs(synthesiser, a, b, [kind], synthesiser.options(steps=1))
+    first, second, third = (step.field[0, 0, : step.synthesis.mel.shape[2]] for step in pair.steps[0])
+    assert (first == 1).all() and (third == 0).all()
+    if kind.cross_word is None:
+        assert second.min() == 0 and second.max() == 1
+    else:
+        assert (second == 1).all()  # the sixth word is the third sentence's first
+
+
+def test_guidance_is_not_for_two(run, capsys):
+    assert run("-s2", "bert", "--guidance-scale", 2) == 2
+    assert "guidance acts on one style" in capsys.readouterr().err
+
+
+def test_strict_finds_a_text_for_three_before_anything_is_spoken(run, tmp_path, capsys):
+    texts = tmp_path / "three.txt"
+    texts.write_text("Hello.\n<speak><voice name='bert'>Hi.</voice></speak>\n")
+    assert run("-f", texts, "-s2", "bert", "--strict") == 2
+    assert "would be a third" in capsys.readouterr().err and not list(tmp_path.glob("out/*.wav"))
+    assert run("-f", texts, "-s2", "bert") == 3
+
+
+@pytest.mark.parametrize("from_a", ["energy", "manner"])
+def test_the_mask_of_a_run_without_as_pitch_is_empty(run, tmp_path, from_a):
+    assert run("-s2", "bert", "--interp", "frequency", "--from-a", from_a) == 0
+    assert not np.load(tmp_path / "out" / "0000_mask.npy").any()
 
 
 def test_pictures_of_a_pair(run, tmp_path):

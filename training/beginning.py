@@ -65,16 +65,16 @@ def begin(
         model = _new_model(params, reader.symbols, speakers, emotions)
         if model.hearing is not None:
             _learn_to_hear(model, params.train.recordings)
-        elif params.train.recordings:
-            raise InputError(
-                "train.recordings is for a model that hears, and style.voice_channels is 0; set that, or leave it out"
-            )
+        else:
+            _check_deaf(params)
         return Beginning(model, params, reader, speakers, emotions, None, True)
     origin = str(log_dir if state is not None else init)
     replaceable = (STYLE_KIND,) if state is None else ()
     params = resolve_params(config, overrides, start.params, origin, replaceable)
     reader = front_end(params.text.front_end, start.symbols, params.text.add_blank)
     model = rebuilt(start, params).model
+    if model.hearing is None:
+        _check_deaf(params)
     return Beginning(model, params, reader, list(start.speakers), list(start.emotions), state, False)
 
 
@@ -83,6 +83,13 @@ def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], 
         return new_model(params, symbols, speakers, emotions)
     except ValueError as error:
         raise InputError(f"these parameters make no model: {error}") from error
+
+
+def _check_deaf(params: Params) -> None:
+    if params.train.recordings:
+        raise InputError(
+            "train.recordings is for a model that hears, and style.voice_channels is 0; set that, or leave it out"
+        )
 
 
 def _learn_to_hear(model: CondGradTTS, path: str) -> None:

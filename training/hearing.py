@@ -88,7 +88,9 @@ def _fit(linear: nn.Linear, inputs: Tensor, outputs: Tensor) -> None:
     x, mean = inputs.double(), outputs.double().mean(0)
     centred = x - x.mean(0)
     # Fewer names than numbers: solved in the space of the names.
-    gram = centred @ centred.T + _RIDGE * centred.square().sum(1).mean() * torch.eye(len(x), dtype=torch.float64)
+    # A single name differs from nothing, so its row is the bias.
+    spread = centred.square().sum(1).mean().clamp(min=1e-12)
+    gram = centred @ centred.T + _RIDGE * spread * torch.eye(len(x), dtype=torch.float64)
     weight = torch.linalg.solve(gram, outputs.double() - mean).T @ centred  # (C, width)
     linear.weight.copy_(weight)
     linear.bias.copy_(mean - weight @ x.mean(0))

@@ -68,7 +68,7 @@ class OfficialTrainer:
         """
         train, batch = self.params.train, batch.to(self.device)
         self.model.train()
-        torch.manual_seed(train.seed * 1_000_003 + self.step)  # of dropout, crops, times and noise
+        torch.manual_seed((train.seed * 1_000_003 + self.step) % (2**63 - 1))  # of dropout, crops, times and noise
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, train)
         losses = self.model.losses(

@@ -6,13 +6,14 @@ its first audio, to its last, and those of the audio; at the end of the input, i
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import resource
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,16 +21,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.arguments import Parser
+from common.errors import reports_input_errors
+from common.files import read_json
 from speed.peer import ROOT, official_model
 
 MATCHA = ROOT / ".matcha"
 _MATCHA_SYMBOLS = 178
 
 
-def main(system: str, plan_file: str) -> int:
-    plan = json.loads(Path(plan_file).read_text(encoding="utf-8"))
+@reports_input_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("system", choices=SYSTEMS, metavar="SYSTEM")
+    parser.add_argument("plan", type=Path, metavar="PLAN.json", help="what speed/peers.py writes")
+    args = parser.parse_args(argv)
+    plan = read_json(args.plan)
     torch.set_num_threads(plan["threads"])
-    speak = SYSTEMS[system](plan)
+    speak = SYSTEMS[args.system](plan)
     print("ready", flush=True)
     for _ in sys.stdin:
         print(json.dumps([_timed(speak, text) for text in plan["texts"]]), flush=True)
@@ -58,7 +67,8 @@ def _default(plan: dict[str, Any], backend: str) -> Callable[[dict], Iterator[fl
     rate = synthesiser.params.audio.sample_rate
 
     def speak(text: dict[str, Any]) -> Iterator[float]:
-        for part in synthesiser.stream(text["text"], speaker=text["speaker"]):
+        speak = synthesiser.stream if text["streamed"] else synthesiser.synthesise
+        for part in speak([text["text"]], speaker=text["speaker"]):
             yield len(part.audio) / rate
 
     return speak
@@ -197,4 +207,4 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], Callable[[dict], Iterator[float]]]
 }
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+    raise SystemExit(main())

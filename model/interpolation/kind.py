@@ -56,6 +56,9 @@ class Kind:
         if not self.even and not model.attends:
             raise ValueError("this model has no cross-attention, so it interpolates only linearly")
 
+    def check_words(self, count: int) -> None:
+        """Raises ValueError if a text of so many words cannot be spoken so."""
+
     def plan(self, model: TextToMel, a: Reading, b: Reading, length_scale: float = 1.0) -> Plan:
         """Frames, both styles over them, and a's share of every cell.
 

@@ -69,26 +69,37 @@ class Measured:
 
 @dataclass(frozen=True)
 class Reading:
-    """One text in one style: its tokens (`TextToMel.encode`, one item), the style, and how it sounds alone.
+    """One text in one style, or a piece of it: its tokens (`TextToMel.encode`, one item), the style, and how it sounds
+    alone.
 
-    measured: None where nothing is voiced, or the model reads no pitch. word_of: each token's word, -1 between words.
+    measured: None where nothing is voiced, or the model reads no pitch. word_of: the word of each token of the whole
+    text, -1 between words; () for a piece that is all of it, whose words are not asked for. first: of these tokens the
+    piece's first.
     """
 
     text: Any
     style: StyleSource
     measured: Measured | None = None
     word_of: tuple[int, ...] = ()
+    first: int = 0
 
     def __post_init__(self) -> None:
         if len(self.text.mu) != 1:
             raise ValueError(f"two styles are interpolated one text at a time, not {len(self.text.mu)}")
 
+    @property
+    def words(self) -> int:
+        """Of the whole text."""
+        return max(self.word_of, default=-1) + 1
+
     def word_start(self, word: int) -> float:
-        """Where a word begins, as a share of the tokens. Raises ValueError if the text has fewer words."""
-        if word not in self.word_of:
-            words = max(self.word_of, default=-1) + 1
-            raise ValueError(f"cross_word {word}: the text has {words} words, numbered from 0")
+        """Where a word begins, as a share of the text's tokens."""
         return self.word_of.index(word) / len(self.word_of)
+
+    def of_whole_text(self, by_token: Callable[[Tensor], Tensor]) -> Tensor:
+        """The piece's part, (S,), of what a function says of all tokens of the text."""
+        own = self.text.mu[0, 0]  # (S,)
+        return by_token(own.new_zeros(len(self.word_of) or len(own)))[self.first : self.first + len(own)]
 
     def with_own_pitch(self, frames: Frames) -> StyleSource:
         """The style with the pitch that was heard, carried phone by phone; as it is where none was measured."""
@@ -131,8 +142,12 @@ class Plan:
 
     @property
     def field(self) -> Tensor:
-        """The mask, else a's share of the first type, (1, n_mels, T)."""
-        return next(iter(self.weight.values())) if self.mask is None else self.mask
+        """a's share of the pitch, (1, n_mels, T), where types are shared by name; else the mask, which is where it is
+        sought. Of a model that reads all types as one, the share of that.
+        """
+        if self.mask is None:
+            return next(iter(self.weight.values()))
+        return self.weight.get("pitch", torch.zeros_like(self.mask)) if self.weight else self.mask
 
     def blended(self, model: TextToMel, keep_mass: bool = False) -> Denoiser:
         """One denoiser that reads both styles; keep_mass: and keeps where attention goes."""
