@@ -173,17 +173,10 @@ def test_a_closed_pipe_is_one_line():
     assert process.wait(120) == 2
 
 
-def test_a_full_device_as_output_is_one_line():
+@pytest.mark.parametrize("body", ["print('x')", "print('usage')\nraise SystemExit(0)"], ids=["results", "help"])
+def test_a_full_device_as_output_is_one_line(body):
     with open("/dev/full", "w") as full:
-        process = script("print('x')", stdout=full)
-        _, errors = process.communicate(timeout=120)
-    assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
-    assert process.returncode == 2
-
-
-def test_help_that_cannot_be_written_is_one_line():
-    with open("/dev/full", "w") as full:
-        process = script("print('usage')\nraise SystemExit(0)", stdout=full)
+        process = script(body, stdout=full)
         _, errors = process.communicate(timeout=120)
     assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
     assert process.returncode == 2
