@@ -147,6 +147,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the results here")
     arguments = parser.parse_args()
 
+    add_peer_folder()
     peers = find_peers()
     ratios = ["ours/copy", *(f"{name}/ours" for name in peers)]
     rows = []

@@ -65,6 +65,8 @@ def _measure(args: argparse.Namespace) -> None:
     from synthesis import load_model
 
     reference = read_reference(args.reference).take(args.sentences)
+    if args.asr != "none" and reference.recogniser != f"whisper {args.asr}":
+        raise InputError(f"the corpus's words were heard by {reference.recogniser}; give that as --asr, or none")
     synthesiser = load_model(args.checkpoint, precision="auto")
     strange = sorted(set(reference.voices) - set(synthesiser.speakers))
     if strange:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.arguments import Parser, folder
-from common.errors import reports_input_errors
+from common.errors import InputError, reports_input_errors
 from data.audio import AUDIO_SUFFIXES
 from data.cache import FeatureCache
 from data.features import Features
@@ -27,7 +27,7 @@ from data.generator.corpus import speak, write_spoken
 from data.generator.engine import KokoroEngine
 from data.generator.manners import Manner
 from data.generator.sentences import held_out_sentences
-from data.generator.voices import pack_voice
+from data.generator.voices import NAMED_VOICES, pack_voice
 from evaluation.analyser import Analyser
 from evaluation.speaker import centroid
 from evaluation.spectrum import fine_structure
@@ -62,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     audio = Audio()
     cache = FeatureCache(args.cache, audio)
     analyser = Analyser(args.cache / "evaluation", audio, "base", 1)
-    corpus = read_filelist(args.corpus)
+    kept = {*NAMED_VOICES, args.speaker}  # and none of the virtual voices, which have no pack
+    corpus = [utterance for utterance in read_filelist(args.corpus) if utterance.speaker in kept]
+    analyser.need("transcript", "embedding")
+    recorded = _recorded(args.recordings)
     voices = {name: _voice(name, corpus, analyser) for name in tqdm(sorted({u.speaker for u in corpus}), "voices")}
     measured = [
         (u.speaker, u.emotion, style_attributes(u.text, _speech(cache.get(u.wav)), audio))
@@ -70,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if voices[u.speaker].styled
     ]
     engine = KokoroEngine(args.voice_packs)
-    utterances = _utterances(args, [v.name for v in voices.values() if v.styled], engine)
+    utterances = _utterances(args, recorded, [v.name for v in voices.values() if v.styled], engine)
     sentences = []
     for wav, text, speaker in tqdm(utterances, "transcribe", unit="utt"):
         sentences.append(_sentence(cache.get(wav), text, speaker, analyser.transcript(analyser.sound(wav))))
@@ -93,9 +96,18 @@ def _voice(name: str, corpus: list[Utterance], analyser: Analyser) -> CorpusVoic
     )
 
 
-def _utterances(args: argparse.Namespace, voices: list[str], engine: KokoroEngine) -> list[tuple[Path, str, str]]:
+def _recorded(folder: Path) -> dict[str, Path]:
+    """Recordings by the names of held-out sentences."""
+    found = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix in AUDIO_SUFFIXES}
+    if not found.keys() & held_out_sentences().keys():
+        raise InputError(f"{folder} has no recording of a held-out sentence; give the recorded voice's folder")
+    return found
+
+
+def _utterances(
+    args: argparse.Namespace, recorded: dict[str, Path], voices: list[str], engine: KokoroEngine
+) -> list[tuple[Path, str, str]]:
     """(wav, text, speaker) of every held-out sentence; what is not recorded is generated."""
-    recorded = {path.stem: path for path in sorted(args.recordings.rglob("*")) if path.suffix in AUDIO_SUFFIXES}
     texts = held_out_sentences()
     names = [name for name in texts if name in recorded]
     share = len(texts) // (len(voices) + 1)  # as large as each other voice's

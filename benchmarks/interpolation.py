@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--rows", nargs="+", help="frequency rows whose name holds one of these, besides a and b; =NAME: that row alone"
     )
     parser.add_argument(
-        "--apart", type=real(0, 48), default=0.0, help="only pairs whose F0 is this many semitones apart"
+        "--apart", type=real(0, 48), default=0.0, help="frequency: only pairs whose F0 is this many semitones apart"
     )
     parser.add_argument(
         "-t", "--timesteps", type=whole(1, 10_000), help="network evaluations; default: the checkpoint's"
@@ -95,6 +95,7 @@ def _run(args: argparse.Namespace) -> None:
     tasks = _tasks(args, reference, synthesiser)
     options = synthesiser.options(steps=args.timesteps, temperature=args.temperature)
     analyser = Analyser(args.cache, synthesiser.params.audio, args.asr, args.threads or 0)
+    analyser.need("embedding")
     centroids = {name: voice.centroid for name, voice in reference.voices.items()}
     reader = reader_path(args.checkpoint)
     weights = args.checkpoint.read_bytes() + (reader.read_bytes() if reader.exists() else b"")
@@ -218,19 +219,21 @@ def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[
 
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
-    oracle = read_oracle(args.oracle)
+    oracle = read_oracle(args.oracle, with_words=args.asr == "base")
     names = [A, B, *(row.name for row in rows), ORACLE]
     clips = defaultdict(dict)  # by text and row
     for (part, number, name), values in kept.values.items():
         if part == "frequency":
             clips[number][name] = values
+    known = {name for values in clips.values() for name in values}  # rows; a table is of the texts that have all
     for title, chosen in (
         ("All pairs", tasks),
         ("Same register", [task for task in tasks if task.pair.same_register]),
         ("Cross register", [task for task in tasks if not task.pair.same_register]),
     ):
         measured = defaultdict(list)
-        for task in chosen:
+        complete = [task for task in chosen if clips[task.number].keys() >= known]
+        for task in complete:
             for name, values in clips[task.number].items():
                 measured[name].append(values)
             if task.number in oracle and A in clips[task.number]:

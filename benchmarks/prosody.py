@@ -212,6 +212,8 @@ def _markup(synthesiser: Synthesiser, texts: Sequence[str], words: int, seed: in
                 inside = heard.level[heard.frames(before.end, after.start)][2:-2]
                 if len(inside):
                     found["in the break"].append(float(inside.max() - heard.level.max()))
+    if not found["word"]:
+        raise InputError("no sentence has a word to change: four words or more, all of letters, and one that is voiced")
     return found
 
 
@@ -278,8 +280,9 @@ def _table_of_markup(numbers: dict[str, list]) -> str:
             f"| its neighbours ({len(neighbour)}): median, and share below .3 st | {np.median(neighbour):.2f} st, "
             f"{100 * np.mean(neighbour < 0.3):.0f}% |",
             f"| breaks ({len(found['break'])}): largest error by the report's times | "
-            f"{np.abs(found['break']).max():.2f} frames |",
-            f"| loudest frame inside a break, but for two at each end | {found['in the break'].max():.0f} dB |",
+            f"{np.abs(found['break']).max(initial=0):.2f} frames |",
+            f"| loudest frame inside a break, but for two at each end | "
+            f"{found['in the break'].max(initial=-np.inf):.0f} dB |",
         ]
     )
 

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -73,12 +74,13 @@ def _compare(args: argparse.Namespace) -> None:
         print(f"{name} ...", flush=True)
         try:
             outcomes[name] = getattr(importlib.import_module(BENCHMARKS[name]), name)(settings)
-        except (InputError, RuntimeError) as error:
+        except (InputError, RuntimeError, subprocess.SubprocessError) as error:
             outcomes[name] = Outcome(lines=[f"not measured: {error}"])
         print("\n".join(outcomes[name].lines))
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
+        _write(args.out / "results.json", {name: outcomes[name]}, settings)
     _print_table(outcomes)
-    _write(args.out / "results.json", outcomes, settings)
+    print(f"\nwritten to {args.out / 'results.json'}")
 
 
 def _print_table(outcomes: dict[str, Outcome]) -> None:
@@ -103,7 +105,6 @@ def _write(path: Path, outcomes: dict[str, Outcome], settings: Settings) -> None
     results |= {name: {"about": about, **outcome.to_dict()} for name, outcome in outcomes.items()}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"\nwritten to {path}")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--dropout", type=real(0, 0.99), default=0.1)
     parser.add_argument("--batch-size", type=whole(1, 2**16), default=128)
     parser.add_argument("--learning-rate", type=real(1e-12, 1), default=3e-3)
-    parser.add_argument("--out", type=Path, default=Path(letter_to_sound.__file__).with_name("letter_to_sound.npz"))
+    parser.add_argument("--out", type=Path, default=letter_to_sound.WEIGHTS)
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
@@ -143,7 +143,7 @@ def main() -> int:
     save(network, arguments.out)
 
     letter_to_sound.weights.cache_clear()
-    guesses = {word: letter_to_sound.guess(word) for word in kept_back}
+    guesses = {word: letter_to_sound.guess(word, arguments.out) for word in kept_back}
     rate = phone_error_rate(guesses, {word: truth[word] for word in kept_back})
     print(f"phone error rate of {len(kept_back)} held-out words: {rate:.2%}; {arguments.out.stat().st_size:,} bytes")
     return 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
 
+LEAST = 100  # held-out sentences, of which the voices speak some each
 PARTS = ("clone", "manner", "melody", "pairs")
 
 
@@ -47,17 +48,25 @@ def _run(args: argparse.Namespace) -> None:
     from unseen.measuring import Judge, person
     from unseen.references import judged_sentences, make_recordings
 
+    from data.splitting import read_sentences
     from evaluation.analyser import Analyser
     from synthesis import load_model
 
-    held_out = [line.partition("|")[2] for line in args.held_out.read_text(encoding="utf-8").splitlines()]
+    held_out = read_sentences(args.held_out)
+    if len(held_out) < LEAST:
+        raise InputError(f"{args.held_out} has {len(held_out)} sentences; {LEAST} are needed")
+    synthesiser = load_model(args.checkpoint, precision="auto")
+    if not synthesiser.hears:
+        raise InputError(f"{args.checkpoint} hears no voice in a recording; give one that does (docs/recordings.md)")
+    analyser = Analyser(args.cache, synthesiser.params.audio, args.asr)
+    analyser.need("embedding")
     folder = args.recordings or Path("cache/unseen_development" if args.development else "cache/unseen")
     voices = list(tqdm(make_recordings(folder, args.voice_packs, held_out, args.development), "recordings"))
-    synthesiser = load_model(args.checkpoint, precision="auto")
-    analyser = Analyser(args.cache, synthesiser.params.audio, args.asr)
     sentences = judged_sentences(held_out)[: args.sentences]
     people = [person(args.person)] if args.person else []
     judge = Judge(synthesiser, analyser, voices, people, sentences, args.out)
+    if not judge.named:
+        raise InputError(f"{args.checkpoint} has none of the default corpus's voices, which clones are compared with")
     parts = {"clone": judge.clones, "manner": judge.manners, "melody": judge.melodies, "pairs": judge.pairs}
     tables = [f"{args.checkpoint} at step {synthesiser.step}, {len(voices)} voices, {len(sentences)} sentences"]
     for name, part in parts.items():

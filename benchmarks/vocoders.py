@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from common.arguments import Parser, folder
-from common.errors import reports_input_errors
+from common.errors import InputError, reports_input_errors
 from common.files import in_use
 from data.audio import read_audio, write_wav
 from data.filelist import read_filelist
@@ -58,6 +58,8 @@ def _compare(args: argparse.Namespace) -> None:
     analyser = Analyser(args.cache, audio, args.asr)
     groups = defaultdict(list)
     lines = read_filelist(args.filelist)
+    if not lines:
+        raise InputError(f"{args.filelist} names no recording")
     mels = [torch.from_numpy(mel_spectrogram(read_audio(line.wav, audio.sample_rate), audio)) for line in lines]
     for number, (line, mel) in enumerate(zip(tqdm(lines, "measure", unit="recording"), mels, strict=True)):
         universal, other = (vocode(vocoder, mel, chunk_frames=256)[0].numpy() for vocoder in sides.values())

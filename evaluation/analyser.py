@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError
 from evaluation.mos import MosPredictor
 from evaluation.optional import NotInstalledError
 from evaluation.recogniser import Recogniser
@@ -31,6 +32,12 @@ class Analyser:
             self._recogniser = self._optional("transcript", lambda: Recogniser(asr, self._cache, threads))
         self._encoder: SpeakerEncoder | None = self._optional("embedding", lambda: SpeakerEncoder(self._cache))
         self._predictor: MosPredictor | None = self._optional("mos", lambda: MosPredictor(self._cache))
+
+    def need(self, *kinds: str) -> None:
+        """Raises InputError if one of them is unavailable."""
+        for kind in kinds:
+            if kind in self.unavailable:
+                raise InputError(f"{kind}: {self.unavailable[kind]}")
 
     def sound(self, path: str | os.PathLike) -> Sound:
         return read_sound(path, self.audio_params.sample_rate)

@@ -304,7 +304,10 @@ def _official(state: Mapping[str, Any], time_scale: float | None) -> Loaded:
     if time_scale is None:
         told = tell_time_scale(model)
         if told is None:
-            notes = ("these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs --time-scale 1",)
+            notes = (
+                "these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs 1: --time-scale 1, "
+                "or in training estimator.pe_scale=1",
+            )
         elif told != TIME_SCALES[0]:
             model = load_official(state, told)
             notes = ("an old official checkpoint: its weights were trained with time scale 1",)

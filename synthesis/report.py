@@ -76,7 +76,7 @@ class Report:
             return
         taken = self._totals["mel_seconds"] + self._totals["vocoder_seconds"]
         rest = {
-            "totals": {"texts": len(self._rows), **self._totals, "rtf": taken / self.seconds if self.seconds else None},
+            "totals": {"texts": len(self.texts), **self._totals, "rtf": taken / self.seconds if self.seconds else None},
             "settings": self.settings,
             "warnings": self.warnings,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -160,7 +160,10 @@ def test_a_multi_speaker_official_checkpoint_says_whom_it_took(run, tmp_path, ca
     (tmp_path / "one.txt").write_text("Hello.\n")
     given = {"checkpoint": tmp_path / "x.pt", "file": tmp_path / "one.txt", "timesteps": 1}
     assert run(**given) == 0
-    scale = "note: these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs --time-scale 1"
+    scale = (
+        "note: these weights do not tell their time scale, so it is 1000; grad-tts-old.pt needs 1: --time-scale 1, "
+        "or in training estimator.pe_scale=1"
+    )
     chosen = "note: no speaker was given, so speaker 0 of 0 to 246 speaks; choose with -s"
     assert capsys.readouterr().err.splitlines() == [scale, chosen]
     first = samples(tmp_path / "out" / "0000.wav")

@@ -21,10 +21,13 @@ KERNEL = 5
 LONGEST = 40  # letters read at once; a longer word is read in pieces
 
 
+WEIGHTS = Path(__file__).with_name("letter_to_sound.npz")
+
+
 @functools.cache
-def weights() -> dict[str, np.ndarray]:
+def weights(path: Path = WEIGHTS) -> dict[str, np.ndarray]:
     """Parameter name -> float32 array."""
-    with np.load(Path(__file__).with_name("letter_to_sound.npz")) as stored:
+    with np.load(path) as stored:
         names = [name for name in stored.files if not name.endswith(".scale")]
         return {name: dequantise(stored[name], stored.get(f"{name}.scale")) for name in names}
 
@@ -70,7 +73,7 @@ def merge(classes: list[int]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=16384)
-def guess(word: str) -> tuple[str, ...]:
+def guess(word: str, path: Path = WEIGHTS) -> tuple[str, ...]:
     """ARPAbet phones for any string; characters other than a-z and the apostrophe are skipped.
 
     At least one phone, unless no letter is left.
@@ -79,7 +82,7 @@ def guess(word: str) -> tuple[str, ...]:
     pieces = [letters[i : i + LONGEST] for i in range(0, len(letters), LONGEST)]
     phones: list[str] = []
     for piece in pieces:
-        scores = log_odds(piece, weights())
+        scores = log_odds(piece, weights(path))
         spoken = merge(scores.argmax(axis=1).tolist())
         phones += spoken or (CLASSES[1 + int(scores[:, 1:].max(axis=0).argmax())],)
     return tuple(phones)

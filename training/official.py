@@ -171,14 +171,14 @@ def fine_tune(
     asked = resolve_params(config, overrides)
     scale = asked.estimator.pe_scale
     bad_lines = BadLines(strict)
-    training, validation = corpus.read_filelists(asked, bad_lines)
+    training, _ = corpus.read_filelists(asked, bad_lines)
     loaded = unpacked(payload, init, None if scale == Params().estimator.pe_scale else scale)
     try:
-        loaded = extend(loaded, corpus.names_of(training + validation)[0], (), ())
+        loaded = extend(loaded, corpus.names_of(training)[0], (), ())
     except ValueError as error:
         raise InputError(f"{init}: {error}") from error
     params = resolve_params(config, overrides, loaded.params, init)
-    return _train(loaded.model, params, loaded.speakers, training, validation, device, bad_lines, loaded.notes)
+    return _train(loaded.model, params, loaded.speakers, training, device, bad_lines, loaded.notes)
 
 
 def _train(
@@ -186,7 +186,6 @@ def _train(
     params: Params,
     speakers: Sequence[str],
     training: list[Utterance],
-    validation: list[Utterance],
     device: str,
     bad_lines: BadLines,
     notes: Sequence[str] = (),
@@ -199,7 +198,7 @@ def _train(
         temporary.write_text("".join(f"{name}\n" for name in speakers), encoding="utf-8")
     cache = corpus.build_cache(params, training)
     reader = front_end("official", None, params.text.add_blank)
-    emotions = corpus.names_of(training + validation)[1]
+    emotions = corpus.names_of(training)[1]
     dataset = corpus.make_dataset(
         params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
     )
@@ -235,11 +234,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
     bad_lines = BadLines(strict=True)
     with in_use(params.train.log_dir, "the log folder"):
-        training, validation = corpus.read_filelists(params, bad_lines)
-        speakers, _ = corpus.names_of(training + validation)
+        training, _ = corpus.read_filelists(params, bad_lines)
+        speakers, _ = corpus.names_of(training)
         torch.manual_seed(params.train.seed)
         model = new_model(params, len(speakers))
-        return _train(model, params, speakers, training, validation, arguments.device, bad_lines)
+        return _train(model, params, speakers, training, arguments.device, bad_lines)
 
 
 if __name__ == "__main__":

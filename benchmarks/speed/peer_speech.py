@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from common.arguments import Parser
-from common.errors import reports_input_errors
+from common.errors import InputError, reports_input_errors
 from common.files import read_json
 from speed.peer import ROOT, official_model
 
@@ -100,6 +100,8 @@ def _matcha(plan: dict[str, Any], steps: int) -> Callable[[dict], Iterator[float
 
 def _matcha_model() -> nn.Module:
     """MatchaTTS of the published size (18.2 million), random weights. What it imports for training alone is empty."""
+    if not (MATCHA / "stamp").is_file():
+        raise InputError("Matcha-TTS is not installed; run benchmarks/speed/install_matcha.sh")
     sys.path.insert(0, str(MATCHA))
 
     class Lightning(nn.Module):

@@ -128,12 +128,22 @@ def write_oracle(path: str | os.PathLike, rows: _Rows) -> None:
         temporary.write_text(json.dumps({"seed": SEED, "texts": rounded}) + "\n", encoding="utf-8")
 
 
-def read_oracle(path: str | os.PathLike) -> dict[int, dict[str, dict[str, float]]]:
-    """Numbers by text and row. Raises InputError for a file that is missing, of another kind or of other pairs."""
+def read_oracle(path: str | os.PathLike, with_words: bool = True) -> dict[int, dict[str, dict[str, float]]]:
+    """Numbers by text and row. Raises InputError for a file that is missing, of another kind or of other pairs.
+
+    with_words: whether its words, heard by whisper base, can be compared with others.
+    """
     try:
         content = read_json(path)
         if content["seed"] != SEED:
             raise InputError(f"{path} is of other pairs; make it again")
-        return {int(number): rows for number, rows in content["texts"].items()}
+        dropped = () if with_words else ("wer", "words")
+        return {
+            int(number): {
+                name: {key: value for key, value in values.items() if key not in dropped}
+                for name, values in rows.items()
+            }
+            for number, rows in content["texts"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} holds no numbers of the oracle ({error}); make it again") from error
