@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.batching import collate
 from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.filelist import read_filelist
+from data.pitch import extract_f0
 from model.checkpoint import extend, pack, unpack, with_names
 from model.cond_grad_tts import CondGradTTS
 from model.cond_text_encoder import LOUDNESS
@@ -20,7 +23,7 @@ from model.manner import MANNER
 from model.randomness import BatchShare, drawing_for
 from model.style import StyleSource
 from model.text_to_mel import Sampling
-from synthesis import add_voice
+from synthesis import add_voice, load_model
 from synthesis.parts import PARTS, parts_taken
 from synthesis.reference import manner_of, read_reference, voice_of
 from synthesis.synthesiser import Synthesiser
@@ -46,6 +49,7 @@ from .tiny_synthesiser import (
     write_tiny_checkpoint,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 IDS, LENGTHS = torch.randint(1, 60, (1, 12), generator=torch.Generator().manual_seed(3)), torch.tensor([12])
 
 
@@ -469,3 +473,18 @@ def test_fine_tuning_leaves_what_is_known_and_finds_what_is_new(corpus, tmp_path
     assert float(hearing.voices[new].norm()) == pytest.approx(1) and hearing.manners[new, neutral].any()
     as_usual = hearing.manners[new] - hearing.usual_manners
     torch.testing.assert_close(as_usual[other], as_usual[neutral])
+
+
+# ------------------------------------------------------------------- what ships
+
+
+def test_the_shipped_model_that_hears_speaks_in_the_register_of_whom_it_hears():
+    box = load_model(ROOT / "checkpts" / "hearing.pt")
+    assert box.hears and set(box.speakers) == set(load_model(ROOT / "checkpts" / "default.pt").speakers)
+    of_speaker = {line.speaker: line.wav for line in read_filelist(ROOT / "resources/filelists/tiny_valid.txt")}
+    medians = {}
+    for name in ("af_kore", "am_michael"):
+        (spoken,) = box.synthesise("The evening light lies on the bay.", ref=of_speaker[name], take=("voice",))
+        f0 = extract_f0(spoken.audio, box.params.audio)
+        medians[name] = np.median(f0[f0 > 0])
+    assert medians["af_kore"] > 1.2 * medians["am_michael"]
