@@ -221,7 +221,8 @@ def test_a_type_of_style_is_one_place(tmp_path):
         "-o",
         tmp_path / "o",
     ]
-    program(tmp_path, "inference", [*speak, "-s", "anna", "-s2", "bert", "--guidance-scale", 2], STYLE_TYPE)
+    for given in (["--guidance-scale", 2], ["-s2", "bert"]):
+        program(tmp_path, "inference", [*speak, "-s", "anna", *given], STYLE_TYPE)
     assert (tmp_path / "o" / "0000_ab.wav").is_file()
 
 
