@@ -103,9 +103,8 @@ def write_evaluation(
     for name, content in contents.items():
         path = Path(folder) / name
         with replacing(path) as temporary:
-            temporary.write_text(
-                content, encoding="utf-8", errors="backslashreplace"
-            )  # names of files may be any bytes
+            # Names of files, which settings and titles hold, may be any bytes.
+            temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
         paths.append(path)
     return paths
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the code of Matcha-TTS, as published on PyPI, with the two packages that its networks import, into .matcha/
+# Installs the code of Matcha-TTS, as published on PyPI, with the packages that its networks import, into .matcha/
 # at the repository root, for the benchmark of peers. Uses $PYTHON (default: python3). Does nothing when it is there.
 set -euo pipefail
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+
+def peak_gigabytes(usage: resource.struct_rusage) -> float:
+    """The most memory that a process had."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return usage.ru_maxrss * unit / 1e9
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
 from common.files import read_json
+from speed.outcome import peak_gigabytes
 from speed.peer import ROOT, official_model
 
 MATCHA = ROOT / ".matcha"
@@ -42,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("ready", flush=True)
     for _ in sys.stdin:
         print(json.dumps([_timed(speak, text) for text in plan["texts"]]), flush=True)
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, flush=True)
+    print(peak_gigabytes(resource.getrusage(resource.RUSAGE_SELF)), flush=True)
     return 0
 
 

@@ -16,7 +16,7 @@ import torch
 from common.device import has_bfloat16
 from common.errors import InputError
 from data.filelist import read_texts
-from speed.outcome import Outcome, Row, Settings, seconds_in_turn
+from speed.outcome import Outcome, Row, Settings, peak_gigabytes, seconds_in_turn
 from synthesis.synthesiser import Synthesiser, load_model
 
 TEXTS = "resources/filelists/synthesis.txt"
@@ -195,8 +195,7 @@ def _peak(command: list[str]) -> float:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise InputError(f"inference.py ended with {process.returncode}; run it by itself to see why")
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    return usage.ru_maxrss * unit / 1e9
+    return peak_gigabytes(usage)
 
 
 def long_text(seconds: float) -> str:
