@@ -116,7 +116,7 @@ class Performance:
                 request, piece, self._options, generator, keep if synthesiser.reads("pitch") else None, start
             ).piece
             pieces.append(spoken)
-            melodies += read
+            melodies += read[:1]  # what was asked; further ones are corrected by what was heard
             start += len(spoken.audio) / rate
             if start > MOST_SECONDS:
                 raise InputError(f"it lasts more than {MOST_SECONDS:g} s; shorten the text, or speak faster")

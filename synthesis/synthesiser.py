@@ -34,14 +34,18 @@ from synthesis.reference import Recording, Reference, manner_of, read_reference,
 from synthesis.result import Result
 from synthesis.solver_file import read_solver
 from synthesis.text_pieces import TextPiece, text_pieces
+from synthesis.times import phone_times, word_times
 from synthesis.voice import Choice, Label, choose_embedding, choose_name
+from synthesis.word_pitch import speak_as_asked
 from text.front_end import EncodedText, front_end
 from text.pronunciation import Lexicon
+from text.prosody import BOUNDS
 
 GRAPHS = "cache/graphs"  # the folder of exported graphs
 MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
 MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
 FIRST_CHUNK = 32  # frames that are vocoded first where a text is streamed
+HEARD_BESIDE = 24  # frames beside a word that are heard with it: the tracker's window and the vocoder's context
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
@@ -586,10 +590,43 @@ class Synthesiser:
         restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
         start: float = 0.0,
     ) -> DecodedPiece:
-        """The mel of one piece in the request's own style.
+        """The mel of one piece in the request's own style. Words whose pitch is changed are corrected by what is heard
+        (`synthesis.word_pitch`), which takes several decodings.
 
-        restyle: changes that style once the text's frames are known. start: of the piece in its text, in seconds.
+        restyle: changes that style once the text's frames are known, in each of them; the first is of what was asked.
+        start: of the piece in its text, in seconds.
         """
+        pitches = [word.pitch for word in piece.edits.words]
+        if not any(pitches):
+            return self._decode_once(request, piece, options, generator, restyle, start)
+        began, noise = self.now(), generator.get_state()
+        low, high = (bound - piece.edits.overall.pitch for bound in BOUNDS["pitch"])
+        evaluations = 0
+
+        def decode(told: Sequence[float]) -> DecodedPiece:
+            nonlocal evaluations
+            generator.set_state(noise)
+            words = [
+                replace(word, pitch=min(max(pitch, low), high))
+                for word, pitch in zip(piece.edits.words, told, strict=True)
+            ]
+            edited = replace(piece, edits=replace(piece.edits, words=tuple(words)))
+            decoded = self._decode_once(request, edited, options, generator, restyle, start)
+            evaluations += decoded.output.nfe
+            return decoded
+
+        best = speak_as_asked(pitches, decode, lambda decoded: self._heard_words(decoded, pitches))
+        return replace(best, piece=piece, began=began, output=replace(best.output, nfe=evaluations))
+
+    def _decode_once(
+        self,
+        request: Request,
+        piece: TextPiece,
+        options: Options,
+        generator: torch.Generator,
+        restyle: Callable[[StyleSource, Frames], StyleSource] | None,
+        start: float,
+    ) -> DecodedPiece:
         began = self.now()
         asked = self._asked(piece)
         style = self.style_of(request, piece)
@@ -604,6 +641,27 @@ class Synthesiser:
         output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
         mel = output.mel[0].cpu().numpy()
         return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
+
+    def _heard_words(self, decoded: DecodedPiece, pitches: Sequence[float]) -> dict[int, np.ndarray]:
+        """Of the words whose pitch is changed, the F0 of their frames in Hz, at the level before it was changed."""
+        from data.pitch import extract_f0
+
+        encoded = decoded.piece.encoded
+        durations = decoded.output.alignment[0].sum(1).round().long().tolist()
+        phones = phone_times(encoded.symbols, durations, encoded.word_of, 1.0)  # in frames
+        spans = {
+            time.word: (round(time.start), round(time.end))
+            for time in word_times(encoded.words, phones)
+            if pitches[time.word]
+        }
+        if not spans:
+            return {}
+        first = max(min(start for start, _ in spans.values()) - HEARD_BESIDE, 0)
+        last = max(end for _, end in spans.values()) + HEARD_BESIDE
+        mel = torch.from_numpy(decoded.mel[:, first:last])
+        audio = vocode(self._vocoder, mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)
+        f0 = extract_f0(audio[0].cpu().numpy(), self.params.audio)
+        return {word: f0[start - first : end - first] for word, (start, end) in spans.items()}
 
     @torch.no_grad()
     def encoded_piece(self, piece: TextPiece, style: StyleSource, options: Options) -> tuple[Any, Frames]:

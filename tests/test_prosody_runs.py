@@ -88,11 +88,16 @@ def test_speed_comes_on_top_of_the_length_scale(box):
     assert np.array_equal(speak(box, overall=Prosody(rate=4), length_scale=2.0).durations, once)
 
 
-def test_pitch_and_range_reach_the_decoder(box, melodies, monkeypatch):
+@pytest.fixture
+def voiced(box, monkeypatch) -> None:
+    """Every frame of what the model speaks is voiced."""
     spread = box.model.spread
     monkeypatch.setattr(
         box.model, "spread", lambda *given: replace(frames := spread(*given), voicing=torch.ones_like(frames.voicing))
     )
+
+
+def test_pitch_and_range_reach_the_decoder(box, melodies, voiced):
     for overall in (NEUTRAL, Prosody(pitch=2), Prosody(range=0)):
         speak(box, overall=overall)
     plain, shifted, flat = melodies
@@ -106,6 +111,31 @@ def test_markup_of_one_word_changes_its_melody_alone(box, melodies):
     change = 12 * (melodies[1] - melodies[0]).numpy() / np.log(2)
     assert np.allclose(change[of_word(plain, 1)], 2, atol=1e-4)
     assert not change[of_word(plain, 0) | of_word(plain, 2) | of_word(plain, 4)].any()
+
+
+def test_a_word_that_does_not_follow_is_asked_for_more(box, melodies, monkeypatch):
+    """What is heard moves by half of what the decoder reads."""
+    plain = speak(box)
+    word, before = of_word(plain, 1), melodies[0].numpy()
+
+    def heard(decoded, pitches):
+        contour = melodies[0] if decoded.style.log_f0 is None else decoded.style.log_f0[0]
+        return {1: np.exp((contour.numpy()[: len(before)] + before) / 2)[word]}
+
+    monkeypatch.setattr(box, "_heard_words", heard)
+    result = speak(box, "<speak>Three <prosody pitch='+2st'>small</prosody> birds, and one cat.</speak>")
+    told = [12 * np.median((melody.numpy() - before)[word]) / np.log(2) for melody in melodies[1:]]
+    assert told == pytest.approx([2, 0, 3, 3.5], abs=1e-3)
+    assert result.nfe == 4  # evaluations that were made, one for each decoding
+
+
+def test_pieces_beside_a_changed_word_keep_their_sound(box, voiced):
+    text = "One cat. <break time='300ms'/> <prosody pitch='+2st'>Two</prosody> cats. <break time='300ms'/> Three."
+    options = box.options(steps=1)
+    parts = [list(box.stream([f"<speak>{line}</speak>"], options)) for line in (text, text.replace("+2st", "+0st"))]
+    raised, plain = ([part.sentence.audio for part in streamed if part.sentence] for streamed in parts)
+    assert np.array_equal(raised[0], plain[0]) and np.array_equal(raised[2], plain[2])
+    assert not np.array_equal(raised[1], plain[1])
 
 
 def test_volume_is_a_gain_of_the_mel_and_leaves_the_rest(box):
