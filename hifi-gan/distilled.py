@@ -16,6 +16,7 @@ from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
 from hifigan.checkpoint import tensors_of
 from hifigan.configuration import context_frames
+from hifigan.convolution import Conv1d, channels_innermost
 from hifigan.generator import Generator, leaky, stage
 
 FORMAT = "distilled vocoder"
@@ -29,8 +30,8 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.over_time = nn.Conv1d(channels, channels, KERNEL, padding=dilation, dilation=dilation)
-        self.over_channels = nn.Conv1d(channels, channels, 1)
+        self.over_time = Conv1d(channels, channels, KERNEL, padding=dilation, dilation=dilation)
+        self.over_channels = Conv1d(channels, channels, 1)
         nn.init.kaiming_normal_(self.over_time.weight, a=0.1)
         nn.init.normal_(self.over_channels.weight, 0.0, 0.02)
         nn.init.zeros_(self.over_time.bias)
@@ -45,9 +46,9 @@ class Rest(nn.Module):
 
     def __init__(self, features: int, samples: int, channels: int = 256, blocks: int = 12) -> None:
         super().__init__()
-        self.first = nn.Conv1d(features, channels, 1)
+        self.first = Conv1d(features, channels, 1)
         self.blocks = nn.ModuleList(Block(channels, DILATIONS[i % len(DILATIONS)]) for i in range(blocks))
-        self.last = nn.Conv1d(channels, samples, KERNEL, padding=KERNEL // 2)
+        self.last = Conv1d(channels, samples, KERNEL, padding=KERNEL // 2)
         nn.init.normal_(self.last.weight, 0.0, 0.002)
 
     @property
@@ -77,7 +78,7 @@ class Distilled(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1]."""
-        return self.rest(stage(self.up, self.resblocks, self.conv_pre(mel)))
+        return self.rest(stage(self.up, self.resblocks, self.conv_pre(channels_innermost(mel))))
 
 
 def new_rest(teacher: Generator, channels: int = 256, blocks: int = 12) -> Rest:

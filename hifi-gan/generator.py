@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hifigan.configuration import END_KERNEL, VocoderConfig, context_frames
+from hifigan.convolution import Conv1d, ConvTranspose1d, channels_innermost
 
 SLOPE = 0.1  # of the leaky ReLUs, except the last
 LAST_SLOPE = 0.01  # the published weights were trained with it
@@ -20,8 +21,8 @@ LAST_SLOPE = 0.01  # the published weights were trained with it
 leaky = partial(functional.leaky_relu, negative_slope=SLOPE)
 
 
-def _same(channels: int, kernel: int, dilation: int) -> nn.Conv1d:
-    conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) // 2 * dilation)
+def _same(channels: int, kernel: int, dilation: int) -> Conv1d:
+    conv = Conv1d(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) // 2 * dilation)
     nn.init.normal_(conv.weight, 0.0, 0.01)
     return conv
 
@@ -73,23 +74,23 @@ class Generator(nn.Module):
         self.config = config
         resblock = RESBLOCKS[config.resblock]
         channels = config.upsample_initial_channel
-        self.conv_pre = nn.Conv1d(config.num_mels, channels, END_KERNEL, padding=END_KERNEL // 2)
+        self.conv_pre = Conv1d(config.num_mels, channels, END_KERNEL, padding=END_KERNEL // 2)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()  # those of the first stage, then those of the second, ...
         for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
-            up = nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
+            up = ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
             nn.init.normal_(up.weight, 0.0, 0.01)
             self.ups.append(up)
             channels //= 2
             for size, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True):
                 self.resblocks.append(resblock(channels, size, dilations))
         self.context = context_frames(config)
-        self.conv_post = nn.Conv1d(channels, 1, END_KERNEL, padding=END_KERNEL // 2)
+        self.conv_post = Conv1d(channels, 1, END_KERNEL, padding=END_KERNEL // 2)
         nn.init.normal_(self.conv_post.weight, 0.0, 0.01)
 
     def front(self, mel: Tensor) -> Tensor:
         """The first convolution and stage: (B, num_mels, T) natural-log mel -> (B, C / 2, T * upsample_rates[0])."""
-        return self._stage(0, self.conv_pre(mel))
+        return self._stage(0, self.conv_pre(channels_innermost(mel)))
 
     def rest(self, features: Tensor) -> Tensor:
         """What follows: features of the first stage -> (B, 1, T * hop_size) audio in [-1, 1]."""
