@@ -7,6 +7,7 @@ its first audio, to its last, and those of the audio; at the end of the input, i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import resource
@@ -14,6 +15,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,14 +90,27 @@ def _official(plan: dict[str, Any], steps: int) -> Callable[[dict], Iterator[flo
     return _with_vocoder(plan, config.n_symbols, model.encoder, decode)
 
 
-def _matcha(plan: dict[str, Any], steps: int) -> Callable[[dict], Iterator[float]]:
+def _matcha(plan: dict[str, Any], steps: int, own_vocoder: bool = False) -> Callable[[dict], Iterator[float]]:
     model = _matcha_model().eval()
     model.encoder = _FixedDurations(model.encoder)
 
     def decode(ids: Tensor, lengths: Tensor) -> Tensor:
         return model.synthesise(ids, lengths, n_timesteps=steps, temperature=0.667)["mel"]
 
-    return _with_vocoder(plan, _MATCHA_SYMBOLS, model.encoder, decode)
+    return _with_vocoder(plan, _MATCHA_SYMBOLS, model.encoder, decode, _matcha_vocoder() if own_vocoder else None)
+
+
+@torch.no_grad()
+def _matcha_vocoder() -> Callable[[Tensor], Tensor]:
+    """V1 by Matcha-TTS's code, as its command line runs it, in float32; random weights."""
+    from matcha.hifigan.config import v1
+    from matcha.hifigan.env import AttrDict
+    from matcha.hifigan.models import Generator
+
+    vocoder = Generator(AttrDict(v1)).eval()
+    with contextlib.redirect_stdout(sys.stderr):
+        vocoder.remove_weight_norm()
+    return torch.no_grad()(lambda mel: vocoder(mel)[:, 0])
 
 
 def _matcha_model() -> nn.Module:
@@ -154,20 +169,27 @@ class _FixedDurations(nn.Module):
 
 
 def _with_vocoder(
-    plan: dict[str, Any], symbols: int, encoder: _FixedDurations, decode: Callable[[Tensor, Tensor], Tensor]
+    plan: dict[str, Any],
+    symbols: int,
+    encoder: _FixedDurations,
+    decode: Callable[[Tensor, Tensor], Tensor],
+    vocode: Callable[[Tensor], Tensor] | None = None,
 ) -> Callable[[dict], Iterator[float]]:
-    from hifigan import load_vocoder, vocode
+    """vocode: mel (1, n_mels, T) to audio (1, samples); None: this project's V1, in the plan's precision."""
+    from hifigan import load_vocoder
+    from hifigan import vocode as vocode_with
     from params import Audio
 
     audio = Audio()
-    vocoder = load_vocoder(expect=audio)
+    if vocode is None:
+        vocode = partial(vocode_with, load_vocoder(expect=audio), precision=plan["precision"])
 
     def speak(text: dict[str, Any]) -> Iterator[float]:
         ids = torch.tensor([text["ids"]]) % symbols
         encoder.durations = torch.tensor(text["durations"])
         mel = decode(ids, torch.tensor([ids.shape[1]]))
         mel = mel.clamp(-11, 2)  # random weights say anything
-        yield vocode(vocoder, mel, precision=plan["precision"]).shape[1] / audio.sample_rate
+        yield vocode(mel).shape[1] / audio.sample_rate
 
     return speak
 
@@ -204,6 +226,7 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], Callable[[dict], Iterator[float]]]
     "default model, OpenVINO": lambda plan: _default(plan, "openvino"),
     "Matcha-TTS, 4 steps": lambda plan: _matcha(plan, 4),
     "Matcha-TTS, 10 steps": lambda plan: _matcha(plan, 10),
+    "Matcha-TTS, 4 steps, own V1": lambda plan: _matcha(plan, 4, own_vocoder=True),
     "official Grad-TTS, 10 steps": lambda plan: _official(plan, 10),
     "Kokoro-82M, int8": _kokoro,
 }
