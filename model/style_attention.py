@@ -171,9 +171,11 @@ class StyleAttention(nn.Module):
             return rearrange(keys.value, "b h n d -> b 1 n (h d)")
         key, value, bias = (tensor.to(query.dtype) for tensor in (keys.key, keys.value, keys.bias))
         q = self._query_heads(query, keys)
-        # Few keys, of which the local ones have a learned bias: written out, which is faster than fused attention.
-        weights = (q @ key.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias).softmax(-1)
-        output = weights @ value  # (B, T, h, F, d), or (B, h, F * T, d)
+        # Few keys, of which the local ones have a learned bias: written out, which is faster than fused attention, and
+        # with the many cells innermost, since a softmax over the innermost few is slow.
+        logits = key / math.sqrt(q.shape[-1]) @ q.transpose(-1, -2) + bias.transpose(-1, -2)
+        weights = logits.softmax(-2)  # (B, T, h, W, F), or (B, h, N, F * T)
+        output = weights.transpose(-1, -2) @ value  # (B, T, h, F, d), or (B, h, F * T, d)
         pattern = "b t h f d -> b f t (h d)" if keys.local else "b h (f t) d -> b f t (h d)"
         return rearrange(output, pattern, f=query.shape[1])
 

@@ -600,7 +600,9 @@ class Synthesiser:
         if not any(pitches):
             return self._decode_once(request, piece, options, generator, restyle, start)
         began, noise = self.now(), generator.get_state()
-        low, high = (bound - piece.edits.overall.pitch for bound in BOUNDS["pitch"])
+        lowest, highest = BOUNDS["pitch"]  # of a word's own change, and of it with that of everything
+        overall = piece.edits.overall.pitch
+        low, high = max(lowest, lowest - overall), min(highest, highest - overall)
         evaluations = 0
 
         def decode(told: Sequence[float]) -> DecodedPiece:

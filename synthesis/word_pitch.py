@@ -17,7 +17,8 @@ Spoken = TypeVar("Spoken")
 
 CLOSE = 0.25  # semitones: near enough to leave it
 MOST_TRIES = 3  # decodings with the change
-FURTHEST = 2.0  # semitones by which what is asked is moved: a voice that creaks is not chased
+FURTHEST = 2.0  # semitones by which what is asked is moved; towards no change, half of what was asked at most
+BELIEVED = 6.0  # semitones off, beyond which a tracker has taken an octave for another
 VOICED = 4  # frames of a word that say where its pitch is
 
 
@@ -31,30 +32,56 @@ def speak_as_asked(
     asked: semitones of each word. speak: the piece with its words raised by so much. hear: of each word that is
     changed, the F0 (T,) of its frames, Hz and 0 where unvoiced.
     """
-    best = spoken = speak(asked)
-    plain = hear(speak([0.0] * len(asked)))
-    told, least = np.array(asked, dtype=float), np.inf
-    for left in reversed(range(MOST_TRIES)):
-        errors = {word: asked[word] - moved for word, moved in _moves(plain, hear(spoken)).items()}
-        if not errors:
+    spoken = speak(asked)
+    heard, plain = hear(spoken), hear(speak([0.0] * len(asked)))
+    errors = _errors(asked, plain, heard)
+    told, best, least = list(asked), spoken, _mean(errors)
+    for _ in range(MOST_TRIES - 1):
+        off = {word: error for word, error in errors.items() if abs(error) > CLOSE}
+        if not off:
             break
-        mean = float(np.mean(np.abs([*errors.values()])))
-        if mean < least:
-            best, least = spoken, mean
-        if left == 0 or max(map(abs, errors.values())) <= CLOSE:
+        for word, error in off.items():
+            told[word] = _within(told[word] + error, asked[word])
+        spoken = speak(told)
+        words = errors.keys()
+        errors = _errors(asked, plain, hear(spoken))
+        if words - errors.keys():  # one has lost its voice: too far
             break
-        for word, error in errors.items():
-            told[word] = np.clip(told[word] + error, asked[word] - FURTHEST, asked[word] + FURTHEST)
-        spoken = speak(told.tolist())
+        if _mean(errors) < least:
+            best, least = spoken, _mean(errors)
     return best
 
 
-def _moves(plain: Mapping[int, np.ndarray], changed: Mapping[int, np.ndarray]) -> dict[int, float]:
-    """Semitones by which the median F0 of words moved, of those that are voiced enough in both."""
+def _within(told: float, asked: float) -> float:
+    inward = min(FURTHEST, abs(asked) / 2)
+    low, high = (inward, FURTHEST) if asked > 0 else (FURTHEST, inward)
+    return min(max(told, asked - low), asked + high)
+
+
+def _mean(errors: Mapping[int, float]) -> float:
+    return sum(map(abs, errors.values())) / max(len(errors), 1)
+
+
+def _errors(
+    asked: Sequence[float], plain: Mapping[int, np.ndarray], changed: Mapping[int, np.ndarray]
+) -> dict[int, float]:
+    """What words lack, in semitones, of those that are voiced enough in both and believed.
+
+    A word's move is the mean of two views: how far its median moved, each over its own voiced frames, and the median of
+    how far the frames moved that are voiced in both. In a word that falls steeply the first moves with every frame at
+    its end that loses voice, the second with every frame that the tracker follows late.
+    """
     found = {}
     for word, before in plain.items():
-        voiced = [f0[f0 > 0] for f0 in (before, changed[word])]
-        if min(map(len, voiced)) >= VOICED:
-            first, second = map(np.median, voiced)
-            found[word] = float(np.log(second / first) / SEMITONE)
+        after = changed[word]
+        if len(before) != len(after):
+            continue
+        both = (before > 0) & (after > 0)
+        if both.sum() < VOICED:
+            continue
+        medians = np.log(np.median(after[after > 0]) / np.median(before[before > 0]))
+        frames = np.median(np.log(after[both] / before[both]))
+        error = asked[word] - float(medians + frames) / 2 / SEMITONE
+        if abs(error) < BELIEVED:
+            found[word] = error
     return found

@@ -129,6 +129,14 @@ def test_a_word_that_does_not_follow_is_asked_for_more(box, melodies, monkeypatc
     assert result.nfe == 4  # evaluations that were made, one for each decoding
 
 
+@pytest.mark.parametrize(("overall", "word"), [(-3, 24), (3, -24), (-1, 23), (0, 24)])
+def test_what_a_word_is_told_stays_within_bounds(box, monkeypatch, overall: float, word: float):
+    monkeypatch.setattr(box, "_heard_words", lambda decoded, pitches: {0: np.full(9, 100 * 2 ** (word / 15))})
+    monkeypatch.setattr("synthesis.word_pitch.BELIEVED", 99.0)
+    text = f"<speak><prosody pitch='{word:+}st'>One</prosody> cat.</speak>"
+    assert speak(box, text, Prosody(pitch=overall)).nfe == 4  # told more, twice, and refused nothing
+
+
 def test_pieces_beside_a_changed_word_keep_their_sound(box, voiced):
     text = "One cat. <break time='300ms'/> <prosody pitch='+2st'>Two</prosody> cats. <break time='300ms'/> Three."
     options = box.options(steps=1)

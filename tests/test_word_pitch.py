@@ -41,19 +41,54 @@ def test_one_that_follows_is_asked_once_and_once_for_what_it_does_unasked():
     assert decoder.told == [[2.0, 0.0], [0.0, 0.0]]
 
 
+def test_words_that_follow_are_told_nothing_new():
+    decoder = Decoder(lambda told: told * np.array([0.5, 0.95]))
+    spoken(decoder, [2.0, 2.0])
+    assert [told[1] for told in decoder.told] == [2, 0, 2, 2]
+
+
 def test_a_correction_that_makes_it_worse_is_dropped():
-    decoder = Decoder(lambda told: np.where(told <= 2, 0.6 * told, 9.0))
+    decoder = Decoder(lambda told: np.where(told <= 2, 0.6 * told, 5.0))
     assert spoken(decoder, [2.0]) == pytest.approx([1.2])
     assert len(decoder.told) == MOST_TRIES + 1
 
 
-def test_what_is_told_stays_near_what_was_asked():
+@pytest.mark.parametrize(("asked", "most"), [(3.0, 5.0), (-3.0, -5.0)])
+def test_what_is_told_stays_near_what_was_asked(asked: float, most: float):
     decoder = Decoder(lambda told: 0 * told)
-    spoken(decoder, [3.0])
-    assert max(told[0] for told in decoder.told) == pytest.approx(5)
+    spoken(decoder, [asked])
+    assert max((told[0] for told in decoder.told), key=abs) == pytest.approx(most)
+
+
+@pytest.mark.parametrize("asked", [2.0, 1.0, -1.0])
+def test_no_reading_takes_back_what_was_asked(asked: float):
+    decoder = Decoder(lambda told: told + np.where(told == 0, 0, np.sign(asked) * 5))
+    spoken(decoder, [asked])
+    assert {np.sign(told[0]) for told in decoder.told} <= {0, np.sign(asked)}
+
+
+def test_an_octave_that_a_tracker_takes_for_another_is_not_believed():
+    decoder = Decoder(lambda told: told + np.where(told == 0, -12, 0))
+    assert spoken(decoder, [2.0]) == pytest.approx([2])
+    assert len(decoder.told) == 2
 
 
 def test_words_of_too_few_voiced_frames_are_left_alone():
     decoder = Decoder(lambda told: 0.5 * told, frames=3)
     assert spoken(decoder, [2.0]) == pytest.approx([1])
     assert len(decoder.told) == 2
+
+
+def test_a_try_in_which_a_word_loses_its_voice_is_no_better():
+    decoder = Decoder(lambda told: told * np.array([0.8, 0.5]))
+    hear = decoder.hear
+    decoder.hear = lambda moves: {0: hear(moves)[0], 1: hear(moves)[1] * (moves[1] <= 1.2)}
+    assert spoken(decoder, [2.0, 2.0]) == pytest.approx([1.6, 1])
+
+
+def test_a_falling_word_that_loses_frames_is_hardly_told_anything():
+    """Its median rises with every frame that is lost at its end; what the frames did counts as much."""
+    falling = 200 * 2 ** (-np.arange(16) / 24)
+    decoder = Decoder(lambda told: told)
+    decoder.hear = lambda moves: {0: falling * 2 ** (moves[0] / 12) * (np.arange(16) < (14 if moves[0] else 16))}
+    assert spoken(decoder, [2.0]) == pytest.approx([2], abs=0.3)
