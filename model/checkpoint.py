@@ -97,6 +97,8 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float |
         return _official(official_state(payload), time_scale)
     if payload.get("format") != FORMAT:
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
+    if time_scale is not None:
+        raise ValueError("only official checkpoints have a time scale to be given; leave it out")
     params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
     check_params(params)
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))

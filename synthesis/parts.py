@@ -11,6 +11,7 @@ from common.arguments import shortened
 from common.errors import InputError
 
 VOICE, MANNER, MELODY = PARTS = ("voice", "manner", "melody")
+NOBODYS_VOICE = "b's voice is nobody's: give its name, or take it from b's recording, or from a's alone"
 
 
 def parse_parts(text: str) -> tuple[str, ...]:
@@ -94,6 +95,6 @@ def shared_with(a: Given, b: Given, hears: bool) -> Given:
     )
     if hears and not voice and a.ref and VOICE in a.taken(hears):
         if b.ref:
-            raise InputError("b's voice is nobody's: give its name, or take it from b's recording, or from a's alone")
+            raise InputError(NOBODYS_VOICE)
         shared = replace(shared, ref=a.ref, take=(VOICE,))
     return shared

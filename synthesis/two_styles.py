@@ -18,7 +18,7 @@ from model.interpolation import Kind
 from model.interpolation.plan import Interpolated, Measured, Reading, interpolate
 from params import Audio
 from synthesis.options import Options
-from synthesis.parts import MANNER, VOICE, Given, shared_with
+from synthesis.parts import MANNER, NOBODYS_VOICE, VOICE, Given, shared_with
 from synthesis.pieces import SpokenPiece, join_words
 from synthesis.result import Result
 from synthesis.synthesiser import PlainRun, Request, Synthesiser, check_seconds, piece_generator
@@ -51,11 +51,13 @@ def requests_of_pairs(
     (`synthesis.parts.shared_with`). A line's own columns do not undo what is said of b; a recording there is a's, but
     for the voice.
     """
-    of_b = shared_with(a, b, synthesiser.hears)
-    own = b.taken(synthesiser.hears) if b.ref else ()
-    lends_voice = of_b.take == (VOICE,) and not b.ref
-    if lends_voice and not of_b.ref and not any(line.ref for line in texts):
-        of_b = replace(of_b, take=None)
+    hears = synthesiser.hears
+    of_b = shared_with(a, b, hears)
+    own = b.taken(hears) if b.ref else ()
+    lends = hears and b.speaker is None and VOICE not in own and VOICE in a.taken(hears)
+    lent = {line.index for line in texts if lends and line.ref is not None and line.speaker is None}
+    if lent and b.ref:
+        raise InputError(NOBODYS_VOICE)
     requests_a = [request for request in synthesiser.requests(texts, **how) if _is_for_two(request, kinds, how)]
     spoken = {request.index for request in requests_a}
     texts_b = [
@@ -63,13 +65,17 @@ def requests_of_pairs(
             line,
             speaker=line.speaker if b.speaker is None and VOICE not in own else None,
             emotion=line.emotion if b.emotion is None and MANNER not in own else None,
-            ref=line.ref if lends_voice else None,
+            ref=line.ref if line.index in lent else None,
         )
         for line in texts
         if line.index in spoken
     ]
-    requests_b = synthesiser.requests(texts_b, **{**how, **vars(of_b), "bad_lines": None})
-    return list(zip(requests_a, requests_b, strict=True))
+    requests_b: dict[int, Request] = {}
+    for chosen, take in ((lent, (VOICE,)), (spoken - lent, of_b.take)):
+        if lines := [line for line in texts_b if line.index in chosen]:
+            found = synthesiser.requests(lines, **{**how, **vars(of_b), "take": take, "bad_lines": None})
+            requests_b |= {request.index: request for request in found}
+    return [(request, requests_b[request.index]) for request in requests_a]
 
 
 def _is_for_two(request: Request, kinds: Sequence[Kind], how: Mapping[str, Any]) -> bool:

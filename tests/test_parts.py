@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from argparse import ArgumentTypeError
 from pathlib import Path
 from types import SimpleNamespace
@@ -210,6 +211,36 @@ def test_two_styles_of_recordings_and_names(run, tmp_path, monkeypatch, capsys, 
     report = report_of(tmp_path)
     assert report["results"][2]["speaker"] == speakers
     assert report["settings"]["interpolations"]["ab"]["from_a"] == "pitch,voice"
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "speakers"),
+    [
+        ("Hello.|||x.wav", ["--emotion2", "angry"], "x+x"),  # as --ref does
+        ("Hello.|||x.wav", ["--ref", "y.wav", "--emotion2", "angry"], "x+x"),
+        ("Hello.|bert||x.wav", ["--emotion2", "angry"], "bert+bert"),
+        ("Hello.|||x.wav", ["-s2", "bert"], "x+bert"),
+        ("Hello.|||x.wav", ["--ref2", "y.wav"], "x+y"),
+        ("Hello.", ["--emotion2", "angry"], "anna+anna"),
+    ],
+)
+def test_a_recording_in_a_line_lends_b_its_voice(files, run, tmp_path, monkeypatch, text, given, speakers):
+    heard = lambda audio, params: np.full(len(audio) // params.hop_length, 140.0, dtype=np.float32)  # noqa: E731
+    monkeypatch.setattr(data.pitch, "extract_f0", heard)
+    monkeypatch.setattr(files, "texts", tmp_path / "texts.txt")
+    for recording in ("x.wav", "y.wav"):
+        shutil.copy(files.folder / recording, tmp_path)
+    files.texts.write_text(f"First.\n{text}\n")
+    assert run(*given, "--interp", "temporal") == 0
+    results = report_of(tmp_path)["results"]
+    assert [row["speaker"] for row in results if row["index"] == 1][-1] == speakers
+
+
+def test_a_line_cannot_lend_its_voice_to_a_b_with_another_melody(files, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(files, "texts", files.folder / "lent.txt")
+    files.texts.write_text("Hello.|||x.wav\n")
+    assert run("--ref2", "y.wav", "--take2", "melody") == 2
+    assert "b's voice is nobody's" in capsys.readouterr().err
 
 
 def test_warnings_are_lines_and_in_the_report(run, files, tmp_path, capsys):
