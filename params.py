@@ -103,7 +103,7 @@ class Train:
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     decay_steps: int = 400  # the last ones, over which the rate falls
-    final_learning_rate: float = 1e-5  # at the last step
+    final_learning_rate: float = 1e-5  # that it falls to, one step after the last
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_decay: float = 0.999

@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.shard != WHOLE:  # others fill the same cache, and no list is written
             return _prepare(args)
-        with in_use(args.out, "the corpus folder"):
+        with in_use(args.out, "the corpus folder", "wavs/*"):
             return _prepare(args)
     except KeyboardInterrupt:
         print("stopped; the same command resumes with what is missing", file=sys.stderr)

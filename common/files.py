@@ -40,6 +40,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to; the error that says why is its cause.
     """
+    if not Path(path).name:
+        raise InputError(f"{str(path)!r} is not the name of a file; give one")
     path = Path(path)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
@@ -74,11 +76,12 @@ def make_folder(path: str | os.PathLike, what: str = "the output folder") -> Pat
 
 
 @contextmanager
-def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterator[None]:
+def in_use(folder: str | os.PathLike, what: str = "the output folder", parts: str = "") -> Iterator[None]:
     """Inside, this process alone has the folder (made if missing, and removed again if nothing was put there).
 
     The lock ends with the process, however that ends, so what a killed one leaves behind bars nobody; processes that it
-    forked do not hold it. A file system without locks gives none. Half-written files of a killed one are removed.
+    forked do not hold it. A file system without locks gives none. Half-written files of a killed one are removed, there
+    and in the folders in it that the pattern `parts` finds.
 
     Raises:
         InputError: another process has it, or the folder cannot be written to.
@@ -88,7 +91,8 @@ def in_use(folder: str | os.PathLike, what: str = "the output folder") -> Iterat
     lock = None
     try:
         lock = _locked(path, f"{what} {folder}")
-        remove_leftovers(folder)
+        for part in (folder, *(Path(folder).glob(parts) if parts else ())):
+            remove_leftovers(part)
         yield
     finally:
         if lock is not None:

@@ -19,7 +19,8 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", "
 # Far above every recording of speech; a header may claim anything.
 MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
 RATES = (1000, 1_000_000)  # Hz
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # in WAV files by programs that cannot go back to fill them in
+# Sizes in WAV files by programs that cannot go back to fill them in: none, or the most that they write.
+_UNKNOWN_FROM = 0x7FFFF000
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,6 @@ def _is_cut_short(path: str | os.PathLike) -> bool:
         while len(header := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", header)
             if name == b"data":
-                return length not in _UNKNOWN_SIZES and file.tell() + length > size
+                return length < _UNKNOWN_FROM and file.tell() + length > size
             file.seek(length + length % 2, os.SEEK_CUR)  # chunks begin at even places
     return False

@@ -107,7 +107,8 @@ class FeatureCache:
         for part in self.folder.glob("??"):
             remove_leftovers(part, _ABANDONED)
         chosen = [Path(path) for path in paths][number::shards]
-        build_one = partial(_build_one, self)
+        # Without what this one remembers, which would go to the workers again and again.
+        build_one = partial(_build_one, FeatureCache(self.folder, self.audio_params))
         bar = tqdm(total=len(chosen), unit="file", desc="features")
         rejects = []
         with bar:

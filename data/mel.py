@@ -20,8 +20,11 @@ DB_PER_UNIT = 1 / DECIBEL  # 8.686: energy is the natural logarithm of an amplit
 
 
 def pad_frames(audio: np.ndarray, audio_params: Audio) -> np.ndarray:
-    """Reflect (n_fft - hop) / 2 samples at both ends: frame i is then centred on sample (i + 0.5) * hop of `audio`."""
-    return np.pad(audio, (audio_params.n_fft - audio_params.hop_length) // 2, mode="reflect")
+    """Reflect (n_fft - hop) / 2 samples at both ends: frame i is then centred on sample (i + 0.5) * hop of `audio`, or
+    half a sample later where the difference is odd.
+    """
+    total = audio_params.n_fft - audio_params.hop_length
+    return np.pad(audio, (total // 2, total - total // 2), mode="reflect")
 
 
 class MelSpectrogram:

@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             i :: max(args.factors, -(-len(own) // args.most))
         ]
     ]
-    with in_use(args.out, "the corpus folder"):
+    with in_use(args.out, "the corpus folder", "wavs/*"):
         bar = tqdm(plans, unit="file", disable=None)
         write_filelist(args.out / "train.txt", [perturb(*plan) for plan in bar])
     return 0

@@ -116,8 +116,9 @@ def check_params(params: Params) -> None:
     audio, encoder = params.audio, params.encoder
     if params.style.voice_channels and (params.style.speaker_embedding_dim or params.style.emotion_embedding_dim):
         raise ValueError("style.voice_channels excludes external embeddings, style.*_embedding_dim; leave those at 0")
-    if audio.win_length > audio.n_fft:
-        raise ValueError(f"audio.win_length {audio.win_length} must not be above audio.n_fft {audio.n_fft}")
+    for name in ("win_length", "hop_length"):
+        if getattr(audio, name) > audio.n_fft:
+            raise ValueError(f"audio.{name} {getattr(audio, name)} must not be above audio.n_fft {audio.n_fft}")
     if audio.fmin >= audio.fmax or audio.fmax > audio.sample_rate / 2:
         raise ValueError(f"audio.fmax {audio.fmax:g} Hz must be above audio.fmin and at most half the sample rate")
     if audio.f0_min >= audio.f0_max:

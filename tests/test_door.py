@@ -251,6 +251,22 @@ def test_what_cannot_be_written_is_said_in_one_line_and_leaves_nothing(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
 
 
+@pytest.mark.parametrize("name", [".", "", "/"])
+def test_what_names_no_file_is_one_line(name):
+    with pytest.raises(InputError, match="is not the name of a file"), replacing(name):
+        pass
+
+
+def test_half_written_files_in_the_folders_inside_go_too(tmp_path):
+    left = tmp_path / "wavs" / "anna" / f".{'0' * 32}.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with in_use(tmp_path):
+        assert left.exists()
+    with in_use(tmp_path, parts="wavs/*"):
+        assert not left.exists()
+
+
 def test_a_lock_is_no_way_to_another_file(tmp_path):
     (tmp_path / "precious").write_text("words")
     (tmp_path / "out").mkdir()

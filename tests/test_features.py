@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,20 @@ def test_resampling_keeps_the_signal_in_time_and_level(tmp_path, rate):
     assert abs(len(read) - RATE) <= 1
     inner = slice(1000, 20000)
     assert np.abs(read[inner] - tone(RATE)[inner]).max() < 1e-3
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_size_that_nobody_went_back_to_fill_in_is_no_promise(tmp_path, size):
+    soundfile.write(tmp_path / "a.wav", voiced(3000, 100), RATE)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    assert content[36:40] == b"data"
+    (tmp_path / "a.wav").write_bytes(content)
+    assert len(read_audio(tmp_path / "a.wav", RATE)) == 3000
+    content[40:44] = (100_000).to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(InputError, match="truncated"):
+        read_audio(tmp_path / "a.wav", RATE)
 
 
 def test_unusable_audio_names_the_file(tmp_path):
@@ -177,6 +192,15 @@ def test_frame_counts_are_samples_over_hop(samples):
     assert features.frames == frames and features.mel.shape == (80, frames)
     assert features.f0.shape == features.voicing.shape == features.energy.shape == (frames,)
     assert all(np.isfinite(v).all() for v in (features.mel, features.f0, features.energy))
+
+
+@pytest.mark.parametrize("hop", [275, 16, 1023, 1024])
+@pytest.mark.parametrize("beyond", [0, 1, 15])
+def test_frame_counts_at_other_hops(hop, beyond):
+    params = replace(AUDIO, hop_length=hop)
+    samples = 6 * 1024 // hop * hop + beyond
+    features = extract(voiced(samples, 150), params)
+    assert features.mel.shape[1] == len(features.f0) == len(features.energy) == samples // hop
 
 
 def test_mel_refuses_what_has_no_frame():

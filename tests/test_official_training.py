@@ -127,6 +127,23 @@ def test_another_models_state_is_refused(folder, tmp_path, capsys):
     assert "another model's state" in capsys.readouterr().err
 
 
+def test_other_speakers_are_refused_and_nothing_of_the_run_is_replaced(folder, tmp_path, capsys):
+    assert main(arguments(folder, tmp_path, "train.steps=1")) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    lines = (folder / "train.txt").read_text().splitlines()
+    for name, new in (("other.txt", {"bert": "carl"}), ("more.txt", {"anna": "abel"})):
+        changed = [line.replace(f"|{old}|", f"|{to}|") for line in lines for old, to in new.items()]
+        (folder / name).write_text("\n".join(changed if name == "other.txt" else [*lines, *changed]) + "\n")
+        assert main(arguments(folder, tmp_path, "train.steps=2", f"train.train_filelist={folder / name}")) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+        assert "trained on 2 speakers" in line or "another model's state" in line
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_no_validation_list_is_wanted_for_what_is_not_validated(folder, tmp_path):
+    assert main(arguments(folder, tmp_path, "train.steps=1", "train.valid_filelist=none.txt")) == 0
+
+
 def fine_tune(folder: Path, log_dir: Path, init: Path, *more: str) -> int:
     files = [f"train.{part}_filelist={folder / part}.txt" for part in ("train", "valid")]
     run = ["train.batch_size=5", "train.crop_frames=8", "train.encoder_steps=0", "train.ema_decay=0.5"]

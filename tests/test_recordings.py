@@ -245,6 +245,8 @@ def test_parameters_may_stand_between_options(tmp_path, capsys):
     given = ["--steps", "3", "train.seed=2", "-o", str(tmp_path / "out"), f"train.train_filelist={filelist}"]
     assert recordings.main(given) == 2
     assert f"{filelist} has one voice only" in capsys.readouterr().err
+    assert recordings.main([*given, "train.steps=3"]) == 2
+    assert "train.steps has no part in this" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         recordings.main(["--help"])
     assert "usage: python -m training.recordings" in capsys.readouterr().out

@@ -240,6 +240,24 @@ def test_validation_is_of_the_averaged_weights_and_restores_the_raw_ones(validat
     assert averaged == first
 
 
+def test_validation_weighs_batches_by_what_they_hold(validated, monkeypatch):
+    first, second = [collate([validated.validation[i] for i in chosen]) for chosen in ([0, 1], [1])]
+    monkeypatch.setattr(validated, "_validation_batches", lambda: [first, second])
+    prior = {}
+    losses = validated.model.losses
+
+    def told(**arguments):
+        found = losses(**arguments)
+        prior[len(arguments["ids"])] = (float(found.prior), float(found.counts["prior"]))
+        return found
+
+    monkeypatch.setattr(validated.model, "losses", told)
+    validated._validate(lambda: True)
+    (a, frames_a), (b, frames_b) = prior[2], prior[1]
+    expected = (a * frames_a + b * frames_b) / (frames_a + frames_b)
+    assert validated.board.values["validation/prior"][validated.step] == pytest.approx(expected, rel=1e-5)
+
+
 def test_its_line_goes_to_the_log(validated):
     lines = (validated.log_dir / "train.log").read_text().splitlines()
     assert len(lines) == 1

@@ -40,19 +40,25 @@ def read_filelists(params: Params, bad_lines: BadLines | None = None) -> tuple[l
     bad_lines: here and below, takes the lines that cannot be used; None: the first one raises.
     """
     bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
-    lists = []
-    for path in (params.train.train_filelist, params.train.valid_filelist):
-        before = len(bad_lines.messages)
-        lists.append([])
-        for utterance in read_filelist(path, bad_lines):
-            with bad_lines.skipping(utterance.place):
-                _check_length(utterance)
-                lists[-1].append(utterance)
-        if not lists[-1]:
-            if len(bad_lines.messages) > before:
-                raise bad_lines.none_left(path, before)
-            raise InputError(f"{path} lists no utterance; give lines of wav_path|text|speaker|emotion")
-    return lists[0], lists[1]
+    return tuple(_read_usable(path, bad_lines) for path in (params.train.train_filelist, params.train.valid_filelist))
+
+
+def read_training_list(params: Params, bad_lines: BadLines) -> list[Utterance]:
+    """The first of `read_filelists`, for what is not validated."""
+    return _read_usable(params.train.train_filelist, bad_lines)
+
+
+def _read_usable(path: str, bad_lines: BadLines) -> list[Utterance]:
+    before, utterances = len(bad_lines.messages), []
+    for utterance in read_filelist(path, bad_lines):
+        with bad_lines.skipping(utterance.place):
+            _check_length(utterance)
+            utterances.append(utterance)
+    if not utterances:
+        if len(bad_lines.messages) > before:
+            raise bad_lines.none_left(path, before)
+        raise InputError(f"{path} lists no utterance; give lines of wav_path|text|speaker|emotion")
+    return utterances
 
 
 def _check_length(utterance: Utterance) -> None:
@@ -87,11 +93,21 @@ def make_datasets(
         for filelist, utterances in ((train.train_filelist, training), (train.valid_filelist, validation))
     )
     if processes.leads:
-        for line in bad_lines.summary():
+        for line in (*bad_lines.summary(), *_unlearned(training, validation)):
             log.line(line)
     if not (processes.agree(len(dataset)) and processes.agree(run.step)):
         raise InputError(f"not all processes find the same files; let them share {train.log_dir} and the corpus")
     return dataset, valid_dataset
+
+
+def _unlearned(training: Sequence[Utterance], validation: Sequence[Utterance]) -> list[str]:
+    """A note on names that only validation utterances have: they are in the checkpoint, and mean nothing there."""
+    lines = []
+    for kind, learned, named in zip(("speaker", "emotion"), names_of(training), names_of(validation), strict=True):
+        lacking = sorted(set(named) - set(learned))
+        if lacking:
+            lines.append(f"note: {len(lacking)} {kind} names have no training utterance, {lacking[0]} for one")
+    return lines
 
 
 def build_cache(

@@ -51,8 +51,12 @@ _LOSSES = ("duration", "prior", "diffusion")
 class OfficialTrainer:
     """The model, its optimizer and one training step."""
 
-    def __init__(self, model: GradTTS, params: Params, log: RunLog, device: torch.device) -> None:
+    def __init__(
+        self, model: GradTTS, params: Params, speakers: Sequence[str], log: RunLog, device: torch.device
+    ) -> None:
+        """speakers: names in the order of the model's rows; the state keeps them."""
         self.params = params
+        self.speakers = speakers
         self.log = log
         self.device = device
         self.model = model.to(device)
@@ -118,6 +122,7 @@ class OfficialTrainer:
         log_dir, weights = Path(self.params.train.log_dir), self.model.state_dict()
         state = {name: getattr(self, name) for name in ("step", "epoch", "batch")}
         state |= {"weights": weights, "ema": self.ema.values, "optimizer": self.optimizer.state_dict()}
+        state["speakers"] = list(self.speakers)
         write_checkpoint(state_path(log_dir), state)
         write_checkpoint(checkpoint_path(log_dir), {**weights, **self.ema.values})
 
@@ -171,7 +176,7 @@ def fine_tune(
     asked = resolve_params(config, overrides)
     scale = asked.estimator.pe_scale
     bad_lines = BadLines(strict)
-    training, _ = corpus.read_filelists(asked, bad_lines)
+    training = corpus.read_training_list(asked, bad_lines)
     loaded = unpacked(payload, init, None if scale == Params().estimator.pe_scale else scale)
     try:
         loaded = extend(loaded, corpus.names_of(training)[0], (), ())
@@ -192,7 +197,17 @@ def _train(
 ) -> int:
     if params.train.threads:
         torch.set_num_threads(min(params.train.threads, cores()))
-    log_dir = Path(params.train.log_dir)
+    log_dir, chosen = Path(params.train.log_dir), choose_device(device)
+    path = state_path(log_dir)
+    state = read_checkpoint(path, "training state") if path.exists() else None
+    if state is not None:  # what is not this run's is refused before anything of it is replaced
+        with restoring(path):
+            model.load_state_dict(state["weights"])
+            of_state = list(state.get("speakers", speakers))
+        if of_state != list(speakers):
+            raise InputError(
+                f"{log_dir} was trained on {len(of_state)} speakers, others than the list's; take another log folder"
+            )
     log = open_log(log_dir, params, leads=True)
     with replacing(log_dir / "speakers.txt") as temporary:
         temporary.write_text("".join(f"{name}\n" for name in speakers), encoding="utf-8")
@@ -202,15 +217,14 @@ def _train(
     dataset = corpus.make_dataset(
         params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
     )
-    trainer = OfficialTrainer(model, params, log, choose_device(device))
+    trainer = OfficialTrainer(model, params, speakers, log, chosen)
     unread = sum(bool(not_transliterated(utterance.text)) for utterance in training)
     if unread:
         notes = [*notes, f"{unread} texts have characters that are left out without Unidecode; pip install Unidecode"]
     for note in notes:
         log.line(f"note: {note}")
-    path = state_path(log_dir)
-    if path.exists():
-        trainer.resume(read_checkpoint(path, "training state"))
+    if state is not None:
+        trainer.resume(state)
         log.line(f"step {trainer.step}  resuming in {log_dir}")
     with stopping_on_signals() as asked_to_stop:
         trainer.run(dataset, asked_to_stop)
@@ -234,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("the official architecture has estimator.name=unet and text.front_end=official")
     bad_lines = BadLines(strict=True)
     with in_use(params.train.log_dir, "the log folder"):
-        training, _ = corpus.read_filelists(params, bad_lines)
+        training = corpus.read_training_list(params, bad_lines)
         speakers, _ = corpus.names_of(training)
         torch.manual_seed(params.train.seed)
         model = new_model(params, len(speakers))

@@ -271,6 +271,7 @@ def _train(args: argparse.Namespace) -> None:
         for i in tqdm(range(args.spoken), "spoken", disable=None)
     ]
     held_out = [read_recording(loaded, utterance, cache) for utterance in validation]
+    asked = Distractors(held_out)  # refused, if it is, before the work
     reader = PitchReader(params.audio.n_mels)
     examiner = Examiner(reader, SourcePicture(params.audio), params.diffusion.residual_std)
     with tqdm(total=args.steps, unit="step", disable=None) as bar:
@@ -282,7 +283,6 @@ def _train(args: argparse.Namespace) -> None:
         examiner.train(Distractors(recorded + spoken), args.steps, args.seed, report)
     path = reader_path(args.checkpoint)
     write_checkpoint(path, pack_reader(reader))
-    asked = Distractors(held_out)
     shown = "  ".join(f"{s:g}: {examiner.accuracy(asked, s, args.seed):.1%}" for s in SHOWN_LEVELS)
     print(f"frames told rightly at noise level s, {len(held_out)} held-out recordings: {shown}\nwritten to {path}")
 

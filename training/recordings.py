@@ -47,6 +47,7 @@ _SCALE, _MARGIN = 20.0, 0.2
 _HELD_OUT_EVERY = 10  # voices
 _WARMUP = 100
 _SAVE_EVERY = 200
+_USED = {"train.train_filelist", "train.cache_dir", "train.seed"}
 _FIRST_HEARD = 4  # utterances of a voice, whose mean is its direction at the start
 
 
@@ -220,6 +221,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if args.threads:
         torch.set_num_threads(min(args.threads, cores()))
+    for override in args.overrides:
+        name = override.partition("=")[0]
+        if name.startswith("train.") and name not in _USED:
+            raise InputError(f"{name} has no part in this; of train it takes {', '.join(sorted(_USED))}")
     params = resolve_params(args.config, args.overrides)
     utterances = read_filelist(params.train.train_filelist)
     recordings = load_recordings(utterances, FeatureCache(params.train.cache_dir, params.audio), params)
@@ -228,7 +233,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(params.train.seed)
     listener = Listener(params.audio.n_mels, len(recordings.names))
     with in_use(args.out):
-        if args.init is not None and not (args.out / "state.pt").exists():
+        resumes = (args.out / "state.pt").exists()
+        if resumes and args.init is not None:
+            print(f"--init is not used: {args.out} has a state")
+        if args.init is not None and not resumes:
             networks = read_checkpoint(args.init, "networks")
             try:
                 start_from(listener, networks, recordings)

@@ -132,7 +132,7 @@ def _set_usual(hearing: Hearing, found: dict[int, list[tuple[int, Manner]]]) -> 
     manners = torch.stack(vectors)  # (utterances, 6)
     hearing.manner_mean.copy_(manners.mean(0))
     least = torch.tensor([_LEAST_DEVIATION.get(name, 1e-2) for name in MANNER])
-    hearing.manner_std.copy_(manners.std(0).maximum(least))
+    hearing.manner_std.copy_(manners.std(0, correction=0).maximum(least))
 
 
 def _middle(mel: torch.Tensor) -> torch.Tensor:

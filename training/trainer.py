@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,11 @@ class Trainer:
             batches = self._validation_batches()
             found = [self.model.losses(**self._arguments(batch, None, generator)) for batch in batches]
             names = _LOSSES if self._decoder_learns else _LOSSES[:-1]
-            means = {name: sum(float(getattr(losses, name)) for losses in found) / len(found) for name in names}
+            means = {}
+            for name in names:
+                counts = [float(losses.counts[name]) for losses in found]
+                values = [float(getattr(losses, name)) for losses in found]
+                means[name] = sum(map(mul, values, counts)) / max(sum(counts), 1)
             self.board.scalars("validation", means, self.step)
             if self._decoder_learns and not asked_to_stop():
                 with self._going_on("the look at the style"):
@@ -245,6 +250,8 @@ class Trainer:
         sites = self.model.decoder.estimator.attention_sites()
         self.board.scalars("gate", {name: float(site.gate) for name, (_, site) in sites.items()}, self.step)
         count = min(_SENSITIVITY_ITEMS, len(self.validation))
+        if count < 2:
+            return  # nobody to trade styles with
         spread = [i * len(self.validation) // count for i in range(count)]  # over the speakers, if they are in order
         batch = collate([self.validation[i] for i in spread]).to(self.device)
         changes = style_sensitivity(self.model, batch, self.params.train.crop_frames, self.params.train.seed)

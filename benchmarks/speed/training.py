@@ -140,7 +140,7 @@ def _ours(
 def _official(settings: Settings, params: Params) -> tuple[OfficialTrainer, Callable[[], object], Callable[[], object]]:
     dataset, names = _dataset(settings, params)
     speakers = len(names["speakers"])
-    trainer = OfficialTrainer(new_model(params, speakers), params, RunLog(None), CPU)
+    trainer = OfficialTrainer(new_model(params, speakers), params, (), RunLog(None), CPU)
     batches = corpus.endless_batches(dataset, params, 0, 0)
     official = _official_steps(params, dataset, speakers, trainer)
     return trainer, lambda: trainer.train_on(next(batches).batch), lambda: next(official)
