@@ -79,6 +79,8 @@ def _compare(args: argparse.Namespace) -> None:
         print("\n".join(outcomes[name].lines))
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
         _write(args.out / "results.json", {name: outcomes[name]}, settings)
+    if not any(outcome.rows or outcome.data for outcome in outcomes.values()):
+        raise InputError("nothing was measured; each line above says why")
     _print_table(outcomes)
     print(f"\nwritten to {args.out / 'results.json'}")
 

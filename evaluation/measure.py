@@ -160,7 +160,8 @@ def _speaker(heard: _Heard, voices: Voices, variants: Mapping[str, _Heard]) -> d
     centroids = voices.centroids(without=digest)
     if speaker in centroids:
         values["speaker_cosine"] = cosine(embedding, centroids[speaker])
-        values["speaker_right"] = float(voices.nearest_speaker(embedding, without=digest) == speaker)
+        if len(centroids) > 1:  # of one the nearest is always that
+            values["speaker_right"] = float(voices.nearest_speaker(embedding, without=digest) == speaker)
     gender = None if speaker is None else voices.gender_of(speaker)
     perceived = voices.perceived_gender(embedding, without=digest)
     if gender is not None and perceived is not None:

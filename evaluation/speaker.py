@@ -145,7 +145,9 @@ class Voices:
             and voice.digest != without
             and (gender := self.gender_of(voice.speaker)) is not None
         ]
-        return perceived_gender(embedding, references) if references else None
+        if len({gender for _, gender in references}) < 2:
+            return None  # of one gender the perceived one is always that
+        return perceived_gender(embedding, references)
 
     def fine_structure(self, speaker: str | None) -> tuple[float, float] | None:
         """Mean over the speaker's recordings, or over all where there are none of that speaker."""

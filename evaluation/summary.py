@@ -68,11 +68,18 @@ BY_KEY = {column.key: column for column in COLUMNS}
 WEIGHTS = ("words", "characters")  # what sentences weigh; not shown
 
 
+_NO_WORDS = "needs English words: the texts are phones, or hold none"
+_UNVOICED = "needs voice: too little of the audio is voiced"
 NOT_MEASURED = {
+    "wer": _NO_WORDS,
+    "cer": _NO_WORDS,
+    "rate": _NO_WORDS,
+    "f0_median": _UNVOICED,
+    "f0_range": _UNVOICED,
     "mcd": "needs recordings of the texts: --references",
     "speaker_cosine": "needs recordings of the speakers: --references",
-    "speaker_right": "needs recordings of the speakers: --references",
-    "gender_right": "needs recordings of the speakers, and their genders: --references, --genders",
+    "speaker_right": "needs recordings of several speakers: --references",
+    "gender_right": "needs recordings of speakers of both genders, and which they are: --references, --genders",
     "fine_vertical": "needs recordings of the speakers: --references",
     "fine_horizontal": "needs recordings of the speakers: --references",
     "rate_ratio": "needs recordings of the texts: --references",

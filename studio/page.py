@@ -353,7 +353,7 @@ class Page:
     ) -> Style:
         """more, taken: of a checkpoint that hears; a part that is taken has no name beside it."""
         given = [*([recording] if recording else []), *(more or [])]
-        check_recordings(given)
+        check_recordings([path for path in given if not session.has(path)])
         recordings = tuple(dict.fromkeys(session.adopt(path) for path in given))
         take = None
         if recordings and self.synthesiser.hears:

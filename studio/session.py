@@ -78,6 +78,10 @@ class Session:
 
     # ------------------------------------------------------------------ keeping
 
+    def has(self, recording: str | Path) -> bool:
+        """Whether a recording that was given is among the files of the run, wherever it came from is still there."""
+        return Path(recording) in self._adopted
+
     def adopt(self, recording: str | Path) -> Path:
         """A recording that was given, among the files of the run."""
         recording = Path(recording)

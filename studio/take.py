@@ -26,8 +26,8 @@ MOST_SECONDS = 120.0  # of a take
 class Take:
     """A spoken wish.
 
-    melody: (T,) Hz, what the decoder read at each frame; None where the model reads no pitch. contour: the melody that
-    was asked for. first_seconds: until the first sentence was there.
+    melody: (T,) Hz, what was asked of the decoder at each frame; None where the model reads no pitch. contour: the
+    melody that was asked for. first_seconds: until the first sentence was there.
     """
 
     wish: Wish

@@ -32,7 +32,7 @@ class Result:
     words: tuple[str, ...]
     word_of: tuple[int, ...]  # S indices into words, -1 between words
     nfe: int  # network evaluations, of all pieces
-    mel_seconds: float  # time that encoder and decoder took
+    mel_seconds: float  # time that encoder and decoder took, and hearing words whose pitch is changed
     vocoder_seconds: float  # time that the vocoder took
     given: str | None = None  # the text as it came, where that is not what it reads like: markup, or blanks apart
     marks: tuple[tuple[str, int], ...] = ()  # of markup: name, and the word after which it stands or -1

@@ -98,6 +98,17 @@ def test_two_copies_score_perfectly(run, made, tmp_path, capsys):
     assert float(lines["all", "", "mos"]["mean"]) == means["mos"] and lines["speaker", "af_kore", "mos"]["n"] == "2"
 
 
+def test_of_one_speaker_nobody_is_the_nearest(run, made, tmp_path):
+    lines = [line for line in TINY.read_text().splitlines() if "|af_kore|" in line]
+    (tmp_path / "one.txt").write_text("\n".join(str(TINY.parent / line) for line in lines) + "\n")
+    assert run(made.folder / "plain", "--references", tmp_path / "one.txt", "--asr", "none", "--threads", 1) == 0
+    content = evaluation_of(tmp_path / "out")
+    (system,) = content["systems"]
+    assert system["overall"]["speaker_cosine"]["value"] > 0.8
+    assert not system["overall"].keys() & {"speaker_right", "gender_right"}
+    assert "several speakers" in content["not_measured"]["speaker_right"]
+
+
 def test_a_baseline_is_compared_sentence_by_sentence(run, made, tmp_path, capsys):
     code = run(made.folder / "raised", "--baseline", made.folder / "plain", "--asr", "none", "--references", TINY)
     assert code == 0

@@ -20,7 +20,17 @@ from evaluation.mos import MosPredictor
 from evaluation.optional import NotInstalledError, import_with_placeholders, require
 from evaluation.recogniser import Recogniser, whisper_folder
 from evaluation.sound import AnalysisCache, Sound, read_sound
-from evaluation.speaker import SpeakerEncoder, centroid, cosine, gender_by_name, nearest, perceived_gender, read_genders
+from evaluation.speaker import (
+    SpeakerEncoder,
+    Voice,
+    Voices,
+    centroid,
+    cosine,
+    gender_by_name,
+    nearest,
+    perceived_gender,
+    read_genders,
+)
 from evaluation.statistics import bootstrap_mean
 from evaluation.words import word_errors
 from params import Audio
@@ -86,6 +96,15 @@ def test_genders_of_names_and_files(tmp_path):
     path.write_text("kathleen|f\nbert|x\n")
     with pytest.raises(InputError, match=r"genders.txt:2: expected"):
         read_genders(path)
+
+
+def test_of_one_gender_alone_none_is_perceived():
+    voices = [
+        Voice(name, name, np.array([1.0, 0.1 * i]), (1.0, 1.0)) for i, name in enumerate(("anna", "beth", "carl"))
+    ]
+    women = Voices(voices[:2], {"anna": "f", "beth": "f"})
+    assert women.perceived_gender(np.array([1.0, 0.0])) is None
+    assert Voices(voices, {"anna": "f", "beth": "f", "carl": "m"}).perceived_gender(np.array([1.0, 0.0])) == "f"
 
 
 def test_perceived_gender_is_that_of_the_five_nearest():

@@ -231,6 +231,13 @@ def test_phones_and_a_lexicon_are_spoken_as_they_say(box):
     assert np.array_equal(other.audio, speak(box, "AH0 / D AO1 G .", phones=True).audio)
 
 
+def test_capitals_of_a_lexicon_keep_its_word_with_an_ending(box):
+    lexicon = {"gif": ("JH", "IH1", "F")}
+    said = speak(box, "GIF's GIF-based GIF, BBC-based.", lexicon=lexicon)
+    assert said.tokens == speak(box, "gif's gif-based gif, BBC-based.", lexicon=lexicon).tokens
+    assert said.words[:1] == ("gif's",)
+
+
 def test_times_and_marks_of_a_text_in_pieces(box):
     result = speak(box, "<speak><mark name='a'/>One cat.<mark name='b'/> <voice name='bert'>Two.</voice></speak>")
     assert [one.name for one in result.word_times] == ["one", "cat", "two"]

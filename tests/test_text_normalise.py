@@ -42,7 +42,27 @@ SPOKEN = {
     ),
     "5 m\u00b2 and 6 ft.": "five square meters and six feet.",
     "5'10\"": "five foot ten",
+    # dashes and ranges
+    "Three answers\u201442, 43.": "three answers - forty-two, forty-three.",
+    "Wait \u2014 5 more - 6, or \u2212 7": "wait - five more - six, or minus seven",
+    "1939 \u2013 1945, pages 10 - 12": "nineteen thirty-nine to nineteen forty-five, pages ten to twelve",
+    "5 - 3 = 2 and 5 \u2212 3": "five minus three equals two and five minus three",
+    "5-10%, 5% - 10%, 3-5 km": "five to ten percent, five percent to ten percent, three to five kilometers",
+    "20\u201325\u00b0C, $20-$30": "twenty to twenty-five degrees celsius, twenty dollars to thirty dollars",
+    "2-3 p.m. or 9:30-17:00": "two to three p m or nine thirty to seventeen hundred",
+    "1-1/2 cups, 500\u20131000 people": "one and a half cups, five hundred to one thousand people",
+    "1-800-555-1234 or (555) 123-4567": (
+        "one, eight oh oh, five five five, one two three four or five five five, one two three, four five six seven"
+    ),
+    "a 10-km run, a $5-million deal": "a ten kilometer run, a five million dollars deal",
+    "6 ft. tall, 5 lb. of it. It is 6 ft. He": "six feet tall, five pounds of it. it is six feet. he",
     # abbreviations
+    "Ali vs. Frazier, e.g. London": "ali versus frazier, for example london",
+    "see Fig. 2, fig. 3 and no. 5": "see figure two, figure three and number five",
+    "Paul V. Smith met Henry V and Louis XIV.": "paul v smith met henry the fifth and louis the fourteenth.",
+    "Super Bowl LVI, Type L": "super bowl fifty-six, type l",
+    "the UN, LED and CO2": "the u n, l e d and c o two",
+    "\u00bd% of it": "a half percent of it",
     "Mr. and Mrs. Smith met Dr. Jones.": "mister and missus smith met doctor jones.",
     "St. Paul, Main St., 12 Elm St. near Park Dr.": "saint paul, main street, twelve elm street near park drive.",
     "Acme Co. was founded by Sam Jr. in May.": "acme company was founded by sam junior in may.",

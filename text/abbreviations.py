@@ -96,12 +96,16 @@ _BEFORE_NUMBER = {
     "Jun": "June",
     "Jul": "July",
 }
+_IN_SMALL = ("No", "Nos", "Vol", "Ch", "Fig", "Figs", "Sec", "Eq")
+# Never the last word of a sentence that goes on.
+_INSIDE = frozenset(["vs", "viz", "cf", "approx", "e.g", "i.e", "a.k.a"])
 _LETTER_NAMES = {"a": "ay"}  # the other letters are words of the dictionary; "a" is the article there
 
 # Dictionary words, yet names of letters when in capitals.
-_SPELLED = frozenset(
-    ["AC", "AI", "AM", "AP", "CD", "CEO", "CIA", "ER", "ERA", "HP", "ID", "IRA", "LA", "NGO", "OS", "PA", "PM", "US"]
-)
+_SPELLED = frozenset([
+    "AC", "AI", "ALS", "AM", "AP", "CD", "CEO", "CIA", "CO", "CT", "ER", "ERA", "ET", "GPS", "HP",
+    "ID", "IRA", "LA", "LED", "MC", "MS", "NGO", "OS", "PA", "PM", "UN", "US",
+])  # fmt: skip
 _WORDS = frozenset(["OK", "I", "A", "O"])
 
 
@@ -116,7 +120,7 @@ def _pattern(table: dict[str, str], rest: str) -> re.Pattern:
 
 
 _OTHERS_CASED = _cased(_OTHERS)
-_BEFORE_NUMBER_CASED = _cased(_BEFORE_NUMBER)
+_BEFORE_NUMBER_CASED = _cased({**_BEFORE_NUMBER, **{key.lower(): _BEFORE_NUMBER[key] for key in _IN_SMALL}})
 _TITLE_RE = _pattern(_TITLES, r"(?=\s*(?:[A-Z\"']|and\b|&))")
 _BEFORE_NUMBER_RE = _pattern(_BEFORE_NUMBER_CASED, r"(?=\s*#?\d)")
 _OTHER_RE = _pattern(_OTHERS_CASED, r"(?!\w)")
@@ -175,7 +179,14 @@ def expand(text: str) -> str:
     text = _SAINT_OR_STREET_RE.sub(_saint_or_street, text)
     text = _NUMBERED_A_RE.sub("ay", text)
     text = _BEFORE_NUMBER_RE.sub(lambda m: _BEFORE_NUMBER_CASED[m[1]], text)
-    return _OTHER_RE.sub(lambda m: _OTHERS_CASED[m[1]] + _stop(m.string, m.end()), text)
+    return _OTHER_RE.sub(_other, text)
+
+
+def _other(match: re.Match) -> str:
+    words, end = _OTHERS_CASED[match[1]], match.end()
+    if match[1].lower() in _INSIDE:
+        return words + ("." if _TEXT_ENDS.match(match.string, end) else "")
+    return words + _stop(match.string, end)
 
 
 def expand_initialisms(text: str) -> str:

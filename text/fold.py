@@ -10,7 +10,7 @@ KEPT = "£€¥₹¢°\u2044"
 _SIGNS = {
     **dict.fromkeys("\u2018\u2019\u201b\u2032\u02bc\u00b4`", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
-    **dict.fromkeys("\u2014\u2015\u2e3a\u2e3b", " - "),
+    **dict.fromkeys("\u2014\u2015\u2e3a\u2e3b", " -- "),  # never a minus
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u00ad", "-"),
     "\u00ad": "",  # soft hyphen
     "\u2212": " -",  # minus sign
@@ -54,6 +54,7 @@ _SIGNS = {
     "\u0131": "i",
 }
 _TABLE = str.maketrans(_SIGNS)
+_MINUS = re.compile("\u2212\\s+(?=\\d)")
 _VULGAR_FRACTION = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)(?: WITH .*| SYMBOL)?")
 
@@ -77,7 +78,7 @@ def fold(text: str) -> str:
 
     Characters without a plain form, such as other scripts, emoji and control characters, become spaces.
     """
-    text = text.translate(_TABLE)
+    text = _MINUS.sub("\u2212", text).translate(_TABLE)
     text = _VULGAR_FRACTION.sub(lambda match: f" {match[0]}", text)  # 2½ is not 21/2
     text = unicodedata.normalize("NFKC", text).translate(_TABLE)
     decomposed = unicodedata.normalize("NFD", text)

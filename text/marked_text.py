@@ -188,7 +188,15 @@ def read_marked(marked: MarkedText, lexicon: Lexicon | None = None) -> tuple[Rea
 
 def _in_small_letters(text: str, lexicon: Lexicon) -> str:
     """Words of the lexicon as it has them, so that one in capitals is not spelled letter by letter."""
-    return _WRITTEN_WORD.sub(lambda word: word[0].lower() if word[0].lower() in lexicon else word[0], text)
+
+    def known(part: str) -> str:
+        stem = part.lower().removesuffix("'s")
+        return part.lower() if stem in lexicon or part.lower() in lexicon else part
+
+    def lowered(word: re.Match) -> str:
+        return word[0].lower() if word[0].lower() in lexicon else "-".join(map(known, word[0].split("-")))
+
+    return _WRITTEN_WORD.sub(lowered, text)
 
 
 class _Builder:

@@ -17,7 +17,7 @@ _SCALES = {
     "tn": "trillion",
     **{word: word for word in ("hundred", "thousand", "million", "billion", "trillion")},
 }
-_SCALE = r"(?:\s?(hundred|thousand|million|billion|trillion)|([kKMB]|mn?|bn?|tn))?\b"
+_SCALE = r"(?:[\s-]?(hundred|thousand|million|billion|trillion)|([kKMB]|mn?|bn?|tn))?\b"
 
 # symbol or code -> (singular, plural, singular and plural of its hundredth)
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
@@ -176,9 +176,9 @@ def _half_of_day(half: str, match: re.Match) -> str:
 
 
 def _unit(match: re.Match) -> str:
-    number, unit, power = match[1], match[2], match[3]
+    number, hyphen, unit, power = match.groups()
     one, many = _UNITS[unit]
-    name = one if _is_one(number) else many
+    name = one if _is_one(number) or hyphen == "-" else many  # a ten-kilometer run
     return f"{decimal(number)} {f'{_POWERS[power]} ' if power else ''}{name}"
 
 
@@ -212,11 +212,13 @@ def _plain(match: re.Match) -> str:
 
 
 def _phone(match: re.Match) -> str:
-    return ", ".join(digits(group, zero="oh") for group in match[0].split("-"))
+    return ", ".join(digits(group, zero="oh") for group in re.findall(r"\d+", match[0]))
 
 
 _SENTENCE_ENDS = re.compile(r"\s*$|\s+[A-Z]")
 _HALF = r"([ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
+_UNIT = _alternatives(_UNITS)
+_NO_END = r"(?:\.(?=\s+[a-z(]|[,;:]))?"  # the full stop of an abbreviation inside a sentence
 _CURRENCY_SIGNS = "[$£€¥₹]"
 _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     # dates
@@ -225,9 +227,13 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (rf"\b({_MONTH}) (\d{{1,2}})(?=\s*(?:[,.;:?!)]|$)(?!\d)|,? \d{{4}}\b)", lambda m: f"{m[1]} {_day(m[2])}"),
     (r"(?<![\d.,])'?(\d{2}|\d{3}0)'?s\b", _decade),
     # phone numbers
-    (r"(?<![\d-])\d{3}-(?:\d{3}-)?\d{4}(?![\d-])", _phone),
+    (r"\(\d{3}\)\s?\d{3}-\d{4}(?![\d-])", _phone),
+    (r"(?<![\d-])(?:(?:1-)?\d{3}-\d{3}-\d{4}|(?!\d00-\d\d00)\d{3}-\d{4})(?![\d-])", _phone),
+    (r"(?<=\d)\s-\s(?=\d+(?:\.\d+)?\s?=)", " minus "),
+    # ranges, of whatever follows; 1-1/2 is none
+    (rf"(?<=[\d%])(?:\s-\s|-)(?={_CURRENCY_SIGNS}?\d)(?!\d+[/\u2044])", " to "),
     # signs
-    (rf"(?<![\w.)])-\s?(?={_CURRENCY_SIGNS}?\.?\d)", "minus "),
+    (rf"(?<![\w.)-])-(?={_CURRENCY_SIGNS}?\.?\d)", "minus "),
     (r"(?<![\w.])\+\s?(?=\d)", "plus "),
     (r"~\s?(?=\d)", "about "),
     (r"#\s?(?=\d)", "number "),
@@ -240,8 +246,8 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (rf"(?<![\d:.,])(\d|1[0-2])\s?{_HALF}", _hour),
     # quantities
     (r"\b(\d)'\s?(\d{1,2})\"", lambda m: f"{cardinal(int(m[1]))} foot {cardinal(int(m[2]))}"),
-    (rf"(?<![\d.,/])({_NUMBER})\s?({_alternatives(_UNITS)})(?![\w/])(?:\s+(squared|cubed)\b)?", _unit),
-    (rf"(?<![\d.,/])({_NUMBER})\s?%", lambda m: f"{decimal(m[1])} percent"),
+    (rf"(?<![\d.,/\u2044])({_NUMBER})(\s|-)?({_UNIT})(?![\w/]){_NO_END}(?:\s+(squared|cubed)\b)?", _unit),
+    (rf"(?<![\d.,/\u2044])({_NUMBER})\s?%", lambda m: f"{decimal(m[1])} percent"),
     (r"(?<![\d.,/])(?:(\d+)[ -])?(\d{1,4})[/\u2044](\d{1,4})(?![\d/])", _fraction),
     (r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
     # ranges, scores, ratios

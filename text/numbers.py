@@ -144,8 +144,8 @@ def year(n: int) -> str:
     return f"{_below_hundred(n // 100)} hundred" if n % 100 == 0 else pairs(n)
 
 
-_ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
+_ROMAN = re.compile(r"(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 _NUMBERED = (
     r"Chapter|Part|Book|Act|Scene|Volume|Vol\.|Section|Article|Appendix|Phase|Stage|Type|Class|Title|Mark|Canto|Level|"
     r"World War|Super Bowl|Final Fantasy|Apollo|CHAPTER|PART|BOOK|ACT|SCENE|VOLUME"
@@ -156,13 +156,13 @@ _MONARCHS = (
     r"Albert|Alfonso|Ramses|Ramesses|Xerxes|Darius|Ptolemy|Boniface|Sixtus|Rudolf|Wilhelm|Gustav|Gustavus|Christian|"
     r"Haakon|Harald|Olav|Constantine|Margaret|Margrethe|Isabella|Robert|David|Malcolm|Sigismund"
 )
-_NUMBERED_ROMAN = re.compile(rf"\b({_NUMBERED})(\s+)([IVX]+)\b(?!')(?!\.\w)")
-_MONARCH_ROMAN = re.compile(rf"\b({_MONARCHS})(\s+)([IVX]{{2,}}|V)\b(?!\.\w)")
+_NUMBERED_ROMAN = re.compile(rf"\b({_NUMBERED})(\s+)([IVXL]{{2,}}|[IVX])\b(?!')(?!\.\w)")
+_MONARCH_ROMAN = re.compile(rf"\b({_MONARCHS})(\s+)([IVX]{{2,}}|V(?!\.\s?[A-Z]))\b(?!\.\w)")
 _PRONOUN = re.compile(r"\s+[a-z]")  # "the part I like"
 
 
 def roman_value(numeral: str) -> int | None:
-    """The value of a numeral up to XXXIX, or None when it is none."""
+    """The value of a numeral up to LXXXIX, or None when it is none."""
     if not numeral or not _ROMAN.fullmatch(numeral):
         return None
     values = [_ROMAN_VALUES[letter] for letter in numeral]

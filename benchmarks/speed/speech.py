@@ -101,7 +101,10 @@ def _quality(settings: Settings, few: int, many: int) -> list[str]:
 
 def _call(script: str, *arguments: object) -> str:
     command = [sys.executable, script, *(str(argument) for argument in arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError((done.stderr.strip().splitlines() or [f"{script} ended with {done.returncode}"])[-1])
+    return done.stdout
 
 
 def length(settings: Settings) -> Outcome:
