@@ -12,8 +12,10 @@ from torch.nn import functional
 
 
 def channels_innermost(x: Tensor) -> Tensor:
-    """(B, C, T) laid out in memory as (B, T, C); the layers below and what acts on single values keep it so."""
-    return x if torch.onnx.is_in_onnx_export() else x.transpose(1, 2).contiguous().transpose(1, 2)
+    """(B, C, T) laid out in memory as (B, T, C), on a CPU; the layers below and what acts on single values keep it."""
+    if torch.onnx.is_in_onnx_export() or x.device.type != "cpu":
+        return x
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 class Conv1d(nn.Conv1d):

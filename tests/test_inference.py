@@ -174,6 +174,7 @@ def test_a_multi_speaker_official_checkpoint_says_whom_it_took(run, tmp_path, ca
 
 
 BAD = {
+    "a time scale for a model that has none": ({"time_scale": 1}, "only official checkpoints have a time scale"),
     "no such text file": ({"file": "nowhere.txt"}, "nowhere.txt"),
     "no text option": ({"file": None}, "-f/--file"),
     "no text in it": ({"file": "EMPTY"}, "holds no text"),
