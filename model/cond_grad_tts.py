@@ -147,13 +147,13 @@ class CondGradTTS(TextToMel):
         ids (B, S), mel (B, n_mels, T) in natural log, lengths (B,); style with contours at the frames of mel.
         token_spans: (B, S, 2), the frames [start, end) in which each token may lie, where that is known.
         crop_frames: length of the decoder's random crop, a multiple of 4; None: everything.
-        autocast: lower precision of the decoder.
+        autocast: lower precision of the two networks; alignment and losses are in float32.
 
         prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
         right. voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over
         voiced frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
-        text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans)
+        text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
         mask, text_mask = frames.mask, text.mask.squeeze(1)
         prior = 0.5 * ((frames.mu - mel).square() * mask).sum() / (mask.sum() * mel.shape[1])
         durations = frames.durations
@@ -202,9 +202,12 @@ class CondGradTTS(TextToMel):
         mel_lengths: Tensor,
         style: StyleSource,
         token_spans: Tensor | None = None,
+        autocast: torch.dtype | None = None,
     ) -> tuple[CondTextEncoding, Frames, Tensor]:
         """Arguments of `losses` -> the encoded text, its frames by the alignment found, and the normalised mel."""
-        text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
+            text = self.encoder(ids, id_lengths, style.speaker, style.emotion)
+        text = text.to(mel.dtype)
         mel = self.normalise(mel)
         mask = sequence_mask(mel_lengths, mel.shape[2], mel.dtype)  # (B, 1, T)
         durations = self.align(text, id_lengths, mel, mel_lengths, token_spans)  # (B, S)

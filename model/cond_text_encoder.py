@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,11 @@ class CondTextEncoding:
     content: Tensor
     mask: Tensor
     manner: Manner | None = None
+
+    def to(self, dtype: torch.dtype) -> CondTextEncoding:
+        """The same in another precision; the manner stays as it is."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: value.to(dtype) for name, value in tensors.items()})
 
 
 class CondTextEncoder(nn.Module):

@@ -70,7 +70,8 @@ class Trainer:
         self.write_sample = write_sample
         self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(model, params.train.weight_decay), betas=(0.9, 0.99))
+        groups = _parameter_groups(model, params.train.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
         self.ema = ParameterAverage(model, params.train.ema_decay)
         self._forward = self.processes.wrap(_Losses(self.model))
         self.step = self.epoch = self.batch = 0
