@@ -53,7 +53,7 @@ def training(settings: Settings) -> Outcome:
     rates = {name: size / value for name, value in seconds.items()}
     millions = {"ours": _millions(trainer.model), "official": _millions(same.model)}
     ratio = rates[shared] / rates["official"]
-    outcome = Outcome([Row("training, utterances/s against the official recipe", ratio, 2, 4)])
+    outcome = Outcome([Row("training, utterances/s against the official recipe", ratio, 3, 4)])
     outcome.data = {"utterances_per_second": rates, "batch": size, "million_parameters": millions}
     outcome.lines = [f"  {name}: {rate:.2f} utterances/s, batches of {size}" for name, rate in rates.items()]
     outcome.lines += [f"  {name}: {value:.1f} million parameters" for name, value in millions.items()]
