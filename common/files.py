@@ -40,8 +40,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to; the error that says why is its cause.
     """
-    if not Path(path).name:
-        raise InputError(f"{str(path)!r} is not the name of a file; give one")
+    check_file_name(path)
     path = Path(path)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
@@ -58,6 +57,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_file_name(path: str | os.PathLike) -> None:
+    """Raises InputError for a path without a name, such as "." or "/", as `replacing` does, but before long work."""
+    if not Path(path).name:
+        raise InputError(f"{str(path)!r} is not the name of a file; give one")
 
 
 def unwritable(path: str | os.PathLike, error: Exception) -> InputError:

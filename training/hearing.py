@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
+from common.files import check_file_name
 from data.checkpoint_file import read_checkpoint, write_checkpoint
 from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, pack, rebuilt
@@ -107,8 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, help="for the training list, which has every speaker of the checkpoint")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)
-    if not args.out.name:
-        raise InputError(f"-o {str(args.out)!r} is not the name of a file; give one")  # before the work
+    check_file_name(args.out)  # before the work
     old = load_checkpoint(args.checkpoint)
     if not isinstance(old.model, CondGradTTS):
         raise InputError(f"{args.checkpoint} is an official checkpoint, which has no place for a voice or a manner")

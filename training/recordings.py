@@ -233,10 +233,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.manual_seed(params.train.seed)
     listener = Listener(params.audio.n_mels, len(recordings.names))
     with in_use(args.out):
-        resumes = (args.out / "state.pt").exists()
-        if resumes and args.init is not None:
+        if args.init is not None and (args.out / "state.pt").exists():
             print(f"--init is not used: {args.out} has a state")
-        if args.init is not None and not resumes:
+        elif args.init is not None:
             networks = read_checkpoint(args.init, "networks")
             try:
                 start_from(listener, networks, recordings)
