@@ -33,6 +33,7 @@ from common.processes import cores
 from data.filelist import TextLine, read_texts
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
+from synthesis.earlier import Earlier, check_apart
 from synthesis.options import BACKENDS, PRECISIONS, SOLVERS, check_options, check_solver
 from synthesis.parts import PARTS, parse_parts
 from synthesis.shards import report_name, shard_of
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     texts = read_texts(args.file, bad_lines)
     if args.take is not None and not args.ref and not any(line.ref for line in texts):
         raise InputError("--take without a recording to take it from; give --ref, or a column of recordings")
-    texts = shard_of(texts, args.shard)
+    texts = shard_of(texts, args.shard, skipped=len(bad_lines.messages))
     if interpolation_options.wants_two_styles(args):
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
         if args.stream:
@@ -139,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     for name in (args.checkpoint, *(args.ref or ()), *(args.ref2 or ())):
         if not os.path.isfile(name):
             raise InputError(f"{name}: no such file; check the path")
+    check_apart(_recordings(args, texts), args.out)
     with in_use(args.out):
         _speak(args, texts, given, asked, bad_lines)
     for line in bad_lines.summary():
@@ -161,7 +163,7 @@ def _speak(
     from data.audio import write_wav
     from synthesis.notes import chosen_speaker, notes, recording_warnings, style_sources
     from synthesis.report import Report
-    from synthesis.run import Earlier, Run
+    from synthesis.run import Run
 
     def first_audio() -> None:
         tqdm.write(f"first audio after {time.perf_counter() - _BEGAN:.2f} s", file=sys.stdout)
@@ -186,7 +188,9 @@ def _speak(
             earlier.remove(result.index)
             bar.update()
     if not report.texts:
-        raise bad_lines.none_left(args.file)
+        if args.shard is None:
+            raise bad_lines.none_left(args.file)
+        report.write(even_empty=True)  # the others are joined without it
     finished = [replace(line, text=report.texts[line.index]) for line in texts if line.index in report.texts]
     for warning in warnings:
         print(shown(f"warning: {warning}"), file=sys.stderr)

@@ -47,10 +47,9 @@ def read_contour(path: str | os.PathLike) -> Contour:
         columns = line.replace(",", " ").replace(";", " ").split()
         if not columns or columns[0].startswith("#"):
             continue
-        if first and len(columns) == 2 and all(column.isalpha() for column in columns):
-            first = False
+        named, first = first and all(map(_is_name, columns)), False
+        if named:
             continue
-        first = False
         time, value = _numbers(columns, f"{path}:{number}")
         if not 0 <= time < 1e6 or time <= last:
             raise InputError(f"{path}:{number}: the time {columns[0]} does not ascend; sort the lines by seconds")
@@ -77,6 +76,10 @@ def write_contour(path: str | os.PathLike, f0: np.ndarray, frame_seconds: float)
     lines = [HEADER, *(f"{(i + 0.5) * frame_seconds:.6f},{value:.3f}" for i, value in enumerate(f0))]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def _is_name(column: str) -> bool:
+    return column[0].isalpha() and column.lower() not in ("nan", "inf", "infinity")
 
 
 def _numbers(columns: list[str], place: str) -> tuple[float, float]:

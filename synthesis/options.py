@@ -47,11 +47,11 @@ def check_options(**given: Any) -> None:
             raise InputError(f"{name} must be {words}, not {reprlib.repr(value)}")
 
 
-def check_solver(solver: str | None) -> None:
+def check_solver(solver: str | os.PathLike | None) -> None:
     """Raises InputError for what is neither a solver's name nor the file of a fitted one."""
     if solver is None or solver in SOLVERS:
         return
-    if not isinstance(solver, str) or not solver.endswith(".json"):
+    if not isinstance(solver, str | os.PathLike) or not os.fspath(solver).endswith(".json"):
         raise InputError(
             f"there is no sampler {solver!r}; there are {', '.join(SOLVERS)}, or a fitted one's .json file"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +44,20 @@ class Reference:
 
 
 def read_reference(recording: Recording, audio_params: Audio) -> Reference:
-    """Analyse a reference: an audio file, or (samples (N,) or (N, channels), Hz).
+    """Analyse a reference: an audio file, or (samples (N,) or (N, channels), Hz), floats of at most 1 or int16 or int32.
 
     The mel is its stretch with the most voiced frames, as long as the references that models are trained with.
 
     Raises:
-        InputError: it cannot be read, is too short or too long, or has no voiced frame.
+        InputError: it is none, cannot be read, is too short or too long, or has no voiced frame.
     """
     # Analysis takes a while to import, and most runs have no reference.
     from data.audio import read_audio, read_header
     from data.mel import mel_spectrogram
     from data.pitch import extract_f0
 
+    if not _is_recording(recording):
+        raise InputError("a recording is a file, or samples with their rate in Hz, such as (samples, 22050)")
     if isinstance(recording, tuple):
         name, audio = "the reference", _to_mono(*recording, audio_params.sample_rate)
         _check_length(name, len(audio) / audio_params.sample_rate)
@@ -140,11 +143,22 @@ def with_reference(
     return frames.with_pitch(style, log_f0)
 
 
+def _is_recording(recording: object) -> bool:
+    if isinstance(recording, tuple):
+        return len(recording) == 2 and isinstance(recording[1], Real) and not isinstance(recording[1], bool)
+    return isinstance(recording, str | os.PathLike)
+
+
 def _to_mono(audio: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     """(N,) or (N, channels) at `rate` Hz -> (M,) float32 at `sample_rate`."""
     import soxr
 
-    audio = np.asarray(audio, dtype=np.float32)
+    audio = np.asarray(audio)
+    if audio.dtype in (np.int16, np.int32):
+        audio = audio / -float(np.iinfo(audio.dtype).min)
+    if audio.dtype.kind != "f":
+        raise InputError(f"the reference's samples are {audio.dtype}; give floats of at most 1, int16 or int32")
+    audio = audio.astype(np.float32)
     if audio.ndim == 2:
         audio = audio.mean(axis=1)
     if audio.ndim != 1 or audio.size == 0 or not np.isfinite(audio).all() or not rate > 0:

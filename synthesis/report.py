@@ -66,13 +66,13 @@ class Report:
         self._totals |= {key: self._totals[key] + row[key] for key in _SUMMED}
         self.texts[row["index"]] = row["text"]
 
-    def write(self) -> None:
-        """Write settings, totals and a row for each result, if there is one yet; the file appears whole or not at all.
+    def write(self, even_empty: bool = False) -> None:
+        """Write settings, totals and a row for each result, as soon as there is one; the file appears whole or not at all.
 
         Raises:
             InputError: the place cannot be written to.
         """
-        if not self._rows:
+        if not self._rows and not even_empty:
             return
         taken = self._totals["mel_seconds"] + self._totals["vocoder_seconds"]
         rest = {

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,14 +21,13 @@ from synthesis import interpolation_options, prosody_options
 from synthesis.options import Options
 from synthesis.parts import Given
 from synthesis.result import Result
-from synthesis.synthesiser import Synthesiser
+from synthesis.synthesiser import Request, Synthesiser
 
 if TYPE_CHECKING:
     from model.interpolation import Kind
     from synthesis.two_styles import Pair
 
 _STYLE = ("speaker", "emotion", "ref", "take", "speaker2", "emotion2", "ref2", "take2")
-_OF_A_TEXT = re.compile(r"(\d{4,})(?:_a|_b|_ab(?:_[\d.]+)?(?:_reader)?|_mask)?\.(?:wav|png|npy)")
 _AT_A_TIME = 4  # texts that a worker takes; a reference is read once for all of them
 
 
@@ -115,8 +112,16 @@ class Run:
 
     def spoken_by_workers(self, texts: Sequence[TextLine], bad_lines: BadLines) -> Iterator[dict[str, Result]]:
         """The same by `args.workers` processes, which share the cores; a text's results come in its place."""
-        if bad_lines.strict:  # what cannot be spoken is said before anything is
-            self.synthesiser.requests(texts, **self._how(texts, bad_lines))
+        # What the options ask of any text is checked before the first one is spoken; of every text, if one may end it.
+        checked = texts if bad_lines.strict else _one_of_each(texts)
+        how = self._how(texts, BadLines(bad_lines.strict))
+        if self.between:
+            self._requests_of_pairs(checked, how)
+        else:
+            self.synthesiser.requests(checked, **how)
+        return self._by_workers(texts, bad_lines)
+
+    def _by_workers(self, texts: Sequence[TextLine], bad_lines: BadLines) -> Iterator[dict[str, Result]]:
         lines = iter(texts)
         batches = iter(lambda: list(islice(lines, _AT_A_TIME)), [])
         given = (self.args, self.given, self.asked)
@@ -166,11 +171,11 @@ class Run:
 
     def _pairs(self, texts: Sequence[TextLine], how: dict[str, Any]) -> Iterator[dict[str, Result]]:
         """Each text as a alone, b alone and in between."""
-        from synthesis.two_styles import requests_of_pairs, speak_pairs, write_mask
+        from synthesis.two_styles import speak_pairs, write_mask
 
         args, between = self.args, self.between
         kinds = list(between.values())
-        for request_a, request_b in requests_of_pairs(self.synthesiser, texts, *self.styles, kinds, **how):
+        for request_a, request_b in self._requests_of_pairs(texts, how):
             with how["bad_lines"].skipping(request_a.place, TextError):
                 (pair,) = speak_pairs(self.synthesiser, [request_a], [request_b], kinds, self.options, args.lead or "a")
                 if args.plots:
@@ -181,6 +186,11 @@ class Run:
                     "_b": pair.b,
                     **{f"_{ending}": result for ending, result in zip(between, pair.between, strict=True)},
                 }
+
+    def _requests_of_pairs(self, texts: Sequence[TextLine], how: dict[str, Any]) -> list[tuple[Request, Request]]:
+        from synthesis.two_styles import requests_of_pairs
+
+        return requests_of_pairs(self.synthesiser, texts, *self.styles, list(self.between.values()), **how)
 
     def _plot_pair(self, pair: Pair) -> None:
         from synthesis.pair_plots import plot_pair
@@ -195,21 +205,9 @@ class Run:
                 plot_readings(reader_path, pair, {name_of(kind): number}, audio)
 
 
-class Earlier:
-    """Files of texts that an earlier run left in a folder; evaluate.py would take them for this one's."""
-
-    def __init__(self, out: Path) -> None:
-        self._files: dict[int, dict[Path, int]] = {}  # by the text's index, when they were written
-        for path in out.iterdir() if out.is_dir() else ():
-            if match := _OF_A_TEXT.fullmatch(path.name):
-                self._files.setdefault(int(match[1]), {})[path] = path.stat().st_mtime_ns
-
-    def remove(self, index: int) -> None:
-        """Those of a text that this run has spoken, but for what it wrote itself."""
-        for path, written in self._files.pop(index, {}).items():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime_ns == written:
-                    path.unlink()
+def _one_of_each(texts: Sequence[TextLine]) -> list[TextLine]:
+    """A text for every choice of columns that the list has."""
+    return list({(line.speaker is None, line.emotion is None, line.ref is None): line for line in texts}.values())
 
 
 def threads_of(args: argparse.Namespace) -> int:

@@ -24,16 +24,18 @@ _NAME = re.compile(r"report\.(\d{1,5})-of-(\d{1,5})\.json")
 _OF_THE_MACHINE = ("device", "precision", "backend", "threads")  # settings that may differ
 
 
-def shard_of(texts: list[TextLine], shard: Shard | None) -> list[TextLine]:
-    """Every N-th text, so that the shards are alike. Raises InputError if none is left."""
+def shard_of(texts: list[TextLine], shard: Shard | None, skipped: int = 0) -> list[TextLine]:
+    """Every N-th text, so that the shards are alike; none, if all of a shard's lines were skipped.
+
+    skipped: lines of the list that are no text. Raises InputError if there are fewer lines than shards.
+    """
     if shard is None:
         return texts
     which, count = shard
-    own = [line for line in texts if line.index % count == which - 1]
-    if not own:
-        most = len(texts)
+    most = len(texts) + skipped
+    if which > most:
         raise InputError(f"shard {which}/{count} has no text; {most} texts make {most} shards at most")
-    return own
+    return [line for line in texts if line.index % count == which - 1]
 
 
 def report_name(shard: Shard | None) -> str:
@@ -75,6 +77,8 @@ def join_reports(out: Path) -> int:
         raise InputError(
             f"{out}: a shard's report has a row that inference.py did not write; speak it again"
         ) from error
+    if not joined.texts:
+        raise InputError(f"{out}: no shard has a text that could be spoken")
     joined.write()
     return len(joined.texts)
 

@@ -214,11 +214,11 @@ def reference_paths(
 ) -> list[ReferencePath]:
     """One path for each piece of the texts, solved by the model's own sampler from noise that seed and place decide.
 
-    The speakers take turns. temperature: None for the checkpoint's.
+    The speakers take turns, where they have names. temperature: None for the checkpoint's.
     """
     if temperature is None:
         temperature = synthesiser.params.inference.temperature
-    names = synthesiser.speakers
+    names = [None] if synthesiser.params.style.speaker_embedding_dim else synthesiser.speakers
     paths = []
     for number, text in enumerate(texts):
         (request,) = synthesiser.requests([text], names[number % len(names)], None, None)

@@ -41,6 +41,7 @@ from text.front_end import EncodedText, front_end
 from text.pronunciation import Lexicon
 from text.prosody import BOUNDS
 
+_FILE = str | os.PathLike
 GRAPHS = "cache/graphs"  # the folder of exported graphs
 MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
 MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
@@ -223,7 +224,7 @@ class Synthesiser:
         length_scale: float | None = None,
         guidance_scale: float | None = None,
         seed: int = 0,
-        sampler: str | None = None,
+        sampler: str | os.PathLike | None = None,
     ) -> Options:
         """Options with the checkpoint's own values for what is None.
 
@@ -236,6 +237,8 @@ class Synthesiser:
         defaults = self.params.inference
         if sampler is None:
             sampler = self.model.usual_sampler
+        elif isinstance(sampler, os.PathLike):
+            sampler = os.fspath(sampler)
         if sampler not in SOLVERS:
             fitted_steps = self._read_solver(sampler)
             if steps is not None and steps != fitted_steps:
@@ -282,7 +285,7 @@ class Synthesiser:
         length_scale: float | None = None,
         guidance_scale: float | None = None,
         seed: int = 0,
-        sampler: str | None = None,
+        sampler: str | os.PathLike | None = None,
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
@@ -476,10 +479,11 @@ class Synthesiser:
     def _references(self, ref: Recording | Sequence[Recording]) -> list[Reference]:
         if not self.reads("timbre"):
             raise InputError("this checkpoint takes no reference; leave ref out, or use a checkpoint that does")
-        # A tuple is samples and their rate.
-        recordings = ref if isinstance(ref, list) else [ref]
+        # A tuple is samples and their rate, unless it is of files.
+        several = isinstance(ref, list) or (isinstance(ref, tuple) and all(isinstance(one, _FILE) for one in ref))
+        recordings = list(ref) if several else [ref]
         if not recordings:
-            raise InputError("ref is an empty list; give a recording, or leave it out")
+            raise InputError("ref is empty; give a recording, or leave it out")
         if len(recordings) > 1 and not self.hears:
             raise InputError("this checkpoint hears no voices, so it takes one recording; give the one with the melody")
         return [read_reference(recording, self.params.audio) for recording in recordings]

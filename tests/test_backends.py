@@ -17,9 +17,11 @@ from data.audio import write_wav
 from hifigan.distilled import Distilled, new_rest
 from inference import main
 from model.checkpoint import Loaded, unpack
+from model.estimators.unet import TimeEmbedding
 from synthesis.backends import choice
 from synthesis.backends.choice import PACKAGES, choose_backend
 from synthesis.backends.condition_tensors import condition_of, form_of, free_axes, tensors_of
+from synthesis.backends.export import graph_file
 from synthesis.backends.graph_modules import GraphEncoder, GraphEstimator, GraphVocoder, session_opener
 from synthesis.synthesiser import Synthesiser
 from tests.official_weights import random_state
@@ -195,6 +197,11 @@ def test_the_command_line(backend, tmp_path, monkeypatch, capsys):
         assert "computes in fp32" in capsys.readouterr().err
 
 
+def test_two_time_scales_are_two_graphs(tmp_path):
+    paths = [graph_file(tmp_path, "estimator", TimeEmbedding(16, scale), None, Path.touch) for scale in (1.0, 1000.0)]
+    assert paths[0] != paths[1]
+
+
 def test_which_backend_is_chosen(monkeypatch):
     installed: set[str] = set()
     monkeypatch.setattr(choice, "_installed", lambda name: name in installed)
@@ -206,7 +213,8 @@ def test_which_backend_is_chosen(monkeypatch):
     installed |= {"onnx"}
     assert choose_backend("auto", CPU, "auto") == "torch"
     monkeypatch.setattr(choice, "has_bfloat16", lambda device: False)
-    assert choose_backend("auto", CPU, "auto") == "onnx"
+    assert choose_backend("auto", CPU, "auto") == choose_backend("auto", CPU, "fp32") == "onnx"
+    assert choose_backend("auto", CPU, "bf16") == "torch"
     installed |= {"openvino"}
     assert choose_backend("auto", CPU, "auto") == "openvino"
     assert choose_backend("auto", gpu, "auto") == "torch"

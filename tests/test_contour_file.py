@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from synthesis.contour_file import read_contour, write_contour
+from synthesis.contour_file import Contour, read_contour, write_contour
 
 FRAME = 256 / 22050
 
@@ -56,6 +56,11 @@ def test_a_written_contour_is_the_same_at_its_voiced_frames(tmp_path_factory, f0
     assert found.min() > 59 and found.max() < 501
 
 
+@pytest.mark.parametrize("names", ["time f0", "t,F0", "time_s;f0_hz", "Time(s),F0(Hz)", "time,f0,voiced"])
+def test_a_first_line_of_names_is_skipped(tmp_path: Path, names: str):
+    assert read(tmp_path, f"{names}\n0 100\n") == Contour((0.0,), (100.0,))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -66,6 +71,7 @@ def test_a_written_contour_is_the_same_at_its_voiced_frames(tmp_path_factory, f0
         ("-1 100\n", ":1: the time -1"),
         ("0 100 3\n", ":1: expected seconds and Hz"),
         ("0 100\nseconds hz\n", ":2: expected seconds and Hz"),
+        ("nan 100\n", ":1: expected seconds and Hz"),
         ("0 nan\n", ":1: expected seconds and Hz"),
         ("0 10\n", ":1: 10 Hz is no F0"),
         ("0 -100\n", ":1: -100 Hz is no F0"),

@@ -101,6 +101,7 @@ def test_a_missing_solver_file(tmp_path):
         check_solver(str(tmp_path / "no.json"))
     (tmp_path / "there.json").write_text(json.dumps({}))
     check_solver(str(tmp_path / "there.json"))
+    check_solver(tmp_path / "there.json")
 
 
 def test_the_names_of_the_solvers():

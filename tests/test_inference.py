@@ -111,6 +111,22 @@ def test_a_line_may_name_speaker_emotion_and_reference(run, tmp_path):
     assert same == [False, False, True]
 
 
+@pytest.mark.parametrize("of_a_line", [False, True])
+def test_a_recording_that_the_run_would_write_over_is_refused(run, tmp_path, capsys, of_a_line):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("0000_b.wav", "mine.wav"):
+        write_wav(out / name, voice_like(1.0, 120), 22050)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Hello there.|||out/0000_b.wav\n" if of_a_line else "Hello there.\n")
+    given = {"file": texts} if of_a_line else {"file": texts, "ref": out / "0000_b.wav"}
+    assert run(**given) == 2
+    assert "give another --out" in capsys.readouterr().err and (out / "0000_b.wav").exists()
+    assert run(**given, out=tmp_path / "other") == 0
+    texts.write_text("Hello there.\n")
+    assert run(file=texts, ref=out / "mine.wav") == 0 and (out / "mine.wav").exists()
+
+
 def test_options_reach_the_model(run, tmp_path):
     assert run("-s", 1, emotion="angry", temperature=3, length_scale=2, guidance_scale=1.5, seed=9) == 0
     report = report_of(tmp_path / "out")

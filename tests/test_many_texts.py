@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.arguments import shard as parse_shard
+from data.audio import write_wav
 from data.filelist import TextLine
 from inference import main
 from synthesis.shards import main as join
 from synthesis.shards import report_name, shard_of
-from tests.tiny_synthesiser import write_tiny_files
+from tests.tiny_synthesiser import voice_like, write_tiny_files
 
 TEXTS = "One day.\nTwo birds sing here!\n|||\nIs it so?\n?!\nIt is.\nGood night, Anna.\nAnd good morning.\n"
 
@@ -88,6 +89,33 @@ def test_with_strict_workers_speak_nothing_of_a_list_with_a_bad_line(files, tmp_
     assert not (tmp_path / "out").exists() and "texts.txt:3" in capsys.readouterr().err
 
 
+def test_with_strict_workers_say_first_what_two_styles_cannot_speak(files, tmp_path, capsys):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("One.\nTwo.\nThree.\nFour.\nFive.\n<speak><voice name='bert'>Six.</voice></speak>\n")
+    given = arguments(files, tmp_path / "out", "--workers", 2, "--strict", "-s2", "bert", "-f", texts)
+    assert main(given) == 2
+    assert not (tmp_path / "out").exists() and "texts.txt:6" in capsys.readouterr().err
+
+
+def test_workers_say_first_what_is_wrong_with_an_option(files, tmp_path, capsys):
+    """Of the fifth line, which alone has a recording, and is in another batch than the first."""
+    recording = tmp_path / "a voice.wav"
+    write_wav(recording, voice_like(1.0, 120), 22050)
+    texts = tmp_path / "texts.txt"
+    texts.write_text(f"One.\nTwo.\nThree.\nFour.\nFive.|||{recording}\n")
+    given = arguments(files, tmp_path / "out", "--workers", 2, "--take", "voice", "-f", texts)
+    assert main(given) == 2
+    assert not (tmp_path / "out").exists() and capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_shard_of_bad_lines_is_joined_as_nothing(files, tmp_path, capsys):
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_bytes(b"One.\n\xff\nThree.\n")
+    codes = [main(arguments(files, out, "--shard", f"{number}/3", "-f", texts)) for number in (1, 2, 3)]
+    assert set(codes) == {3} and "texts.txt:2" in capsys.readouterr().err
+    assert join([str(out)]) == 0 and capsys.readouterr().out.endswith("report.json: 2 texts\n")
+
+
 def test_shards_joined_are_the_whole(files, whole, tmp_path, capsys):
     for number in (1, 2, 3):
         assert main(arguments(files, tmp_path, "--shard", f"{number}/3")) in (0, 3)
@@ -116,6 +144,7 @@ def test_shards_joined_are_the_whole(files, whole, tmp_path, capsys):
             },
             "was spoken with another seed than report.1-of-2.json",
         ),
+        ({"report.1-of-1.json": {"results": [], "settings": {}}}, "no shard has a text that could be spoken"),
     ],
 )
 def test_reports_that_cannot_be_joined_are_one_line(reports, message, tmp_path, capsys):

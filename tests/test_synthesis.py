@@ -315,6 +315,15 @@ def test_a_recording_at_another_rate_or_in_stereo_is_the_same_reference():
     assert len(one.log_f0) == len(faster.log_f0) and (one.log_f0 - faster.log_f0)[5:-5].abs().max() < 0.01
 
 
+def test_whole_numbers_are_samples_of_their_range():
+    audio = voice_like(1.0, 150)
+    one = read_reference((audio, 22050), AUDIO)
+    for kind in (np.int16, np.int32):
+        other = read_reference(((audio * np.iinfo(kind).max).astype(kind), 22050), AUDIO)
+        # The rest is silence but for rounding.
+        assert torch.allclose(one.mel.clamp(min=-8), other.mel.clamp(min=-8), atol=0.05)
+
+
 def test_the_melody_is_filled_and_the_mel_comes_from_where_the_voice_is():
     silence = np.zeros(2 * 22050, dtype=np.float32)
     voice = voice_like(1.0, 150)
@@ -364,6 +373,11 @@ def test_a_texts_own_reference_wins(speaker_box, tmp_path):
         ((np.zeros((3, 3, 3)), 22050), "finite samples"),
         ((voice_like(1, 150), 0), "rate in Hz"),
         ("nowhere.wav", "no such audio file"),
+        (("nowhere.wav", "elsewhere.wav"), "hears no voices"),
+        (voice_like(1, 150), "a recording is a file, or samples"),
+        ((voice_like(1, 150), "22050"), "a recording is a file, or samples"),
+        ((voice_like(1, 150), None), "a recording is a file, or samples"),
+        ((np.zeros(22050, dtype=np.uint8), 22050), "samples are uint8"),
     ],
 )
 def test_references_that_cannot_be_used(speaker_box, recording, message):

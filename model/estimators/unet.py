@@ -33,6 +33,9 @@ class TimeEmbedding(nn.Module):
         self.channels = channels
         self.scale = scale
 
+    def extra_repr(self) -> str:
+        return f"{self.channels}, scale={self.scale}"  # two that differ in no weight are told apart by it
+
     def forward(self, t: Tensor) -> Tensor:
         half = self.channels // 2
         exponent = torch.arange(half, device=t.device, dtype=t.dtype) * -(math.log(10000) / (half - 1))

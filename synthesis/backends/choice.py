@@ -22,7 +22,7 @@ def choose_backend(name: str, device: torch.device, precision: str) -> str:
     if name not in BACKENDS:
         raise InputError(f"there is no backend {name!r}; there are {', '.join(BACKENDS)}")
     if name == "auto":
-        return _fastest(device)
+        return _fastest(device, precision)
     if name == "torch":
         return name
     if not _installed(name):
@@ -35,13 +35,15 @@ def choose_backend(name: str, device: torch.device, precision: str) -> str:
     return name
 
 
-def _fastest(device: torch.device) -> str:
+def _fastest(device: torch.device, precision: str) -> str:
     if device.type != "cpu":
         return "torch"
     if _installed("openvino"):
         return "openvino"
     # Without bfloat16, onnxruntime's fused float32 kernels win over torch's; with it, torch's in bfloat16 do.
-    return "onnx" if _installed("onnx") and not has_bfloat16(device) else "torch"
+    # It has no other precision.
+    wins = precision != "bf16" and not has_bfloat16(device)
+    return "onnx" if wins and _installed("onnx") else "torch"
 
 
 def _installed(backend: str) -> bool:
