@@ -20,6 +20,7 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", "
 MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
 RATES = (1000, 1_000_000)  # Hz
 # Sizes in WAV files by programs that cannot go back to fill them in: none, or the most that they write.
+_OGG_PAGE = 65307  # bytes, the longest one
 _UNKNOWN_FROM = 0x7FFFF000
 
 
@@ -41,7 +42,7 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
     if cut:
-        raise InputError(f"{path} is truncated: its header promises more; copy it again")
+        raise InputError(f"{path} is truncated: it ends before its samples do; copy it again")
     _check_rate(path, info.samplerate)
     return AudioHeader(info.frames / info.samplerate, info.samplerate, info.channels)
 
@@ -76,7 +77,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); convert it to WAV or FLAC") from error
     if cut:
-        raise InputError(f"{path} is truncated: its header promises more; copy it again or take it off the list")
+        raise InputError(f"{path} is truncated: it ends before its samples do; copy it again or take it off the list")
     audio = channels.mean(axis=1)  # (samples,)
     if audio.size == 0:
         raise InputError(f"{path} holds no samples (truncated?); replace it or take it off the list")
@@ -140,18 +141,35 @@ def _one_line(error: Exception) -> str:
 
 
 def _is_cut_short(path: str | os.PathLike) -> bool:
-    """Whether a RIFF/WAVE file ends before its samples do; False for every other file.
+    """Whether a RIFF/WAVE, AIFF or Ogg file ends before its samples do; False for every other file.
 
     libsndfile reads a truncated one as a shorter one.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         kind, _, form = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
-        if (kind, form) != (b"RIFF", b"WAVE"):
+        if kind == b"OggS":
+            file.seek(max(0, size - _OGG_PAGE))
+            return _ends_inside_a_page(file.read())
+        if (kind, form) == (b"RIFF", b"WAVE"):
+            samples, chunk = b"data", "<4sI"
+        elif kind == b"FORM" and form in (b"AIFF", b"AIFC"):
+            samples, chunk = b"SSND", ">4sI"
+        else:
             return False
         while len(header := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", header)
-            if name == b"data":
+            name, length = struct.unpack(chunk, header)
+            if name == samples:
                 return length < _UNKNOWN_FROM and file.tell() + length > size
             file.seek(length + length % 2, os.SEEK_CUR)  # chunks begin at even places
     return False
+
+
+def _ends_inside_a_page(end: bytes) -> bool:
+    """Whether the last Ogg page (RFC 3533, section 6) in the end of a file is not all there.
+
+    27 bytes, of which the last says how many segments there are, their sizes, and the segments.
+    """
+    page = end[end.rfind(b"OggS") :]
+    sizes = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    return len(page) < 27 or len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes)

@@ -237,7 +237,12 @@ def _train(
 ) -> None:
     if (args.out / "state.pt").is_file():
         distillation.resume(args.out / "state.pt")
-        print(shown(f"resuming from step {distillation.steps} of {args.out}"))
+        ignored = "; --init is not used" if args.init else ""
+        print(shown(f"resuming from step {distillation.steps} of {args.out}{ignored}"))
+    if distillation.steps >= args.steps:
+        print(shown(f"{args.out} has {distillation.steps} steps already; give more --steps to continue"))
+        return
+    first = distillation.steps
     rng = random.Random(f"{args.seed} {distillation.steps}")
 
     def new_passage() -> Passage:
@@ -269,6 +274,8 @@ def _train(
                 distillation.save(args.out)
                 saved = time.monotonic()
         bar.close()
+    if distillation.steps == first:  # stopped before it began: what is there stays
+        return
     distillation.save(args.out)
     print(shown(f"saved {args.out / 'vocoder.pt'} at step {distillation.steps}"))
 

@@ -250,7 +250,9 @@ def _train(
         raise InputError(f"--discriminator-channels: {error}") from error
     if last:
         tuning.resume(*last)
-        print(shown(f"resuming from step {tuning.steps} of {out}"))
+        given = {"--generator": args.generator, "--config": args.config, "--discriminators": args.discriminators}
+        ignored = "".join(f"; {name} is not used" for name, value in given.items() if value)
+        print(shown(f"resuming from step {tuning.steps} of {out}{ignored}"))
     elif args.discriminators:
         tuning.load_discriminators(Path(args.discriminators))
     if tuning.steps >= args.steps:

@@ -44,9 +44,10 @@ class Reference:
 
 
 def read_reference(recording: Recording, audio_params: Audio) -> Reference:
-    """Analyse a reference: an audio file, or (samples (N,) or (N, channels), Hz), floats of at most 1 or int16 or int32.
+    """Analyse a reference: an audio file, or (samples (N,) or (N, channels), Hz).
 
-    The mel is its stretch with the most voiced frames, as long as the references that models are trained with.
+    Samples are floats of at most 1, int16 or int32. The mel is its stretch with the most voiced frames, as long as the
+    references that models are trained with.
 
     Raises:
         InputError: it is none, cannot be read, is too short or too long, or has no voiced frame.

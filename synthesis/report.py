@@ -67,7 +67,9 @@ class Report:
         self.texts[row["index"]] = row["text"]
 
     def write(self, even_empty: bool = False) -> None:
-        """Write settings, totals and a row for each result, as soon as there is one; the file appears whole or not at all.
+        """Write settings, totals and a row for each result, as soon as there is one; the file is whole or not there.
+
+        even_empty: also without a result.
 
         Raises:
             InputError: the place cannot be written to.

@@ -23,6 +23,8 @@ BAD_WAVS = {
     "empty": "is an empty file",
     "truncated": "is truncated",
     "truncated flac": "cannot be read as audio",
+    "truncated aiff": "is truncated",
+    "truncated ogg": "is truncated",
     "without samples": "",
     "silent": "no voiced frame",
     "an hour long": "lasts 3600",
@@ -57,10 +59,10 @@ def write_wavs(folder: Path, seconds: float = 0.6) -> dict[str, Path]:
     soundfile.write(paths["silent"], 0 * audio, 22050)
     soundfile.write(paths["without samples"], audio[:0], 22050)
     soundfile.write(paths["not finite"], np.where(np.arange(len(audio)) == 99, np.nan, audio), 22050, subtype="FLOAT")
-    for name in ("truncated", "truncated flac"):
-        soundfile.write(paths[name], audio, 22050)
+    for name, form in (("truncated", "WAV"), *((f"truncated {form}", form) for form in ("flac", "aiff", "ogg"))):
+        soundfile.write(paths[name], audio, 22050, format=form)
         content = paths[name].read_bytes()
-        paths[name].write_bytes(content[: len(content) * 2 // 3])
+        paths[name].write_bytes(content[: len(content) * 7 // 8])
     paths["empty"].touch()
     paths["not audio"].write_text("These are words.\n" * 50)
     paths["a folder"].mkdir()

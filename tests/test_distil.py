@@ -85,6 +85,11 @@ def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):
     assert len(vocoder.rest.blocks) == 12
     assert distil.main([*common, "--steps", "2"]) == 0
     assert "resuming from step 1" in capsys.readouterr().out
+    written = (tmp_path / "vocoder.pt").read_bytes()
+    assert distil.main([*common, "--steps", "2", "--init", str(tmp_path / "vocoder.pt")]) == 0
+    said = capsys.readouterr().out
+    assert "--init is not used" in said and "has 2 steps already" in said
+    assert (tmp_path / "vocoder.pt").read_bytes() == written
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
     assert torch.load(tmp_path / "vocoder.pt", weights_only=True)["format"] == FORMAT

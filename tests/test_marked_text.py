@@ -99,6 +99,13 @@ def test_phones_stand_for_their_word():
     assert edits.prosody == ()
 
 
+def test_a_word_with_phones_or_of_the_lexicon_leaves_a_shouted_text_shouted():
+    assert read('TELL US <phoneme ph="kæt">CAT</phoneme> THINGS')[0] == "tell us CAT things"
+    assert read('The <phoneme ph="kæt">CAT</phoneme> told the US.')[0] == "the CAT told the u s"
+    (text,) = texts("KUBECTL TOLD US")
+    assert read_marked(text, {"kubectl": [("K", "AE1", "T")]})[0][1] == ["kubectl", "told", "us"]
+
+
 def test_voices_part_texts_and_nothing_is_lost():
     found = texts(
         "A b. <voice name='x'>C</voice> <voice name='x'> d.</voice><break time='1s'/><voice name='y'>E</voice> f"

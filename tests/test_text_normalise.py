@@ -54,9 +54,43 @@ SPOKEN = {
     "1-800-555-1234 or (555) 123-4567": (
         "one, eight oh oh, five five five, one two three four or five five five, one two three, four five six seven"
     ),
-    "a 10-km run, a $5-million deal": "a ten kilometer run, a five million dollars deal",
+    "a 10-km run, a $5-million deal": "a ten kilometer run, a five million dollar deal",
     "6 ft. tall, 5 lb. of it. It is 6 ft. He": "six feet tall, five pounds of it. it is six feet. he",
+    "8am-5pm, 8 a.m.\u20135 p.m., 9am - 5pm": "eight ay m to five p m, eight ay m to five p m, nine ay m to five p m",
+    "10\u00b0C-15\u00b0C, $5k-$10k": (
+        "ten degrees celsius to fifteen degrees celsius, five thousand dollars to ten thousand dollars"
+    ),
+    "10th\u201312th, 5mg-10mg, 1990s-2000s": (
+        "tenth to twelfth, five milligrams to ten milligrams, nineteen nineties to two thousands"
+    ),
+    # powers and rates
+    "9.8 m/s\u00b2 or m/s^2": "nine point eight meters per second squared or m s squared",
+    "10\u2076 or 10^6, 10\u207b\u00b3, 5\u00b2, in 1990\u00b9": (
+        "ten to the power of six or ten to the power of six, ten to the power of minus three, five squared, "
+        "in nineteen ninety"
+    ),
+    "$50/month, 60 miles/hour, 20 km/day, $3/lb": (
+        "fifty dollars per month, sixty miles per hour, twenty kilometers per day, three dollars per pound"
+    ),
+    "a $5 bill, $100-a-day, $-5 or ~$5": (
+        "a five dollar bill, one hundred dollars a day, minus five dollars or about five dollars"
+    ),
+    "'05 or '99, 2-1=1": "oh five or ninety-nine, two minus one equals one",
+    "10\u00a0000 people": "ten thousand people",
     # abbreviations
+    "Mr.Smith, J.K.Rowling, the U.S.Army": "mister smith, j k rowling, the u s army",
+    "DR. JONES AND MRS SMITH": "doctor jones and missus smith",
+    "Acme Corp. Inc. It is Co. Ltd. Yes.": "acme corporation incorporated. it is company limited. yes.",
+    "AT&T's R&B": "ay t and t's r and b",
+    "Node.js, readme.txt.": "node dot js, readme dot txt.",
+    "But I AM happy! 5 AM.": "but i am happy! five ay m.",
+    # capitals
+    "TELL US 3 THINGS!": "tell us three things!",
+    "CHAPTER IV: HE LED US TO THE U.S.": "chapter four: he led us to the u s.",
+    "MP3 CD": "m p three c d",
+    # Roman numerals
+    "type II or class IV, Vol. II, Fig. IV, WWII": "type two or class four, volume two, figure four, world war two",
+    "the part I like. No. I do not.": "the part i like. no. i do not.",
     "Ali vs. Frazier, e.g. London": "ali versus frazier, for example london",
     "see Fig. 2, fig. 3 and no. 5": "see figure two, figure three and number five",
     "Paul V. Smith met Henry V and Louis XIV.": "paul v smith met henry the fifth and louis the fourteenth.",

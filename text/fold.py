@@ -55,6 +55,12 @@ _SIGNS = {
 }
 _TABLE = str.maketrans(_SIGNS)
 _MINUS = re.compile("\u2212\\s+(?=\\d)")
+_GROUPED = re.compile("(?<=\\d)[\u00a0\u202f\u2009](?=\\d{3}(?!\\d))")  # 10 000, by a space that does not break
+_SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b"
+_PLAIN_DIGITS = str.maketrans(_SUPERSCRIPTS, "0123456789+-")
+_FOOTNOTE = re.compile(f"(?<=\\d)\u00b9(?![{_SUPERSCRIPTS}])")
+# After a number; a single 2 or 3 is "squared" or "cubed".
+_EXPONENT = re.compile(f"(?<=\\d)(?:[\u2070\u2074-\u2079]|[{_SUPERSCRIPTS}]{{2,}})")
 _VULGAR_FRACTION = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)(?: WITH .*| SYMBOL)?")
 
@@ -78,6 +84,9 @@ def fold(text: str) -> str:
 
     Characters without a plain form, such as other scripts, emoji and control characters, become spaces.
     """
+    text = _GROUPED.sub(",", text)
+    text = _FOOTNOTE.sub(" ", text)
+    text = _EXPONENT.sub(lambda match: f" to the power of {match[0].translate(_PLAIN_DIGITS)}", text)
     text = _MINUS.sub("\u2212", text).translate(_TABLE)
     text = _VULGAR_FRACTION.sub(lambda match: f" {match[0]}", text)  # 2½ is not 21/2
     text = unicodedata.normalize("NFKC", text).translate(_TABLE)

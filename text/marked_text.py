@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from common.errors import InputError
+from text.abbreviations import is_shouted
 from text.front_end import Reading, spell, spoken_words
 from text.markup import Break, Mark, Part, Span
 from text.pronunciation import Lexicon, Phones, read_phones
@@ -152,7 +153,8 @@ def read_marked(marked: MarkedText, lexicon: Lexicon | None = None) -> tuple[Rea
     Raises:
         InputError: the phones of a word cannot be put in its place.
     """
-    text = _in_small_letters(marked.text, lexicon) if lexicon else marked.text
+    # Words of a shouted text are not spelled anyway.
+    text = _in_small_letters(marked.text, lexicon) if lexicon and not is_shouted(marked.text) else marked.text
     words = spoken_words(text)
     given = [stretch for stretch in marked.stretches if stretch.phones is not None]
     places = [i for i, word in enumerate(words) if word.text == _PLACEHOLDER]
@@ -218,7 +220,10 @@ class _Builder:
             return
         label = collapsed
         if span.phones is not None:
-            collapsed = _PLACEHOLDER.capitalize() if label[:1].isupper() else _PLACEHOLDER
+            # As the label is written: whether a sentence begins, or all of it is shouted, shows in the letters.
+            collapsed = _PLACEHOLDER
+            if label[:1].isupper():
+                collapsed = _PLACEHOLDER.upper() if label.isupper() else _PLACEHOLDER.capitalize()
         self._gap = self._gap or span.text[:1].isspace()
         self._join(collapsed[0])
         start = len(self._text)

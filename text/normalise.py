@@ -11,6 +11,7 @@ from text.numbers import expand_roman
 _DOMAINS = "com|org|net|edu|gov|io|co|uk|de|fr|eu|us|ai|info|dev|app"
 _DOT_RE = re.compile(rf"(?<=[A-Za-z0-9])\.(?=(?:{_DOMAINS})\b)|(?<=\bwww)\.(?=\w)")
 _MAIL_DOT_RE = re.compile(r"(?<=\w)\.(?=\w[\w.-]{0,64}@)")
+_INNER_DOT_RE = re.compile(r"(?<=[a-z0-9])\.(?=[a-z])")  # readme.txt
 _SYMBOLS = (
     (re.compile(r"https?://"), " "),
     (re.compile(r"\bwww\b"), " w w w "),
@@ -64,13 +65,15 @@ def normalise(text: str) -> str:
 
     Words consist of a-z, apostrophes and inner hyphens. The result is empty when nothing in the text can be spoken.
     """
+    shouted = abbreviations.is_shouted(text)
     text = re.sub(r"\s+", " ", fold(text)).strip()
     text = _MAIL_DOT_RE.sub(" dot ", text)
     text = _DOT_RE.sub(" dot ", text)
     text = expand_roman(text)
     text = abbreviations.expand(text)
     text = number_formats.expand(text)
-    text = abbreviations.expand_initialisms(text)
+    text = abbreviations.expand_initialisms(text, shouted)
+    text = _INNER_DOT_RE.sub(" dot ", text)
     for pattern, words in _SYMBOLS:
         text = pattern.sub(words, text)
     spoken = ""

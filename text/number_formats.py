@@ -142,7 +142,12 @@ def _money(number: str, scale: str | None, names: tuple[str, str, str, str]) -> 
 
 
 def _symbol_first(match: re.Match) -> str:
-    return _money(match[2], match[3] or match[4], _CURRENCIES[match[1]])
+    names = _CURRENCIES[match[1]]
+    if _ARTICLE.search(match.string[max(0, match.start() - 8) : match.start()]) and _NOUN.match(
+        match.string, match.end()
+    ):
+        names = (names[0], names[0], *names[2:])  # a five-dollar bill
+    return _money(match[2], match[3] or match[4], names)
 
 
 def _symbol_last(match: re.Match) -> str:
@@ -179,6 +184,8 @@ def _unit(match: re.Match) -> str:
     number, hyphen, unit, power = match.groups()
     one, many = _UNITS[unit]
     name = one if _is_one(number) or hyphen == "-" else many  # a ten-kilometer run
+    if power and " per " in name:
+        return f"{decimal(number)} {name} {power}"  # of what comes last
     return f"{decimal(number)} {f'{_POWERS[power]} ' if power else ''}{name}"
 
 
@@ -215,28 +222,67 @@ def _phone(match: re.Match) -> str:
     return ", ".join(digits(group, zero="oh") for group in re.findall(r"\d+", match[0]))
 
 
+_ARTICLE = re.compile(r"(?<!\w)[Aa]n?\s$")
+_NOUN = re.compile(r"(?:\s|-(?!an?-))[a-z]")
 _SENTENCE_ENDS = re.compile(r"\s*$|\s+[A-Z]")
 _HALF = r"([ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _UNIT = _alternatives(_UNITS)
 _NO_END = r"(?:\.(?=\s+[a-z(]|[,;:]))?"  # the full stop of an abbreviation inside a sentence
 _CURRENCY_SIGNS = "[$£€¥₹]"
+# What a rate is by, and its short forms.
+_BY = {
+    **{
+        name: name
+        for name in ("second", "minute", "hour", "day", "night", "week", "month", "year", "person", "head", "unit")
+    },
+    **{
+        name: name
+        for name in ("page", "share", "seat", "user", "item", "pound", "kilogram", "ounce", "gallon", "ton", "mile")
+    },
+    "sec": "second",
+    "min": "minute",
+    "hr": "hour",
+    "wk": "week",
+    "mo": "month",
+    "yr": "year",
+    "lb": "pound",
+    "kg": "kilogram",
+    "oz": "ounce",
+    "gal": "gallon",
+}
 _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
+    (r"(?<=[A-Za-z])\^([23])(?!\d)", lambda m: " squared" if m[1] == "2" else " cubed"),
+    (r"\^\s?(?=-?\d)", " to the power of "),
+    # ranges whose first end has a unit or an ending of its own
+    (
+        rf"(?<![\w.,])([\d.,]*\d)(\s?(?:{_HALF.replace('(', '(?:', 1)}|{_UNIT}|k|st|nd|rd|th|s))(?:\s-\s|-)"
+        rf"(?={_CURRENCY_SIGNS}?\d)",
+        lambda m: f"{m[1]}{m[2]} to ",
+    ),
     # dates
     (r"\b(\d{4})-(\d{2})-(\d{2})\b", lambda m: _date(m[2], m[3], m[1])),
     (r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b", lambda m: _date(m[1], m[2], m[3])),
     (rf"\b({_MONTH}) (\d{{1,2}})(?=\s*(?:[,.;:?!)]|$)(?!\d)|,? \d{{4}}\b)", lambda m: f"{m[1]} {_day(m[2])}"),
     (r"(?<![\d.,])'?(\d{2}|\d{3}0)'?s\b", _decade),
+    (r"(?<![\w'])'(\d)(\d)(?![\d'])", lambda m: f"oh {cardinal(int(m[2]))}" if m[1] == "0" else f"{m[1]}{m[2]}"),
     # phone numbers
     (r"\(\d{3}\)\s?\d{3}-\d{4}(?![\d-])", _phone),
     (r"(?<![\d-])(?:(?:1-)?\d{3}-\d{3}-\d{4}|(?!\d00-\d\d00)\d{3}-\d{4})(?![\d-])", _phone),
-    (r"(?<=\d)\s-\s(?=\d+(?:\.\d+)?\s?=)", " minus "),
+    (r"(?<=\d)\s?-\s?(?=\d+(?:\.\d+)?\s?=)", " minus "),
     # ranges, of whatever follows; 1-1/2 is none
     (rf"(?<=[\d%])(?:\s-\s|-)(?={_CURRENCY_SIGNS}?\d)(?!\d+[/\u2044])", " to "),
     # signs
+    (rf"(?<![\w.)-])({_CURRENCY_SIGNS})-(?=\.?\d)", lambda m: f"minus {m[1]}"),
     (rf"(?<![\w.)-])-(?={_CURRENCY_SIGNS}?\.?\d)", "minus "),
     (r"(?<![\w.])\+\s?(?=\d)", "plus "),
-    (r"~\s?(?=\d)", "about "),
+    (rf"~\s?(?={_CURRENCY_SIGNS}?\d)", "about "),
     (r"#\s?(?=\d)", "number "),
+    # rates
+    (
+        rf"({_CURRENCY_SIGNS}?\s?(?:{_NUMBER})(?:{_SCALE})?(?:\s?[A-Za-z]+)?)\s?/\s?({'|'.join(_BY)})\b",
+        lambda m: f"{m[1]} per {_BY[m[m.lastindex]]}",
+    ),
+    (r"(?<=\d)-(an?)-(?=[a-z])", lambda m: f" {m[1]} "),
     # money
     (rf"(?<!\d)(?:\bUS)?({_CURRENCY_SIGNS})\s?({_NUMBER}){_SCALE}", _symbol_first),
     (rf"(?<![\d.,])({_NUMBER}){_SCALE}\s?([£€¥₹]|USD\b|EUR\b|GBP\b)", _symbol_last),

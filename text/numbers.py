@@ -147,7 +147,7 @@ def year(n: int) -> str:
 _ROMAN = re.compile(r"(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 _NUMBERED = (
-    r"Chapter|Part|Book|Act|Scene|Volume|Vol\.|Section|Article|Appendix|Phase|Stage|Type|Class|Title|Mark|Canto|Level|"
+    r"Chapter|Part|Book|Act|Scene|Volume|Section|Article|Appendix|Phase|Stage|Type|Class|Title|Mark|Canto|Level|"
     r"World War|Super Bowl|Final Fantasy|Apollo|CHAPTER|PART|BOOK|ACT|SCENE|VOLUME"
 )
 _MONARCHS = (
@@ -156,7 +156,12 @@ _MONARCHS = (
     r"Albert|Alfonso|Ramses|Ramesses|Xerxes|Darius|Ptolemy|Boniface|Sixtus|Rudolf|Wilhelm|Gustav|Gustavus|Christian|"
     r"Haakon|Harald|Olav|Constantine|Margaret|Margrethe|Isabella|Robert|David|Malcolm|Sigismund"
 )
-_NUMBERED_ROMAN = re.compile(rf"\b({_NUMBERED})(\s+)([IVXL]{{2,}}|[IVX])\b(?!')(?!\.\w)")
+_SMALL_NUMBERED = _NUMBERED.split("|World War")[0].lower()  # "type II", but not "the part I"
+_NUMERAL_ENDS = r"\b(?!')(?!\.\w)"
+_NUMBERED_ROMAN = re.compile(rf"\b({_NUMBERED})(\s+)([IVXL]{{2,}}|[IVX]){_NUMERAL_ENDS}")
+_SMALL_NUMBERED_ROMAN = re.compile(rf"\b({_SMALL_NUMBERED})(\s+)([IVXL]{{2,}}){_NUMERAL_ENDS}")
+_ABBREVIATED_ROMAN = re.compile(rf"\b((?:[Vv]ol|[Ff]ig|[Cc]h|[Nn]o|[Ss]ec)\.)(\s*)([IVXL]{{2,}}){_NUMERAL_ENDS}")
+_WORLD_WAR = re.compile(rf"\bWW\s?(I{{1,3}}){_NUMERAL_ENDS}")
 _MONARCH_ROMAN = re.compile(rf"\b({_MONARCHS})(\s+)([IVX]{{2,}}|V(?!\.\s?[A-Z]))\b(?!\.\w)")
 _PRONOUN = re.compile(r"\s+[a-z]")  # "the part I like"
 
@@ -183,5 +188,12 @@ def expand_roman(text: str) -> str:
         n = roman_value(match[3])
         return match[0] if n is None else f"{match[1]}{match[2]}the {to_ordinal(cardinal(n))}"
 
+    def abbreviated(match: re.Match) -> str:
+        n = roman_value(match[3])  # in digits, before which the abbreviation is read
+        return match[0] if n is None else f"{match[1]}{match[2]}{n}"
+
+    text = _WORLD_WAR.sub(lambda m: f"World War {m[1]}", text)
     text = _NUMBERED_ROMAN.sub(numbered, text)
+    text = _SMALL_NUMBERED_ROMAN.sub(numbered, text)
+    text = _ABBREVIATED_ROMAN.sub(abbreviated, text)
     return _MONARCH_ROMAN.sub(monarch, text)

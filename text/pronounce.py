@@ -125,7 +125,7 @@ _HOMOGRAPHS: dict[str, tuple[Phones, Phones, frozenset[str]]] = {
         ("lead", "L IY1 D", "L EH1 D", frozenset(["of", "molten"])),
         ("live", "L IH1 V", "L AY1 V", frozenset(["a", "the", "this", "was", "is", "are", "go", "went", "broadcast"])),
         ("lives", "L AY1 V Z", "L IH1 V Z", frozenset(["he", "she", "it", "who", "that", "one", "still", "now"])),
-        ("use", "Y UW1 Z", "Y UW1 S", _NOUN_CUES),
+        ("use", "Y UW1 Z", "Y UW1 S", _NOUN_CUES | {"in", "into", "for"}),
         ("close", "K L OW1 S", "K L OW1 Z", _VERB_CUES),
         ("tear", "T EH1 R", "T IH1 R", frozenset(["a", "single"])),
         ("wind", "W IH1 N D", "W AY1 N D", _VERB_CUES),

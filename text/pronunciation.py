@@ -53,6 +53,11 @@ _IPA_VOWELS: dict[str, Phones] = {
     "ɪə": ("IH", "R"),
     "eə": ("EH", "R"),
     "ʊə": ("UH", "R"),
+    **{
+        f"{vowel}{r}": phones
+        for r in "rɹ"
+        for vowel, phones in (("ɪə", ("IH", "R")), ("eə", ("EH", "R")), ("ʊə", ("UH", "R")))
+    },
 }
 _IPA_CONSONANTS: dict[str, Phones] = {
     **{letter: (letter.upper(),) for letter in "pbtdkgfvszmnlrw"},
