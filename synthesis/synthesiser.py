@@ -28,6 +28,7 @@ from synthesis.backends.choice import choose_backend
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
+from synthesis.pitch_range import speak_as_wide
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
 from synthesis.reader_file import read_reader
 from synthesis.reference import Recording, Reference, manner_of, read_reference, voice_of, with_reference
@@ -594,34 +595,43 @@ class Synthesiser:
         restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
         start: float = 0.0,
     ) -> DecodedPiece:
-        """The mel of one piece in the request's own style. Words whose pitch is changed are corrected by what is heard
-        (`synthesis.word_pitch`), which takes several decodings.
+        """The mel of one piece in the request's own style. A changed range, and words whose pitch is changed, are corrected
+        by what is heard (`synthesis.pitch_range`, `synthesis.word_pitch`), which takes several decodings.
 
         restyle: changes that style once the text's frames are known, in each of them; the first is of what was asked.
         start: of the piece in its text, in seconds.
         """
-        pitches = [word.pitch for word in piece.edits.words]
-        if not any(pitches):
+        edits, pitches = piece.edits, [word.pitch for word in piece.edits.words]
+        if edits.overall.range == 1 and not any(pitches):
             return self._decode_once(request, piece, options, generator, restyle, start)
         began, noise = self.now(), generator.get_state()
-        lowest, highest = BOUNDS["pitch"]  # of a word's own change, and of it with that of everything
-        overall = piece.edits.overall.pitch
-        low, high = max(lowest, lowest - overall), min(highest, highest - overall)
         evaluations = 0
 
-        def decode(told: Sequence[float]) -> DecodedPiece:
+        def decode(edits: ProsodyEdits) -> DecodedPiece:
             nonlocal evaluations
             generator.set_state(noise)
-            words = [
-                replace(word, pitch=min(max(pitch, low), high))
-                for word, pitch in zip(piece.edits.words, told, strict=True)
-            ]
-            edited = replace(piece, edits=replace(piece.edits, words=tuple(words)))
-            decoded = self._decode_once(request, edited, options, generator, restyle, start)
+            decoded = self._decode_once(request, replace(piece, edits=edits), options, generator, restyle, start)
             evaluations += decoded.output.nfe
             return decoded
 
-        best = speak_as_asked(pitches, decode, lambda decoded: self._heard_words(decoded, pitches))
+        def widened(told: float) -> ProsodyEdits:
+            return replace(edits, overall=replace(edits.overall, range=min(told, BOUNDS["range"][1])))
+
+        lowest, highest = BOUNDS["pitch"]  # of a word's own change, and of it with that of everything
+        overall = edits.overall.pitch
+        low, high = max(lowest, lowest - overall), min(highest, highest - overall)
+
+        def raised(told: Sequence[float]) -> ProsodyEdits:
+            pairs = zip(edits.words, told, strict=True)
+            return replace(edits, words=tuple(replace(word, pitch=min(max(pitch, low), high)) for word, pitch in pairs))
+
+        if edits.overall.range != 1:
+            best, told = speak_as_wide(edits.overall.range, lambda told: decode(widened(told)), self._heard)
+            edits = widened(told)
+        if any(pitches):
+            best = speak_as_asked(
+                pitches, lambda told: decode(raised(told)), lambda decoded: self._heard_words(decoded, pitches)
+            )
         return replace(best, piece=piece, began=began, output=replace(best.output, nfe=evaluations))
 
     def _decode_once(
@@ -650,8 +660,6 @@ class Synthesiser:
 
     def _heard_words(self, decoded: DecodedPiece, pitches: Sequence[float]) -> dict[int, np.ndarray]:
         """Of the words whose pitch is changed, the F0 of their frames in Hz, at the level before it was changed."""
-        from data.pitch import extract_f0
-
         encoded = decoded.piece.encoded
         durations = decoded.output.alignment[0].sum(1).round().long().tolist()
         phones = phone_times(encoded.symbols, durations, encoded.word_of, 1.0)  # in frames
@@ -664,10 +672,16 @@ class Synthesiser:
             return {}
         first = max(min(start for start, _ in spans.values()) - HEARD_BESIDE, 0)
         last = max(end for _, end in spans.values()) + HEARD_BESIDE
+        f0 = self._heard(decoded, first, last)
+        return {word: f0[start - first : end - first] for word, (start, end) in spans.items()}
+
+    def _heard(self, decoded: DecodedPiece, first: int = 0, last: int | None = None) -> np.ndarray:
+        """F0 of a piece's frames from `first` on, Hz and 0 where unvoiced, at the level before it was changed."""
+        from data.pitch import extract_f0
+
         mel = torch.from_numpy(decoded.mel[:, first:last])
         audio = vocode(self._vocoder, mel, chunk_frames=VOCODER_CHUNK, precision=self.precision)
-        f0 = extract_f0(audio[0].cpu().numpy(), self.params.audio)
-        return {word: f0[start - first : end - first] for word, (start, end) in spans.items()}
+        return extract_f0(audio[0].cpu().numpy(), self.params.audio)
 
     @torch.no_grad()
     def encoded_piece(self, piece: TextPiece, style: StyleSource, options: Options) -> tuple[Any, Frames]:

@@ -100,7 +100,8 @@ def voiced(box, monkeypatch) -> None:
 def test_pitch_and_range_reach_the_decoder(box, melodies, voiced):
     for overall in (NEUTRAL, Prosody(pitch=2), Prosody(range=0)):
         speak(box, overall=overall)
-    plain, shifted, flat = melodies
+    plain, shifted, flat, unchanged = melodies  # the last: what a changed range is heard beside
+    assert torch.equal(unchanged, plain)
     assert torch.allclose(12 * (shifted - plain) / np.log(2), torch.tensor(2.0), atol=1e-4)
     assert flat.max() - flat.min() < 1e-5
 
@@ -127,6 +128,22 @@ def test_a_word_that_does_not_follow_is_asked_for_more(box, melodies, monkeypatc
     told = [12 * np.median((melody.numpy() - before)[word]) / np.log(2) for melody in melodies[1:]]
     assert told == pytest.approx([2, 0, 3, 3.5], abs=1e-3)
     assert result.nfe == 4  # evaluations that were made, one for each decoding
+
+
+def test_a_range_that_does_not_follow_is_asked_for_more(box, melodies, voiced, monkeypatch):
+    """What is heard is stretched by half of what the decoder reads."""
+    plain = speak(box)
+    before = melodies[0].numpy()[: len(plain.mel[0])]
+
+    def heard(decoded, *_):
+        contour = melodies[0] if decoded.style.log_f0 is None else decoded.style.log_f0[0]
+        return np.tile(np.exp((contour.numpy()[: len(before)] + before) / 2), 9)  # enough frames to tell
+
+    monkeypatch.setattr(box, "_heard", heard)
+    result = speak(box, "Three small birds, and one cat.", Prosody(range=1.4))
+    told = [float(np.ptp(melody.numpy()[: len(before)]) / np.ptp(before)) for melody in melodies[1:]]
+    assert told == pytest.approx([1.4, 1.0, 1.8], abs=1e-3)
+    assert result.nfe == 3
 
 
 @pytest.mark.parametrize(("overall", "word"), [(-3, 24), (3, -24), (-1, 23), (0, 24)])
