@@ -595,8 +595,8 @@ class Synthesiser:
         restyle: Callable[[StyleSource, Frames], StyleSource] | None = None,
         start: float = 0.0,
     ) -> DecodedPiece:
-        """The mel of one piece in the request's own style. A changed range, and words whose pitch is changed, are corrected
-        by what is heard (`synthesis.pitch_range`, `synthesis.word_pitch`), which takes several decodings.
+        """The mel of one piece in the request's own style. A changed range, and words whose pitch is changed, are
+        corrected by what is heard (`synthesis.pitch_range`, `synthesis.word_pitch`), which takes several decodings.
 
         restyle: changes that style once the text's frames are known, in each of them; the first is of what was asked.
         start: of the piece in its text, in seconds.
