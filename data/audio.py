@@ -20,8 +20,8 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", "
 MOST_SAMPLES = 2**27  # of all channels together, before and after resampling: an hour and a half of 22.05 kHz
 RATES = (1000, 1_000_000)  # Hz
 # Sizes in WAV files by programs that cannot go back to fill them in: none, or the most that they write.
-_OGG_PAGE = 65307  # bytes, the longest one
 _UNKNOWN_FROM = 0x7FFFF000
+_OGG_PAGE = 65307  # bytes, the longest one
 
 
 @dataclass(frozen=True)

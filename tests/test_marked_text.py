@@ -106,6 +106,11 @@ def test_a_word_with_phones_or_of_the_lexicon_leaves_a_shouted_text_shouted():
     assert read_marked(text, {"kubectl": [("K", "AE1", "T")]})[0][1] == ["kubectl", "told", "us"]
 
 
+def test_a_mark_in_a_text_of_capitals_stands_after_its_word():
+    assert read("US <mark name='here'/>5")[2].marks == (("here", 1),)  # u, s, five
+    assert read("TELL US <mark name='here'/>5")[2].marks == (("here", 1),)
+
+
 def test_voices_part_texts_and_nothing_is_lost():
     found = texts(
         "A b. <voice name='x'>C</voice> <voice name='x'> d.</voice><break time='1s'/><voice name='y'>E</voice> f"

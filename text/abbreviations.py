@@ -134,16 +134,16 @@ _CAPITALS_RE = re.compile(r"(?<![\w'])([A-Z]{2,6})(s|'s)?(?![\w'])")
 _NUMBERED_A_RE = re.compile(r"\bA(?=-?\d)")  # A380, A-1
 _LAST_A_RE = re.compile(r"(?<![\w.'])A(?=[,.;:!?)]|$)")  # vitamin A.
 _AMPERSAND_RE = re.compile(r"\b([A-Z]{1,2})&([A-Z]{1,2})\b")
-
 _EMPHATIC_RE = re.compile(r"(?<![\w.'])I\s+$")
 
+_BLANKS = re.compile(r"\s*")
 _TEXT_ENDS = re.compile(r"[\"')\]]*\s*$")
 _SENTENCE_ENDS = re.compile(r"[\"')\]]*(?:\s*$|\s+[\"'(]*[A-Z])")
 
 
 def _stop(text: str, position: int) -> str:
     """The full stop to keep at `position`, the end of an abbreviation; none before another one (Co. Ltd.)."""
-    follows = _OTHER_RE.match(text, len(text) - len(text[position:].lstrip()))
+    follows = _OTHER_RE.match(text, _BLANKS.match(text, position).end())
     return "." if _SENTENCE_ENDS.match(text, position) and not follows else ""
 
 

@@ -167,7 +167,7 @@ def read_marked(marked: MarkedText, lexicon: Lexicon | None = None) -> tuple[Rea
         if offset in (0, len(text)):
             return len(words) if offset else 0
         # A word of its own shows the place, with the context on both sides kept: "BBC NEWS" is spelled or shouted.
-        here = _HERE if re.search("[a-z]", text) else _HERE.upper()
+        here = _HERE.upper() if is_shouted(text) else _HERE
         shown = [word.text for word in spoken_words(f"{text[:offset]} {here} {text[offset:]}")]
         return min(shown.index(_HERE), len(words))
 
