@@ -53,6 +53,8 @@ setup: $(VENV)/installed
 
 # The pinned requirements, then the package itself with its compiled part; done again when either changes.
 $(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/search.pyx $(wildcard monotonic_align/*.h)
+	@test -x $(RUN) || $(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"Python 3.11 or newer is needed; name one, such as: make demo PYTHON=python3.12")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q -r requirements.txt
 	$(RUN) -m pip install -q --no-build-isolation --no-deps -e .

@@ -281,7 +281,7 @@ def _table_of_markup(numbers: dict[str, list]) -> str:
             f"{100 * np.mean(neighbour < 0.3):.0f}% |",
             f"| breaks ({len(found['break'])}): largest error by the report's times | "
             f"{np.abs(found['break']).max(initial=0):.2f} frames |",
-            f"| loudest frame inside a break, but for two at each end | "
+            f"| loudest frame inside a break, without two at either end | "
             f"{found['in the break'].max(initial=-np.inf):.0f} dB |",
         ]
     )

@@ -31,7 +31,7 @@ _PREDICTED_SHARE = 0.5  # of a training batch: the energy that the text leads to
 
 @dataclass(frozen=True)
 class CondLosses:
-    """Scalars; see `CondGradTTS.losses`."""
+    """Scalars, but for durations and counts; see `CondGradTTS.losses`."""
 
     prior: Tensor
     duration: Tensor

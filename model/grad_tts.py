@@ -152,7 +152,7 @@ class GradTTS(TextToMel):
         Args:
             ids: (B, T_text), symbols. lengths: (B,), symbols.
             mels: (B, n_mels, T), natural log. mel_lengths: (B,), frames.
-            speaker: as for `synthesise`.
+            speaker: ids (B,) or embeddings, None for a model of one speaker.
             crop_frames: length of a random crop on which prior and diffusion losses are taken, a multiple of 4. None:
                 the whole of T, which must be a multiple of 4.
             train_decoder: False leaves the diffusion loss at 0, and does not run the decoder.

@@ -22,11 +22,13 @@ window.studio = (() => {
   const stream = { run: null, next: 0, urls: [], audio: null, heard: 0 };
   const playNext = () => {
     if (stream.next >= stream.urls.length) { stream.audio = null; return; }
-    stream.audio = new Audio(stream.urls[stream.next]);
+    const own = new Audio(stream.urls[stream.next]);
+    stream.audio = own;
     stream.next += 1;
-    stream.audio.addEventListener("playing", () => { stream.heard += 1; });
-    stream.audio.addEventListener("ended", playNext);
-    stream.audio.play().catch(() => { stream.audio = null; });
+    own.addEventListener("playing", () => { stream.heard += 1; });
+    own.addEventListener("ended", playNext);
+    for (const audio of document.querySelectorAll("audio")) audio.pause();
+    own.play().catch(() => { if (stream.audio === own) stream.audio = null; });
   };
   const tell = (told) => {
     if (!told || !told.run) return;
@@ -38,7 +40,9 @@ window.studio = (() => {
     if (told.playing && !stream.audio) playNext();
   };
   // One sound at a time.
+  let version = null;  // of the sentence that is shaped, which was heard last in a player
   document.addEventListener("play", (event) => {
+    if (event.target.id.startsWith("shape-")) version = event.target.id;
     if (stream.audio) { stream.audio.pause(); stream.audio = null; stream.next = Infinity; }
     for (const audio of document.querySelectorAll("audio")) if (audio !== event.target) audio.pause();
   }, true);
@@ -46,7 +50,8 @@ window.studio = (() => {
   const swap = () => {
     const [now, before] = ["shape-now", "shape-before"].map((id) => document.getElementById(id));
     if (!now || !before) return;
-    const [from, to] = now.paused ? [before, now] : [now, before];
+    // A version that was just made has been heard without a player.
+    const [from, to] = version === "shape-before" ? [before, now] : [now, before];
     const share = from.duration ? from.currentTime / from.duration : 0;
     to.currentTime = from.paused ? 0 : share * to.duration;
     to.play();
@@ -74,7 +79,7 @@ window.studio = (() => {
   // Gradio makes a tab only when it is opened: until then there is a state without a picture of it.
   const show = (payload) => {
     given = payload && payload.words ? payload : null;
-    parts = null;
+    parts = version = null;
     if (!given) { document.getElementById("shape-editor")?.replaceChildren(); return; }
     state = {
       words: given.words.map(({ pitch, length, volume }) => ({ pitch, length, volume })),

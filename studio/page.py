@@ -427,11 +427,14 @@ class Page:
             self.shape_heard: parts.players(versions),
             self.shape_files: files,
             self.shape_command: session.command_of(take),
-            self.shown: editor,
+            # Named, so that one that is like the one before is shown anew, too.
+            self.shown: None if editor is None else {**editor, "sound": parts.url(session.wav_of(take))},
         }
 
     def _speak_again(self, session: Session, edits: Any) -> Iterator[Update]:
         take = session.take
+        if take is not None and take.melody is None:
+            raise InputError("this checkpoint reads no melody, so it cannot be shaped")
         if take is None or not edits:
             raise InputError("there is no sentence to shape yet; speak one first")
         shape = read_shape(edits, len(take.result.words), take.result.frames)

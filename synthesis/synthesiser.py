@@ -310,7 +310,8 @@ class Synthesiser:
             phones: the texts that are no markup are ARPAbet. lexicon: pronunciations that win over the dictionary.
 
         Raises:
-            InputError: something given cannot be used; nothing was spoken then.
+            InputError: something given cannot be used; nothing was spoken then. A `TextError` may also come of a text
+                while it is spoken (too long, samples that are not finite), and ends the call.
         """
         options = self.options(
             steps=steps,
@@ -396,6 +397,8 @@ class Synthesiser:
         """Texts with all that speaking them needs; by_sentence: a piece for every sentence of a short text too.
 
         bad_lines: takes the texts that cannot be spoken; None: the first one raises.
+
+        Raises InputError for what cannot be used.
         """
         bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
         texts = [texts] if isinstance(texts, str) else list(texts)

@@ -1,6 +1,6 @@
 """A small checkpoint to publish: the averaged weights of a run, in half precision.
 
-    python -m training.export logs/kokoro checkpts/default.pt --inference steps=8,temperature=2
+    python -m training.export logs/mine mine.pt --inference steps=2,temperature=2
 
 Takes a log folder or its checkpoint. `--inference` sets what a user of the file gets by default; `--speakers` and
 `--emotions` keep those names alone, of a model that hears. A name that ends in
@@ -25,8 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m training.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", type=Path, help="log folder or checkpoint")
-    parser.add_argument("out", type=Path, help="file to write, such as checkpts/default.pt")
-    parser.add_argument("--inference", default="", metavar="key=value,...", help="defaults: steps=8,temperature=2")
+    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument(
+        "--inference",
+        default="",
+        metavar="key=value,...",
+        help="what the file's user gets unasked, such as steps=2,temperature=2; default: as the source has it",
+    )
     parser.add_argument("--speakers", metavar="name,...", help="keep these alone; default: all")
     parser.add_argument("--emotions", metavar="name,...", help="likewise")
     arguments = parser.parse_args(argv)

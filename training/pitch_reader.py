@@ -4,7 +4,7 @@
 
 It learns by distractors: a noisy residual, its own contour, and one that is not its own. Residuals come from recordings
 of any voices, and from utterances that the model itself speaks with these texts. Minutes on one core. Writes
-CHECKPOINT.reader.pt beside CHECKPOINT.pt.
+CHECKPOINT.reader.pt beside CHECKPOINT.pt, in the place of one that is there.
 """
 
 from __future__ import annotations
