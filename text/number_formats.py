@@ -279,8 +279,8 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r"#\s?(?=\d)", "number "),
     # rates
     (
-        rf"({_CURRENCY_SIGNS}?\s?(?:{_NUMBER})(?:{_SCALE})?(?:\s?[A-Za-z]+)?)\s?/\s?({'|'.join(_BY)})\b",
-        lambda m: f"{m[1]} per {_BY[m[m.lastindex]]}",
+        rf"(?<![\d.,])((?:{_NUMBER})(?:\s?[A-Za-z]+(?:[\s-][A-Za-z]+)?)?)\s?/\s?({'|'.join(_BY)})\b",
+        lambda m: f"{m[1]} per {_BY[m[2]]}",
     ),
     (r"(?<=\d)-(an?)-(?=[a-z])", lambda m: f" {m[1]} "),
     # money
