@@ -32,7 +32,7 @@ SYSTEMS = {
     "Matcha-TTS, 10 steps": "the same",
     "Matcha-TTS, 4 steps, own V1": "the same; V1 by its own code too, in float32, as its command line speaks",
     "official Grad-TTS, 10 steps": "its own code and size, random weights in float32, our frame counts; our V1",
-    "Kokoro-82M, int8": "the graph that generates the corpus, with its own durations and its own vocoder",
+    "Kokoro-82M, int8": "the whole packaged graph, with its own durations and its own vocoder",
 }
 OURS, THEIRS = "default model, torch", ("Matcha-TTS, 4 steps", "Matcha-TTS, 4 steps, own V1")
 

