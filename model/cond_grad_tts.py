@@ -27,6 +27,7 @@ from params import Params
 REFERENCE_FRAMES = 128  # of a speaker's default reference
 _OUTSIDE_SPAN = -1e4  # log-likelihood of a token at a frame outside its known span
 _PREDICTED_SHARE = 0.5  # of a training batch: the energy that the text leads to expect in place of the measured one
+_LENGTH_WEIGHT = 0.1  # ten times the weight that a text's length has in its tokens' durations, and no more gradient
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class CondLosses:
 
     prior: Tensor
     duration: Tensor
+    length: Tensor
     voicing: Tensor
     pitch: Tensor
     energy: Tensor
     diffusion: Tensor
     durations: Tensor  # (B, S) of the alignment that was found
-    counts: dict[str, Tensor]  # by loss: how many cells, tokens or frames it is the mean of
+    counts: dict[str, Tensor]  # by loss: how many cells, tokens, items or frames it is the mean of
 
 
 class CondGradTTS(TextToMel):
@@ -150,17 +152,18 @@ class CondGradTTS(TextToMel):
         autocast: lower precision of the two networks; alignment and losses are in float32.
 
         prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
-        right. voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over
-        voiced frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
+        right. length: likewise of an item's tokens together, times `_LENGTH_WEIGHT`; a rate moves all tokens alike.
+        voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over voiced
+        frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
         text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
         mask, text_mask = frames.mask, text.mask.squeeze(1)
         prior = 0.5 * ((frames.mu - mel).square() * mask).sum() / (mask.sum() * mel.shape[1])
         durations = frames.durations
         found = durations.to(mel.dtype)
-        # exp(p) - c p, less its minimum c - c log c: its expectation is smallest where exp(p) is the mean of c.
-        deviance = text.log_durations.exp() - found * text.log_durations - found + torch.xlogy(found, found)
-        duration = (deviance * text_mask).sum() / text_mask.sum()
+        duration = (_deviance(text.log_durations, found) * text_mask).sum() / text_mask.sum()
+        in_all = (text.log_durations + text_mask.log()).logsumexp(1)  # (B,)
+        length = _LENGTH_WEIGHT * _deviance(in_all, mel_lengths.to(mel.dtype)).mean()
         frame_voicing = (text.voicing[:, None] @ frames.alignment).squeeze(1)  # (B, T)
         voiced = F.binary_cross_entropy_with_logits(frame_voicing, style.voicing, reduction="none")
         voicing = (voiced * mask.squeeze(1)).sum() / mask.sum()
@@ -169,7 +172,8 @@ class CondGradTTS(TextToMel):
         pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
         energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
         counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
-        counts |= {"duration": text_mask.sum(), "pitch": weight.sum(), "diffusion": mask.sum()}
+        counts |= {"duration": text_mask.sum(), "length": text_mask.new_tensor(len(ids))}
+        counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
         diffusion = mel.new_zeros(())
         if train_decoder:
             if self.training and self.hearing is not None:
@@ -179,7 +183,7 @@ class CondGradTTS(TextToMel):
             frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 diffusion = self.decoder.loss(mel, self.condition(frames, self.tokens(style, len(ids))), generator)
-        return CondLosses(prior, duration, voicing, pitch, energy, diffusion, durations, counts)
+        return CondLosses(prior, duration, length, voicing, pitch, energy, diffusion, durations, counts)
 
     @torch.no_grad()
     def _with_predicted_energy(
@@ -315,6 +319,11 @@ class CondGradTTS(TextToMel):
             durations=durations,
             lengths=lengths,
         )
+
+
+def _deviance(log_expected: Tensor, count: Tensor) -> Tensor:
+    """Half of the Poisson deviance: its expectation is smallest where exp(log_expected) is the mean of count."""
+    return log_expected.exp() - count * log_expected - count + torch.xlogy(count, count)
 
 
 def crop(

@@ -97,7 +97,7 @@ def test_a_text_of_no_length_gets_one_frame_on_its_last_token() -> None:
 
 def test_losses_are_finite_and_about_right(model: CondGradTTS) -> None:
     found = losses(model, generator=seeded(0))
-    for value in (found.prior, found.duration, found.voicing, found.pitch, found.energy, found.diffusion):
+    for value in (getattr(found, name) for name in found.counts):
         assert value.dim() == 0 and value.isfinite() and value > 0
     assert found.durations.sum(1).equal(MEL_LENGTHS) and not found.durations[1, 3:].any()
     assert (found.durations[0] > 0).all() and (found.durations[1, :3] > 0).all()
@@ -111,7 +111,7 @@ def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
     with torch.no_grad():
         text = model.encoder(IDS, ID_LENGTHS, style.speaker, style.emotion)
     mel = (mels() - model.mel_mean) / model.mel_std
-    prior, duration, voicing, pitch, energy, cells, tokens = 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0
+    prior, duration, length, voicing, pitch, energy, cells, tokens = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0
     for i in range(2):
         owner = torch.repeat_interleave(torch.arange(6), found.durations[i])  # (T,) the token of each frame
         frames = slice(int(MEL_LENGTHS[i]))
@@ -124,6 +124,8 @@ def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
         ]:
             duration += math.exp(p) - count * p - count + count * math.log(count)
             tokens += 1
+        expected, frame_count = float(text.log_durations[i, : int(ID_LENGTHS[i])].exp().sum()), len(owner)
+        length += expected - frame_count * math.log(expected / frame_count) - frame_count
         size, ends = int(ID_LENGTHS[i]), found.durations[i].cumsum(0).double()
         middles = (ends - found.durations[i] / 2)[:size].numpy()
         for frame in range(int(MEL_LENGTHS[i])):
@@ -139,6 +141,7 @@ def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
     assert found.prior.item() == pytest.approx(prior / cells)
     assert found.voicing.item() == pytest.approx(voicing / 27)
     assert found.duration.item() == pytest.approx(duration / tokens)
+    assert found.length.item() == pytest.approx(0.1 * length / 2)
 
 
 def test_exact_durations_cost_nothing(model: CondGradTTS, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +160,10 @@ def test_exact_durations_cost_nothing(model: CondGradTTS, monkeypatch: pytest.Mo
     costs = []
     for factor in (1.0, 1.1, 1 / 1.1):
         monkeypatch.setattr(model.encoder, "forward", scaled(factor))
-        costs.append(float(losses(model, train_decoder=False).duration))
-    assert costs[0] == pytest.approx(0, abs=1e-12)
-    assert min(costs[1:]) > 1e-3
+        found = losses(model, train_decoder=False)
+        costs.append([float(found.duration), float(found.length)])
+    assert costs[0] == pytest.approx([0, 0], abs=1e-12)
+    assert min(costs[1] + costs[2]) > 1e-3
 
 
 def test_padding_changes_no_loss(model: CondGradTTS, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +197,7 @@ def test_padding_changes_no_loss(model: CondGradTTS, monkeypatch: pytest.MonkeyP
         ("voicing", MEL_LENGTHS),
         ("diffusion", MEL_LENGTHS),
         ("duration", ID_LENGTHS),
+        ("length", torch.ones(2)),
     ):
         share = weights.double() / weights.sum()
         expected = sum(share[i] * getattr(alone[i], name) for i in range(2))
@@ -207,7 +212,7 @@ def test_the_decoder_shapes_the_content_and_not_mu(model: CondGradTTS) -> None:
         gradients = torch.autograd.grad(loss, list(names.values()), allow_unused=True, retain_graph=True)
         return {name for name, value in zip(names, gradients, strict=True) if value is not None and value.any()}
 
-    by_decoder, by_durations = moved(found.diffusion), moved(found.duration)
+    by_decoder, by_durations = moved(found.diffusion), moved(found.duration) | moved(found.length)
     assert "encoder.content.weight" in by_decoder and "encoder.text.emb.weight" in by_decoder
     assert not any(name.startswith("encoder.text.proj_m") for name in by_decoder)
     allowed = ("encoder.text.proj_w.", "encoder.duration_speaker.", "encoder.duration_emotion.")

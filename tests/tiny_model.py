@@ -81,7 +81,7 @@ def random_style(frames: list[int], references: list[int], seed: int = 0) -> Sty
 
 def total(losses: CondLosses) -> Tensor:
     """What training lowers."""
-    return losses.prior + losses.duration + losses.voicing + losses.pitch + losses.energy + losses.diffusion
+    return sum(getattr(losses, name) for name in losses.counts)
 
 
 def without(style: StyleSource, *types: str) -> StyleSource:

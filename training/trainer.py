@@ -31,7 +31,7 @@ from training.style_batch import at_other_levels, style_of_batch
 
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
-_LOSSES = ("prior", "duration", "voicing", "pitch", "energy", "diffusion")
+_LOSSES = ("prior", "duration", "length", "voicing", "pitch", "energy", "diffusion")
 
 
 class Trainer:
