@@ -188,6 +188,24 @@ def test_of_a_few_voices_none_is_held_out():
     assert recordings.np.isnan(nearest)
 
 
+def test_rates_drawn_to_the_usual_one_cost_more(monkeypatch):
+    """Heard rates = phones^slope about the same mean: beside the deviance, the slope's distance from 1 is paid for."""
+    listener = recordings.Listener(80, 2)
+    phones, lengths = torch.tensor([20.0, 30.0, 45.0]), torch.full((3,), 100)
+    mean = phones.log().mean()
+
+    def cost(slope: float, factor: float = 1.0) -> float:
+        heard = factor * (mean + slope * (phones.log() - mean)).exp()
+        monkeypatch.setattr(listener.rate, "forward", lambda mel, lengths: heard[:, None])
+        deviance = (heard - phones * heard.log() - phones + phones * phones.log()).sum() / phones.sum()
+        return float(listener.rate_loss(torch.zeros(3, 80, 100), lengths, phones) - deviance)
+
+    assert cost(1.0) == pytest.approx(0, abs=1e-6)
+    assert cost(1.0, 1.3) == pytest.approx(0, abs=1e-6)  # a wrong mean is the deviance's to tell
+    assert cost(0.6) == pytest.approx(0.05 * 0.16, abs=1e-6)
+    assert cost(1.4) == pytest.approx(0.05 * 0.16, abs=1e-6)
+
+
 def test_voices_and_rates_are_learned(monkeypatch, tmp_path, capsys):
     """Three voices that differ in one row; the rest is noise. A resumed run ends as an unbroken one."""
     monkeypatch.setattr(recordings, "_BATCH", 12)

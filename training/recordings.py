@@ -44,6 +44,7 @@ VOICE_CHANNELS = 128
 _SHORTEST, _LONGEST = 100, 300  # frames of a stretch
 _BATCH, _RATE_BATCH = 64, 16
 _SCALE, _MARGIN = 20.0, 0.2
+_SLOPE_WEIGHT = 0.05
 _HELD_OUT_EVERY = 10  # voices
 _WARMUP = 100
 _SAVE_EVERY = 200
@@ -90,9 +91,17 @@ class Listener(nn.Module):
         return F.cross_entropy(_SCALE * torch.where(right, (angle + _MARGIN).cos(), cosine), voices)
 
     def rate_loss(self, mel: Tensor, lengths: Tensor, phones: Tensor) -> Tensor:
-        """Poisson deviance of the number of phones (B,), per phone."""
+        """Poisson deviance of the number of phones (B,), per phone, and how far rates are drawn to the usual one.
+
+        The likeliest rate lies nearer to the usual one than the rate that is heard, so a fast manner would be taken for
+        a less fast one: by a third, learned without the second part.
+        """
         expected = self.rate(mel, lengths).sum(1).clamp(min=1e-3)
-        return (expected - phones * expected.log() - phones + torch.xlogy(phones, phones)).sum() / phones.sum()
+        deviance = (expected - phones * expected.log() - phones + torch.xlogy(phones, phones)).sum() / phones.sum()
+        rate, heard = ((count / lengths).log() for count in (phones, expected))
+        apart = rate - rate.mean()
+        slope = (apart * heard).sum() / apart.square().sum().clamp(min=1e-3)
+        return deviance + _SLOPE_WEIGHT * (slope - 1).square()
 
 
 def _stretches(recordings: Recordings, chosen: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
