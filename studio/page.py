@@ -192,8 +192,8 @@ class Page:
             output.render()
         outputs = [*self.shape_outputs, self.told]
         # The editor is the page's own, so its state is fetched when the button is pressed.
-        fetch = "(session, edits) => [session, studio.edits()]"
-        self._connect(again, self._speak_again, [self.edits], outputs, js=fetch)
+        fetch = "(session, edits, autoplay) => [session, studio.edits(), autoplay]"
+        self._connect(again, self._speak_again, [self.edits, self.autoplay], outputs, js=fetch)
         self._connect(back, self._back, [], outputs)
         swap.click(fn=None, js="() => studio.swap()")
 
@@ -431,7 +431,7 @@ class Page:
             self.shown: None if editor is None else {**editor, "sound": parts.url(session.wav_of(take))},
         }
 
-    def _speak_again(self, session: Session, edits: Any) -> Iterator[Update]:
+    def _speak_again(self, session: Session, edits: Any, autoplay: bool) -> Iterator[Update]:
         take = session.take
         if take is not None and take.melody is None:
             raise InputError("this checkpoint reads no melody, so it cannot be shaped")
@@ -441,7 +441,7 @@ class Page:
         return self._in_turn(
             self.shape_message,
             "Speaking ...",
-            lambda: self._perform(session, take.wish, shape, take, True, self.shape_message),
+            lambda: self._perform(session, take.wish, shape, take, autoplay, self.shape_message),
         )
 
     def _back(self, session: Session) -> Iterator[Update]:

@@ -314,6 +314,7 @@ def test_a_word_dragged_up_by_three_semitones_is_spoken_so(opened):
 def test_a_melody_is_drawn_and_words_are_reached_by_keyboard(opened):
     page = opened(390)
     speak(page, "We never leave before noon.")
+    page.locator("#autoplay input").uncheck()
     page.get_by_role("tab", name="Shape").click()
     page.locator(".shape-plot svg").wait_for()
     page.get_by_role("slider", name="pitch of leave").focus()
@@ -331,6 +332,7 @@ def test_a_melody_is_drawn_and_words_are_reached_by_keyboard(opened):
     assert page.evaluate("studio.edits().drawn.length") > 50
     page.locator("#speak-again").click()
     page.locator("#shape-before").wait_for()
+    assert page.evaluate("studio.stream.urls.length === 1 && !studio.stream.audio")  # told, and not played
     assert "--contour 0001_contour.csv" in page.locator("#shape-command textarea").input_value()
     contour = page.request.get(page.url.rstrip("/") + page.locator("#contour-link").get_attribute("href")).text()
     assert contour.startswith("seconds,hz\n") and contour.count("\n") > 50
