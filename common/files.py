@@ -147,8 +147,9 @@ def _locked(path: Path, name: str) -> int:
 def read_bounded(path: str | os.PathLike, most: int = MOST_BYTES) -> bytes:
     """The content of a file, a device or a pipe; InputError if it cannot be read, or has more than `most` bytes."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else a pipe without a writer hangs
-        with open(descriptor, "rb") as file:
+        # Without waiting: else a pipe without a writer hangs.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            descriptor = file.fileno()
             if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 content = _read_pipe(descriptor, most + 1)
             else:

@@ -31,6 +31,7 @@ _KINDS = {
     "nfe": (int, float),
     "rtf": (int, float),
 }
+MIXED = "+"  # between the speakers of a blend
 _LARGEST_INDEX = 10**6
 _LARGEST_NUMBER = 10**12
 _NAME = re.compile(r"(.+?)(?:_([A-Za-z0-9.+-]+))?\.wav")
@@ -98,7 +99,9 @@ def read_run(folder: str | os.PathLike, audio_params: Audio, name: str | None = 
     # A wav that has a row of its own is not also taken for a companion of another row's.
     listed = {folder / str(row["wav"]) for row, _ in rows}
     for row, where in rows:
-        clips += _clips(folder, row, listed, audio_params, where)
+        own = _clips(folder, row, listed, audio_params, where)
+        listed.update(clip.wav for clip in own)  # a companion of several rows is the first one's
+        clips += own
     settings = report.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     if settings.get("phones") is True:
@@ -153,7 +156,7 @@ def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params
                 text=str(row["text"]),
                 variant=variant,
                 wav=wav,
-                speaker=facts.get("speaker"),
+                speaker=_speaker(facts),
                 emotion=facts.get("emotion"),
                 nfe=facts.get("nfe"),
                 rtf=facts.get("rtf"),
@@ -162,6 +165,14 @@ def _clips(folder: Path, row: Mapping[str, Any], listed: set[Path], audio_params
             )
         )
     return clips
+
+
+def _speaker(facts: Mapping[str, Any]) -> str | None:
+    """Whose voice it is: of a blend of styles `x+y`, or x where both are x."""
+    name = facts.get("speaker")
+    if name is not None and MIXED in name and len(parts := set(name.split(MIXED))) == 1:
+        return parts.pop()
+    return name
 
 
 def _words(facts: Mapping[str, Any], where: str) -> tuple[tuple[float, float, str], ...]:

@@ -63,10 +63,10 @@ class Recogniser:
 
     def __init__(self, size: str, cache: AnalysisCache, threads: int = 0) -> None:
         """size: "tiny" or "base". Raises NotInstalledError without faster-whisper or the model's package."""
-        require("faster_whisper", *whisper_packages(size))
+        require("faster_whisper", "ctranslate2", "av", *whisper_packages(size))
         self.size = size
         self._cache = cache
-        self._threads = threads or cores()
+        self._threads = min(threads, cores()) or cores()
         self._kind = f"transcript {size} beam {BEAM} faster-whisper {importlib.metadata.version('faster-whisper')}"
 
     def transcribe(self, sound: Sound) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from common.errors import InputError
 from data.audio import AUDIO_SUFFIXES
 from data.filelist import DEFAULT_SPEAKER, read_filelist
+from evaluation.clips import MIXED
 from evaluation.words import transcript_words
 
 
@@ -52,18 +53,29 @@ class ReferenceTexts:
     def __init__(self, references: Iterable[Reference]) -> None:
         self._by_text: dict[tuple[str, ...], list[Reference]] = defaultdict(list)
         self._by_stem: dict[str, list[Reference]] = defaultdict(list)
+        self._speakers: set[str | None] = set()
         for reference in references:
+            self._speakers.add(reference.speaker)
             if reference.text is None:
                 self._by_stem[reference.wav.stem].append(reference)
             else:
-                self._by_text[tuple(transcript_words(reference.text))].append(reference)
+                self._by_text[_key(reference.text)].append(reference)
 
     def find(self, text: str, stem: str, speaker: str | None, emotion: str | None) -> Reference | None:
         """By the words of the text, or by the file's stem; of another speaker than `speaker` never, of the same
-        emotion rather than of another."""
-        candidates = [*self._by_text.get(tuple(transcript_words(text)), ()), *self._by_stem.get(stem, ())]
-        candidates = [c for c in candidates if speaker is None or c.speaker in (None, speaker)]
+        emotion rather than of another. A model's speaker without a name may be the only one of the recordings, that of
+        a blend either of the two."""
+        candidates = [*self._by_text.get(_key(text), ()), *self._by_stem.get(stem, ())]
+        anybody = speaker == DEFAULT_SPEAKER and len(self._speakers) == 1
+        if speaker is not None and not anybody:
+            owners = (None, speaker, *speaker.split(MIXED))
+            candidates = [c for c in candidates if c.speaker in owners]
         return max(candidates, key=lambda c: (c.speaker == speaker, c.emotion == emotion), default=None)
+
+
+def _key(text: str) -> tuple[str, ...]:
+    """The words that are heard of a text; the text itself where none of them can be."""
+    return tuple(transcript_words(text)) or (" ".join(text.split()).casefold(),)
 
 
 def spread_by_speaker(references: Sequence[Reference], most: int) -> dict[str, list[Reference]]:

@@ -23,7 +23,7 @@ from evaluation.optional import import_with_placeholders, require
 from evaluation.sound import MODEL_RATE, AnalysisCache, Sound
 
 NEAREST = 5  # recordings that decide on a gender
-_VOICE_NAME = re.compile(r"[ab]([fm])_")  # the generated corpus: af_kore, bm_george
+_VOICE_NAME = re.compile(r"[ab]([fm])_[^+]*")  # the generated corpus: af_kore, bm_george; of a blend nobody's
 # webrtcvad reads its own version this way while it is imported; setuptools no longer has the module.
 _PLACEHOLDERS = {"pkg_resources": {"get_distribution": lambda name: SimpleNamespace(version="")}}
 
@@ -31,7 +31,7 @@ _PLACEHOLDERS = {"pkg_resources": {"get_distribution": lambda name: SimpleNamesp
 class SpeakerEncoder:
     def __init__(self, cache: AnalysisCache) -> None:
         """Raises NotInstalledError without Resemblyzer and its voice activity detector."""
-        require("resemblyzer", "webrtcvad")
+        require("resemblyzer", "webrtcvad", "librosa")
         self._cache = cache
         self._kind = f"speaker resemblyzer {importlib.metadata.version('Resemblyzer')}"
 
@@ -76,7 +76,7 @@ def nearest(embedding: np.ndarray, centroids: Mapping[str, np.ndarray]) -> str:
 
 def gender_by_name(speaker: str) -> str | None:
     """ "f" or "m" for the generated corpus's voices, whose names say it; None for others."""
-    match = _VOICE_NAME.match(speaker)
+    match = _VOICE_NAME.fullmatch(speaker)
     return match[1] if match else None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_MOST_AT_ONCE = 2**21  # draws
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def bootstrap_mean(values: Sequence[float], weights: Sequence[float] | None = No
     mean = float((values * weights).sum() / weights.sum())
     if n == 1:
         return Mean(mean, math.nan, math.nan, 1)
-    drawn = _draws(n)  # (RESAMPLES, n)
-    means = (values * weights)[drawn].sum(1) / weights[drawn].sum(1)
+    weighted = values * weights
+    parts = np.array_split(_draws(n), math.ceil(RESAMPLES * n / _MOST_AT_ONCE))  # (some, n) each
+    means = np.concatenate([weighted[drawn].sum(1) / weights[drawn].sum(1) for drawn in parts])
     low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return Mean(mean, float(low), float(high), n)
 
@@ -75,6 +77,6 @@ def _wilcoxon(differences: np.ndarray) -> float:
     return float(wilcoxon(differences, zero_method="zsplit").pvalue)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=4)  # of ten thousand sentences 80 MB each
 def _draws(n: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
+    return np.random.default_rng(0).integers(n, size=(RESAMPLES, n)).astype(np.int32)

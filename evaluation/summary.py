@@ -127,10 +127,12 @@ def system_name(run: str, variant: str) -> str:
 
 
 def compare_runs(run: MeasuredRun, baseline: MeasuredRun) -> list[SystemComparison]:
-    """Each variant against the baseline's of the same name, else against its last main one (ab, or plain)."""
+    """Each variant against the baseline's of the same name, else against its main one (ab, or plain) if it has one."""
     comparisons = []
     for variant in run.run.variants:
         other = variant if variant in baseline.run.variants else main_variant(baseline)
+        if other is None:
+            continue
         ours, theirs = _pairs(run.of_variant(variant), baseline.of_variant(other))
         columns = {}
         for column in COLUMNS:
@@ -144,10 +146,9 @@ def compare_runs(run: MeasuredRun, baseline: MeasuredRun) -> list[SystemComparis
     return comparisons
 
 
-def main_variant(run: MeasuredRun) -> str:
-    """The variant that a run is about."""
-    variants = run.run.variants
-    return "ab" if "ab" in variants else variants[0]
+def main_variant(run: MeasuredRun) -> str | None:
+    """The variant that a run is about; None where it has several, such as a sweep."""
+    return next((name for name in ("ab", "") if name in run.run.variants), None)
 
 
 def missing_reasons(systems: Sequence[System], unavailable: Mapping[str, str]) -> dict[str, str]:

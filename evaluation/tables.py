@@ -82,9 +82,10 @@ def as_json(
     missing: Mapping[str, str],
     about: Mapping[str, Any],
 ) -> str:
-    """Everything; NaN becomes null. about: command, date and settings."""
+    """Everything, with the settings of every run; NaN becomes null. about: title, command and date."""
     content = {
         **about,
+        "settings": {run.run.name: dict(run.run.settings) for run in runs},
         "columns": {column.key: asdict(column) for column in COLUMNS},
         "not_measured": dict(missing),
         "systems": [asdict(system) for system in systems],

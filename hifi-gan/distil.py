@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -46,7 +47,6 @@ Passage = tuple[Tensor, Tensor]  # features (C, T * rate) bfloat16, and the teac
 
 PASSAGE_FRAMES = 256  # at most, of what the teacher is asked for at a time
 CROP_FRAMES = 64
-MARGIN = 16  # features at the ends of a crop whose samples do not count: what they depend on is cut off
 SPEEDS = (0.72, 1.35)  # recordings are played so much quicker: other voices out of the ones that are there
 SPEED_SHARE = 0.6
 QUIETEST = 14.0  # dB below full scale, of a recording's peak
@@ -73,7 +73,8 @@ class Distillation:
         """features (B, C, T), wanted (B, T * samples); scale: of the learning rates."""
         with torch.autocast("cpu", torch.bfloat16):
             given = self.rest(features.float())  # (B, 1, T * samples)
-        cut = MARGIN * wanted.shape[1] // features.shape[2]
+        # What the samples at the ends of a crop depend on is cut off.
+        cut = min(self.rest.radius, features.shape[2] // 4) * wanted.shape[1] // features.shape[2]
         parts = losses(given.float().squeeze(1)[:, cut:-cut], wanted[:, cut:-cut])
         total = parts["wave"] + parts["complex"] + LOG_WEIGHT * parts["log"]
         self.optimizer.zero_grad()
@@ -148,7 +149,10 @@ def recorded_mels(paths: list[Path], audio: Audio) -> Mels:
     """Mels of stretches of recordings, some of them played quicker or slower, at levels of their own."""
 
     def draw(rng: random.Random) -> np.ndarray:
-        samples = read_audio(rng.choice(paths), audio.sample_rate)
+        return _of_any(paths, rng, lambda path: stretch(path, rng))
+
+    def stretch(path: Path, rng: random.Random) -> np.ndarray:
+        samples = read_audio(path, audio.sample_rate)
         longest = int(PASSAGE_FRAMES * audio.hop_length * SPEEDS[1])
         if len(samples) > longest:
             start = rng.randrange(len(samples) - longest)
@@ -170,9 +174,22 @@ def predicted_mels(checkpoint: str, texts: str) -> Mels:
 
     def draw(rng: random.Random) -> np.ndarray:
         styles = {"speaker": rng.choice(synthesiser.speakers), "emotion": rng.choice(synthesiser.emotions)}
-        return synthesiser.synthesise(rng.choice(lines), **styles, seed=rng.randrange(2**31))[0].mel
+        seed = rng.randrange(2**31)
+        return _of_any(lines, rng, lambda line: synthesiser.synthesise(line, **styles, seed=seed)[0].mel)
 
     return draw
+
+
+def _of_any(items: list, rng: random.Random, mel_of: Callable[[Any], np.ndarray]) -> np.ndarray:
+    """The mel of one of the items; one that has none is taken out of them, with a line. InputError if none is left."""
+    while items:
+        item = rng.choice(items)
+        try:
+            return mel_of(item)
+        except InputError as error:
+            items.remove(item)
+            print(shown(f"note: left out from here on: {error}"))
+    raise InputError("nothing is left to learn from; give other recordings, or other --texts")
 
 
 def teach(teacher: Generator, mel: np.ndarray, rng: random.Random) -> Passage:
@@ -253,7 +270,7 @@ def _train(
     pool: list[Passage] = []
     saved = time.monotonic()
     with stopping_on_signals() as asked_to_stop, open(args.out / "log.jsonl", "a", encoding="utf-8") as log:
-        for _ in tqdm(range(args.first), "first passages", unit="passage"):
+        for _ in tqdm(range(min(args.first, args.pool)), "first passages", unit="passage"):
             if not asked_to_stop():
                 pool.append(new_passage())
         bar = tqdm(total=args.steps, initial=distillation.steps, desc="distil", unit="step")

@@ -18,6 +18,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -270,8 +271,7 @@ def _train(
         worker_init_fn=obey_only_the_parent,
         pin_memory=device.type == "cuda",
     )
-    curves = Curves(out / "logs", tuning.steps)
-    with stopping_on_signals() as asked_to_stop:
+    with closing(Curves(out / "logs", tuning.steps)) as curves, stopping_on_signals() as asked_to_stop:
         for mel, samples in _batches(loader):
             tuning.epoch = tuning.steps * args.batch_size // len(pairs)
             # Adam's first steps move every weight by the whole rate, which would undo a trained generator.
@@ -295,7 +295,6 @@ def _train(
                     print(f"step {tuning.steps}  held-out mel error {error:.4f}")
             if ending:
                 break
-    curves.close()
     print(shown(f"saved {out / f'g_{tuning.steps:08d}'}"))
 
 

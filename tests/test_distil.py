@@ -131,6 +131,18 @@ def step_on(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], nu
     optimizer.step()
 
 
+def test_a_recording_that_cannot_be_read_is_left_out_and_said(tmp_path, capsys):
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    write_wav(tmp_path / "good.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 22050)
+    draw = distil.recorded_mels([tmp_path / "bad.wav", tmp_path / "good.wav"], AUDIO)
+    for number in range(5):
+        assert draw(random.Random(number)).shape[0] == 80
+    assert capsys.readouterr().out.count("left out from here on") == 1
+    alone = distil.recorded_mels([tmp_path / "bad.wav"], AUDIO)
+    with pytest.raises(InputError, match="nothing is left to learn from"):
+        alone(random.Random(0))
+
+
 def test_muon_is_adamw_where_nothing_is_orthogonal():
     own, others = weights(), weights()
     settings = {"lr": 0.1, "betas": (0.8, 0.9)}

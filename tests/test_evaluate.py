@@ -275,6 +275,48 @@ def test_speaker_0_is_one_where_others_are_named(tmp_path):
     assert ReferenceTexts(read_references(path)).find("Hello there.", "x", "5", None).speaker is None
 
 
+def test_the_recording_of_a_text(tmp_path):
+    lines = ["a.wav|Hello there.|af_a", "b.wav|Hello there.|am_b", "c.wav|Привет|af_a", "d.wav|Привет, мир|af_a"]
+    for name in "abcd":
+        write_wav(tmp_path / f"{name}.wav", np.zeros(2000), RATE)
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    texts = ReferenceTexts(read_references(path))
+    assert texts.find("Hello there.", "x", "am_b+af_c", None).wav.name == "b.wav"  # a blend, of which one is there
+    assert texts.find("Hello there.", "x", "0", None) is None  # nobody knows which of them
+    assert texts.find("Привет,  мир", "x", "af_a", None).wav.name == "d.wav"
+    assert texts.find("Пока", "x", "af_a", None) is None
+    path.write_text("\n".join([lines[0], *lines[2:]]) + "\n", encoding="utf-8")
+    assert ReferenceTexts(read_references(path)).find("Hello there.", "x", "0", None).wav.name == "a.wav"
+
+
+def test_whose_voice_a_blend_is(made, tmp_path):
+    audio = {"audio": {"a": made.recordings[0], "b": made.recordings[1], "ab": made.recordings[0]}, "text": "x"}
+    folder = write_run(tmp_path / "r", [audio | {"speaker": "af_a+af_a"}, audio | {"speaker": "af_a+am_b"}])
+    speakers = {(clip.index, clip.variant): clip.speaker for clip in read_run(folder, Audio()).clips}
+    assert speakers[0, "ab"] == "af_a" and speakers[1, "ab"] == "af_a+am_b"
+
+
+def test_a_companion_of_two_rows_is_one_clip(made, tmp_path):
+    audio = {"a": made.recordings[0], "b": made.recordings[1], "ab": made.recordings[0]}
+    folder = write_run(tmp_path / "r", [{"text": "x", "audio": audio}])
+    write_wav(folder / "0000_oracle.wav", made.recordings[0], RATE)
+    report = json.loads((folder / "report.json").read_text())
+    rows = report["results"]
+    report["results"] = [rows[0] | {"wav": f"0000_{name}.wav"} for name in ("a", "b", "ab")]
+    (folder / "report.json").write_text(json.dumps(report))
+    assert [clip.variant for clip in read_run(folder, Audio()).clips] == ["a", "oracle", "b", "ab"]
+
+
+def test_a_sweep_is_nobodys_baseline_but_that_of_the_same_weights(run, made, tmp_path):
+    sweep = {"a": made.recordings[0], "ab_0.25": made.recordings[1], "b": made.recordings[1]}
+    write_run(tmp_path / "sweep", [{"text": made.chosen[0].text, "audio": sweep}])
+    assert run(made.folder / "blend", "--asr", "none", "--baseline", tmp_path / "sweep") == 0
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert {compared["system"] for compared in found["comparisons"]} == {"blend a", "blend b"}
+    assert found["settings"] == {"blend": {"steps": 10}, "sweep": {"steps": 10}}
+
+
 def test_a_mask_must_be_a_picture(made, tmp_path):
     folder = write_run(tmp_path / "r", [{"text": "x", "audio": {"ab": made.recordings[0]}}])
     run = read_run(folder, Audio())

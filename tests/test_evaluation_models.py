@@ -88,8 +88,8 @@ def test_silence_has_an_embedding_too(encoder):
 
 
 def test_genders_of_names_and_files(tmp_path):
-    names = ("af_kore", "bm_george", "kathleen", "xf_a")
-    assert [gender_by_name(name) for name in names] == ["f", "m", None, None]
+    names = ("af_kore", "bm_george", "kathleen", "xf_a", "af_kore+bm_george")
+    assert [gender_by_name(name) for name in names] == ["f", "m", None, None, None]
     path = tmp_path / "genders.txt"
     path.write_text("kathleen|f\n\np225 | f\nbert|m\n")
     assert read_genders(path) == {"kathleen": "f", "p225": "f", "bert": "m"}
