@@ -129,15 +129,24 @@ def marked_up(synthesiser: Synthesiser, take: Take) -> str | None:
     """
     text, shape = take.wish.text, take.shape
     wanted = shape.edits(NEUTRAL, take.contour).words
+    if is_markup(text):
+        # A drawn melody has the pitch that the markup asks for, which would be added to it again.
+        drawn_over = take.contour is not None and _changes_pitch(take, synthesiser)
+        return None if wanted or drawn_over else text
     if not wanted:
         return text
-    if is_markup(text):
-        return None
     for candidate in (_around_written_words, _around_spoken_words):
         markup = candidate(text, wanted)
         if markup is not None and _reads_as(markup, take, wanted, synthesiser):
             return markup
     return None
+
+
+def _changes_pitch(take: Take, synthesiser: Synthesiser) -> bool:
+    arguments = take.wish.style.arguments() | {"ref": None, "take": None}
+    (request,) = synthesiser.requests([take.wish.text], **arguments, by_sentence=True)
+    words = (word for piece in request.spoken for word in piece.edits.words)
+    return any(word.pitch != 0 or word.range != 1 for word in words)
 
 
 def _around_written_words(text: str, wanted: Sequence[Prosody]) -> str | None:

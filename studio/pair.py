@@ -120,9 +120,13 @@ def speak_pair(
     Raises:
         InputError: something given cannot be used.
     """
-    if wish.style == style_b:
-        raise InputError("a and b are the same style; change one of them")
     options = wish.options(synthesiser)
+    if wish.style == style_b:
+        try:
+            kinds[0].check(synthesiser.model, synthesiser.sampler(options))  # it may have no two styles at all
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        raise InputError("a and b are the same style; change one of them")
     edits = ProsodyEdits(overall=wish.prosody)
     both = [synthesiser.requests([wish.text], **style.arguments(), edits=edits) for style in (wish.style, style_b)]
     (pair,) = speak_pairs(synthesiser, *both, list(kinds), options, lead if kinds[0].moves_pitch else "a")

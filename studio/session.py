@@ -157,7 +157,8 @@ class Session:
         # The take that is shown and the one before can be gone back to.
         droppable = sorted(self._kept.keys() - self._numbers.values())
         for number in droppable[: max(0, len(self._kept) + 1 - MOST_RESULTS)]:
-            del self._kept[number], self._commands[number]
+            del self._kept[number]
+            self._commands.pop(number, None)  # there is none where its files could not be written
             for path in self._run.glob(f"{number:04d}*"):
                 path.unlink(missing_ok=True)
         return self._count - 1

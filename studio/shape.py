@@ -71,8 +71,10 @@ def read_shape(edits: Mapping[str, Any], words: int, frames: int) -> Shape:
         InputError: it is none, or of another sentence.
     """
     try:
+        # To the digits that a command line has.
         shaped = tuple(
-            WordShape(*(_finite(word[name]) for name in ("pitch", "length", "volume"))) for word in edits["words"]
+            WordShape(*(round(_finite(word[name]), 3) for name in ("pitch", "length", "volume")))
+            for word in edits["words"]
         )
         drawn = None if edits["drawn"] is None else tuple(_finite(hz) for hz in edits["drawn"][:MOST_FRAMES])
     except (TypeError, KeyError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,8 @@ class Performance:
         self._options = wish.options(synthesiser)
         contour = None if shape.drawn is None else self._contour(before)
         self._contour_asked = contour
-        self._request = self._requested(shape.edits(wish.prosody, contour))
+        request = self._requested(shape.edits(wish.prosody, contour))
+        self._request = request if contour is None else _without_pitch(request)
         self.take: Take | None = None
 
     def _requested(self, edits: ProsodyEdits) -> Request:
@@ -152,3 +153,12 @@ def _without_gaps(hz: np.ndarray) -> np.ndarray:
     """Pauses between sentences filled from both sides, so that a line can be drawn through them."""
     known = np.flatnonzero(hz > 0)
     return np.interp(np.arange(len(hz)), known, hz[known])
+
+
+def _without_pitch(request: Request) -> Request:
+    """Without what the text's markup asks of pitch, which a melody drawn over it has already."""
+    spoken = []
+    for piece in request.spoken:
+        words = tuple(replace(word, pitch=0.0, range=1.0) for word in piece.edits.words)
+        spoken.append(replace(piece, edits=replace(piece.edits, words=words)))
+    return replace(request, spoken=tuple(spoken))

@@ -617,8 +617,10 @@ class Synthesiser:
             evaluations += decoded.output.nfe
             return decoded
 
+        widest = BOUNDS["range"][1] / max([1.0, *(word.range for word in edits.words)])  # with that of a word
+
         def widened(told: float) -> ProsodyEdits:
-            return replace(edits, overall=replace(edits.overall, range=min(told, BOUNDS["range"][1])))
+            return replace(edits, overall=replace(edits.overall, range=min(told, widest)))
 
         lowest, highest = BOUNDS["pitch"]  # of a word's own change, and of it with that of everything
         overall = edits.overall.pitch

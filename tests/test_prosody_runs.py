@@ -146,6 +146,13 @@ def test_a_range_that_does_not_follow_is_asked_for_more(box, melodies, voiced, m
     assert result.nfe == 3
 
 
+def test_a_range_in_a_range_is_told_no_more_than_there_is(box, monkeypatch):
+    """What is heard hardly follows, so more than the bound of both together would be told."""
+    monkeypatch.setattr(box, "_heard", lambda *_: np.tile(np.linspace(100, 101, 40), 9))
+    text = "<speak><prosody range='x-high'>One</prosody> cat.</speak>"
+    assert speak(box, text, Prosody(range=2)).nfe >= 1
+
+
 @pytest.mark.parametrize(("overall", "word"), [(-3, 24), (3, -24), (-1, 23), (0, 24)])
 def test_what_a_word_is_told_stays_within_bounds(box, monkeypatch, overall: float, word: float):
     monkeypatch.setattr(box, "_heard_words", lambda decoded, pitches: {0: np.full(9, 100 * 2 ** (word / 15))})

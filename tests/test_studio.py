@@ -199,6 +199,15 @@ def test_a_drawn_melody_is_what_the_decoder_reads(synthesiser, take):
     assert heard.melody == pytest.approx(drawn, rel=1e-4)
 
 
+def test_a_melody_drawn_over_markup_has_its_pitch_once(synthesiser, session):
+    marked = "<speak>One <prosody pitch='+4st' range='150%'>bird</prosody> sings here.</speak>"
+    take = speak(synthesiser, Wish(marked, ANNA, seed=4))
+    drawn = np.where(take.word_at == 3, 300.0, take.melody)
+    heard = speak(synthesiser, take.wish, Shape(drawn=tuple(drawn)), take)
+    assert heard.melody == pytest.approx(drawn, rel=1e-4)
+    assert session.keep_take(heard)[1].startswith("#")  # by command line it would be added to the contour
+
+
 def test_a_drawn_melody_stays_where_it_is_after_a_break_between_sentences(synthesiser):
     marked = "<speak>One day.<break time='900ms'/> Two birds sing here.</speak>"
     take = speak(synthesiser, Wish(marked, ANNA, seed=4))

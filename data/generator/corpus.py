@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+import torch
 from tqdm import tqdm
 
 from common.errors import InputError
@@ -289,6 +290,7 @@ _worker: tuple[KokoroEngine, Path] | None = None  # of a worker process
 
 def _start_worker(voice_packs: str, out: str) -> None:
     global _worker
+    torch.set_num_threads(1)  # of each process
     _worker = (KokoroEngine(Path(voice_packs)), Path(out))
 
 

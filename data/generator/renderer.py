@@ -70,7 +70,7 @@ def _snake(x: Tensor, alpha: Tensor) -> Tensor:
 class Renderer(nn.Module):
     """What makes the spectrum of the audio; batches of one.
 
-    `precision` moves it to a type; the norms' scales stay in float32.
+    `precision` moves it to a type; the norms' scales stay as they are.
     """
 
     def __init__(self) -> None:
@@ -92,10 +92,11 @@ class Renderer(nn.Module):
         self.conv_post = Conv1d(last, BINS, _END_KERNEL, padding=_END_KERNEL // 2)
 
     def precision(self, dtype: torch.dtype) -> Renderer:
-        self.to(dtype)
+        norms = {id(norm.fc) for norm in self.modules() if isinstance(norm, StyledNorm)}
         for module in self.modules():
-            if isinstance(module, StyledNorm):
-                module.float()
+            if id(module) not in norms:
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(dtype)
         return self
 
     def forward(self, features: Tensor, excitation: Tensor, style: Tensor) -> Tensor:

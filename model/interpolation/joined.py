@@ -42,9 +42,10 @@ class JoinedDenoiser:
         x0_a, x0_b = self.a.x0(x, t), self.b.x0(x, t)  # (1, n_mels, T) each
         if self.smoothing is None:
             return self.mask * x0_a + (1 - self.mask) * x0_b
-        mel_a, mel_b = (x0 * self.mel_std + self.mel_mean for x0 in (x0_a, x0_b))
-        joint = exchange_fine_structure(mel_a, mel_b, self.mask, self.smoothing)
-        return (joint - self.mel_mean) / self.mel_std
+        with torch.autocast(x.device.type, enabled=False):  # else what is smoothed is rounded to bfloat16
+            mel_a, mel_b = (x0.to(x) * self.mel_std + self.mel_mean for x0 in (x0_a, x0_b))
+            joint = exchange_fine_structure(mel_a, mel_b, self.mask, self.smoothing)
+            return (joint - self.mel_mean) / self.mel_std
 
     def score(self, x: Tensor, t: float) -> Tensor:
         return score_from_x0(self.schedule, self.x0(x, t), x, self.mu, t)
