@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.device import has_bfloat16
 from common.errors import InputError
 from data.audio import write_wav
 from hifigan.distilled import Distilled, new_rest
@@ -106,6 +107,7 @@ def test_a_blend_and_a_gradient_run_in_torch(backend, graphs):
     x = torch.randn(frames.mu.shape).requires_grad_()
     graph(x, torch.zeros(1), known).sum().backward()
     assert x.grad.abs().sum() > 0 and not graph._sessions
+    x = x.detach()
     other = model.complete(style, frames)
     other = condition(estimator, model, frames, replace(other, log_f0=other.log_f0 + 0.5))
     share = {"drawn_share": torch.full((1, frames.mu.shape[2]), 0.3)}
@@ -176,6 +178,8 @@ def test_bfloat16_is_near(graphs):
     exact, near = (box.synthesise(["Good night, Anna."], steps=2)[0] for box in boxes)
     assert np.array_equal(exact.durations, near.durations)
     assert np.abs(exact.mel - near.mel).max() < 0.1 * exact.mel.std()
+    if has_bfloat16(CPU):
+        assert not np.array_equal(exact.mel, near.mel)
 
 
 def test_the_command_line(backend, tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.errors import InputError
@@ -180,6 +181,16 @@ def test_uncommon_words_are_said_three_times():
     assert all(lexicon.contains(word) for word in counts)
     keys = {key(sentence) for sentence in found}
     assert not keys & {key(sentence) for sentence in sentences.held_out_sentences().values()}
+
+
+def test_a_share_of_the_sentences_holds_uncommon_words(monkeypatch):
+    uncommon = ["zebra", "quartz", "gently", "humming", "painted"]
+    monkeypatch.setattr(sentences, "rare_words", lambda: list(uncommon))
+    found = sentences.corpus_sentences(0, 400)
+    said = [bool(set(sentences.words_of(sentence)) & set(uncommon)) for sentence in found]
+    assert np.mean(said) == pytest.approx(sentences.RARE_SHARE, abs=0.1)
+    assert not {key(s) for s in found} & {key(s) for s in sentences.held_out_sentences().values()}
+    assert sentences.corpus_sentences(0, 100) != sentences.corpus_sentences(1, 100)
 
 
 def test_words_of_an_ending_are_all_said_before_one_is_said_again():

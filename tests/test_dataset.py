@@ -189,6 +189,7 @@ def test_collate_pads_with_zeros_and_keeps_every_value(dataset):
     assert batch.mel_lengths.tolist() == [35, 46, 27] and batch.mel.shape == (3, 80, 46)
     assert batch.ids.shape == (3, 7) and batch.token_spans.shape == (3, 7, 2)
     assert batch.speaker.tolist() == [1, 1, 0] and batch.emotion.tolist() == [1, 0, 0]
+    assert batch.phones.tolist() == [3, 3, 1]
     for row, item in enumerate(items):
         s, t, r = len(item.ids), item.mel.shape[1], item.reference_mel.shape[1]
         assert batch.reference_lengths[row] == r

@@ -95,6 +95,23 @@ def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):
     assert torch.load(tmp_path / "vocoder.pt", weights_only=True)["format"] == FORMAT
 
 
+def test_what_was_learned_comes_back(tmp_path):
+    students = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        students.append(distil.Distillation(Rest(8, 32, channels=16, blocks=2)))
+    one, other = students
+    features, wanted = torch.randn(2, 8, 64), torch.randn(2, 64 * 32)
+    one.step(features, wanted, 1.0)
+    one.save(tmp_path)
+    other.resume(tmp_path / "state.pt")
+    assert other.steps == 1
+    for student in students:
+        student.step(features, wanted, 1.0)
+    for name, value in one.rest.state_dict().items():
+        assert torch.equal(other.rest.state_dict()[name], value), name
+
+
 def test_what_cannot_be_used_is_one_line(tmp_path, capsys):
     assert distil.main([str(tmp_path / "nowhere.txt")]) == 2
     with pytest.raises(SystemExit, match="2"):

@@ -148,6 +148,10 @@ def test_auto_takes_phones_only_where_they_are_the_same(recordings):
         np.testing.assert_array_equal(positions(*pair), np.arange(plain.frames))
     with pytest.raises(ValueError, match="carry by dtw or linear"):
         positions(known, other, "phones")
+    longer = speech_of(recordings[1])
+    by_dtw = positions(plain, longer, "dtw")
+    np.testing.assert_array_equal(positions(plain, longer), by_dtw)
+    assert not np.array_equal(by_dtw, positions(plain, longer, "linear"))
 
 
 def test_f0_is_carried_in_octaves_and_never_across_a_gap():

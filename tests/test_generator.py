@@ -320,6 +320,12 @@ def test_stretching_keeps_the_prosody_character_by_character(durations, factor, 
     np.testing.assert_allclose(stretched(before, 1.0).f0, before.f0)
 
 
+def test_a_stretched_characters_f0_stays_on_it():
+    after = stretched(prosody([100.0] * 2 + [200.0] * 18, [1, 9]), 0.84)  # the first is as short as it can be
+    assert after.durations.tolist() == [1, 7]
+    np.testing.assert_allclose(after.f0, [100] * 2 + [200] * 14)
+
+
 def test_ones_own_f0_comes_back():
     own = prosody([120, 130, 140, 150, 160, 170], [1, 2])
     np.testing.assert_allclose(with_f0_of(own, own).f0, own.f0)

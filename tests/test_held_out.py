@@ -258,3 +258,6 @@ def test_the_models_of_this_project_know_the_references_voices():
     assert len(pack.sentences) == 100 and len(pack.voices) == 9
     assert set(pack.sides) == {"happy", "sad", "angry", "calm"}
     assert {sentence.speaker for sentence in pack.sentences} == set(pack.voices)
+    for name in ("default", "hearing"):
+        box = load_model(f"checkpts/{name}.pt")
+        assert set(pack.voices) <= set(box.speakers) and set(pack.sides) <= set(box.emotions)

@@ -16,7 +16,7 @@ from model.interpolation.pitch_transfer import PitchTransfer
 from model.pitch_reader import PitchReader
 from style_pairs.measuring import SWEEP, Heard, halves, judge_sweep, measure, rightly_heard
 from style_pairs.pairs import TEXTS_PER_PAIR, A, B, StylePair, comparison_rows, default_row, draw_pairs
-from style_pairs.speaking import Task, speak_rows, tasks_of
+from style_pairs.speaking import Task, _half_later, speak_rows, tasks_of
 from style_pairs.table import ORACLE, markdown, read_oracle, row_means, selection_score, tuned_markdown, write_oracle
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
@@ -121,6 +121,8 @@ def test_every_row_is_spoken_from_the_same_noise(synthesiser, monkeypatch):
     assert extra["same-time, no mask"]["leak"] == pytest.approx(0, abs=1e-4)
     assert extra["staged, no mask, random steps"]["leak"] > 0.01
     assert all(clip.extra["plain_seconds"] > 0 for clip in clips if clip.name.startswith("staged"))
+    steps = torch.arange(6.0).expand(1, 2, 6)
+    assert _half_later(steps, 4).tolist() == [[[2, 3, 0, 1, 4, 5]] * 2]
     shifted, plain = spoken["same-time, harmonics, mask half the text later"], spoken["same-time, harmonics"]
     assert shifted.mel.shape == plain.mel.shape
     assert not np.array_equal(spoken["staged, no mask, random steps"].mel, spoken["staged, no mask"].mel)
