@@ -55,7 +55,7 @@ setup: $(VENV)/installed
 $(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/search.pyx $(wildcard monotonic_align/*.h)
 	@test -x $(RUN) || $(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 		"Python 3.11 or newer is needed; name one, such as: make demo PYTHON=python3.12")'
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	$(RUN) -m pip install -q -r requirements.txt
 	$(RUN) -m pip install -q --no-build-isolation --no-deps -e .
 	touch $@
@@ -96,7 +96,7 @@ endif
 	mkdir -p corpora/default
 	for part in train valid; do \
 		{ sed "s|^|../generated/|" corpora/generated/$$part.txt; \
-			$(if $(KATHLEEN),cat corpora/kathleen/$$part.txt;) } > corpora/default/$$part.txt; \
+			$(if $(KATHLEEN),sed "/^[^\/]/s|^|../kathleen/|" corpora/kathleen/$$part.txt;) } > corpora/default/$$part.txt; \
 	done
 	$(RUN) -m data.speed_perturbation corpora/default/train.txt --out corpora/perturbed
 	sed "s|^|../perturbed/|" corpora/perturbed/train.txt >> corpora/default/train.txt

@@ -73,6 +73,7 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.65",
         "matplotlib>=3.8",
+        "pillow>=9.0",
         "praat-parselmouth>=0.4.4",
         "PyYAML>=6.0",
         "safetensors>=0.4",

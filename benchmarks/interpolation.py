@@ -139,7 +139,8 @@ def _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, 
             if name in (A, B) and len(heard) < 2:
                 continue  # a waits for b
             for each in (A, B) if name == B else (name,):
-                values = measure(heard[each], heard[A], heard[B], task.pair, centroids)
+                ends = spoken.ends and tuple(hear(end, analyser) for end in spoken.ends)
+                values = measure(heard[each], *(ends or (heard[A], heard[B])), task.pair, centroids)
                 kept.put(("frequency", task.number, each), values | spent[each])
 
 

@@ -130,7 +130,8 @@ class Measurements:
                 # A difference that is not a number lies on no side.
                 found.append(float((attributes[name] - neutral[name]) * side > 0))
                 self.findings.checks[f"{run} {name}"][spoken.number] = found[-1]
-        self.findings.put(f"style_{run}", spoken.number, float(np.mean(found)), len(found))
+        if found:
+            self.findings.put(f"style_{run}", spoken.number, float(np.mean(found)), len(found))
 
     def _contour(self, run: str, spoken: Spoken, speech: Speech) -> None:
         findings, number = self.findings, spoken.number

@@ -60,7 +60,7 @@ def backends(settings: Settings) -> Outcome:
     for name, value in times.items():
         first = sum(result.mel_seconds + result.vocoder_seconds for result in results[name])
         change = max(
-            abs(float((a.mel - b.mel).mean())) for a, b in zip(results[name], results["torch fp32"], strict=True)
+            float(abs(a.mel - b.mel).mean()) for a, b in zip(results[name], results["torch fp32"], strict=True)
         )
         outcome.data[name] = {"rtf": value / audio, "first_rtf": first / audio, "mean_mel_change": change}
         outcome.lines.append(f"  {name}: RTF {value / audio:.3f} (the first time {first / audio:.3f})")
@@ -193,12 +193,10 @@ def memory(settings: Settings) -> Outcome:
 
 def _peak(command: list[str]) -> float:
     """Gigabytes that a process had at most. Raises InputError if it fails."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise InputError(f"inference.py ended with {process.returncode}; run it by itself to see why")
-    return peak_gigabytes(usage)
+    try:
+        return peak_gigabytes(command)
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"inference.py ended with {error.returncode}; run it by itself to see why") from error
 
 
 def long_text(seconds: float) -> str:

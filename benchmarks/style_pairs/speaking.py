@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,11 +51,14 @@ def predicted_distance(synthesiser: Synthesiser, tasks: Sequence[Task]) -> float
 
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """One row's clip. extra: further numbers, where the row moves pitch (`BesideB`)."""
+    """One row's clip. extra: further numbers, where the row moves pitch (`BesideB`). ends: a and b as its own model
+    speaks them, where that is another.
+    """
 
     name: str
     result: Result
     extra: dict[str, float]
+    ends: tuple[Result, Result] | None = None
 
 
 def speak_rows(
@@ -79,7 +81,7 @@ def speak_rows(
             (other,) = speak_pairs(
                 bundled, *([request] for request in requests_of(bundled, task)), [row.settings], options
             )
-            yield Spoken(row.name, other.between[0], {})
+            yield Spoken(row.name, other.between[0], {}, (other.a, other.b))
         elif row.ablation == SHIFTED:
             yield Spoken(row.name, _with_shifted_mask(synthesiser, a, pair.readings[0], row, options, task), {})
 
@@ -115,9 +117,9 @@ class BesideB:
         if steps not in self._alone:
             options = replace(self._options, steps=steps)
             sampling = self._synthesiser.sampling(options, piece_generator(options.seed, self._index, 0))
-            start = time.perf_counter()
+            start = self._synthesiser.now()
             mel = self._synthesiser.model.decode(done.plan.frames, done.plan.style_b, sampling).mel
-            self._alone[steps] = mel, time.perf_counter() - start
+            self._alone[steps] = mel, self._synthesiser.now() - start
         return self._alone[steps]
 
 
