@@ -18,6 +18,7 @@ from .training_process import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
+    "common",
     "data",
     "evaluation",
     "hifi-gan",

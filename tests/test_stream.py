@@ -16,8 +16,10 @@ import torch
 from common.errors import InputError
 from data.wav_stream import WavStream
 from inference import main
+from synthesis import load_model
 from synthesis.pieces import PAUSE_SECONDS, split_text
 from synthesis.synthesiser import FIRST_CHUNK, StreamedPart, Synthesiser
+from tests.official_weights import random_state
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
 
 TEXT = "One day. Two birds sing here! Is it so?"
@@ -173,7 +175,14 @@ def test_every_solver_speaks(files, tmp_path, solver):
     assert report["settings"]["sampler"] == chosen and report["results"][0]["nfe"] == 2
 
 
-def test_bfloat16_is_close_and_official_checkpoints_stay_exact(synthesiser):
+def test_official_checkpoints_stay_exact(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("synthesis.synthesiser.has_bfloat16", lambda device: True)
+    torch.save(random_state(1, 3), tmp_path / "official.pt")
+    for checkpoint, precision in ((tmp_path / "official.pt", "fp32"), (files.checkpoint, "bf16")):
+        assert load_model(checkpoint, files.vocoder, "cpu", precision="auto").precision == precision
+
+
+def test_bfloat16_is_close(synthesiser):
     rounded = Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"), "bf16")
     exact, near = (box.synthesise(["Good night, Anna."], steps=2)[0] for box in (synthesiser, rounded))
     assert exact.mel.shape == near.mel.shape and near.mel.dtype == np.float32

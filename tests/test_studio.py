@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import threading
+import time
 import zipfile
 from dataclasses import fields
 from functools import partial
@@ -582,12 +583,16 @@ def test_a_turn_wakes_who_waits():
 def test_an_end_waits_for_whoever_has_a_turn_and_gives_no_more():
     turns = Turns()
     first, second = turns.join(), turns.join()
-    told = threading.Event()
+    told, left = threading.Event(), threading.Event()
 
     def compute() -> None:
         with first:
-            while True:
-                first.wait(0)
+            try:
+                while True:
+                    first.wait(0)
+            finally:
+                time.sleep(0.1)
+                left.set()
 
     def wait() -> None:
         with second:
@@ -603,6 +608,7 @@ def test_an_end_waits_for_whoever_has_a_turn_and_gives_no_more():
         thread.start()
     assert not told.wait(0.05)
     turns.end(20)
+    assert left.is_set()
     for thread in threads:
         thread.join(20)
     assert told.is_set() and not any(thread.is_alive() for thread in threads)

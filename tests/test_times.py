@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthesis.times import RELEASE_FRAMES, mark_gaps, phone_times, spoken_with, word_times
@@ -80,6 +80,7 @@ def test_a_boundary_goes_with_the_word_after_it_and_a_mark_with_the_gap():
     assert (gaps[3], gaps[15]) == (0, 2)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_times_cover_the_text_in_order(data: st.DataObject):
     encoded = arpabet_front_end().encode("Three small birds, and one - cat")
