@@ -33,6 +33,7 @@ _GENERATOR = "/decoder/decoder/generator"
 # What the last network takes and gives.
 _STYLE, _FEATURES = "/decoder/Slice_output_0", "/decoder/decoder/decode.3/Div_4_output_0"
 _EXCITATION, _SPECTRUM = f"{_GENERATOR}/Concat_3_output_0", f"{_GENERATOR}/conv_post/Conv_output_0"
+_WEIGHTED = ("Conv", "ConvInteger", "ConvTranspose", "MatMulInteger")  # kinds of nodes
 _INSTALL = "install it with: pip install -e '.[corpus]'"
 
 
@@ -152,9 +153,6 @@ def read_renderer(model) -> Renderer:
         state[name] = torch.from_numpy(np.array(values).reshape(parameter.shape))
     renderer.load_state_dict(state, assign=True)
     return renderer.eval()
-
-
-_WEIGHTED = ("Conv", "ConvInteger", "ConvTranspose", "MatMulInteger")
 
 
 def _module_name(node: str) -> str:
