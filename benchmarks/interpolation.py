@@ -138,9 +138,9 @@ def _frequency(args, synthesiser, bundled, options, tasks, analyser, centroids, 
                 spent[name]["leak"] = spoken.extra["leak"]
             if name in (A, B) and len(heard) < 2:
                 continue  # a waits for b
+            ends = [hear(end, analyser) for end in spoken.ends] if spoken.ends else [heard[A], heard[B]]
             for each in (A, B) if name == B else (name,):
-                ends = spoken.ends and tuple(hear(end, analyser) for end in spoken.ends)
-                values = measure(heard[each], *(ends or (heard[A], heard[B])), task.pair, centroids)
+                values = measure(heard[each], *ends, task.pair, centroids)
                 kept.put(("frequency", task.number, each), values | spent[each])
 
 

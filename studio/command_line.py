@@ -16,7 +16,7 @@ from studio.wish import Style, Wish
 from synthesis.interpolation_options import FREQUENCY
 from synthesis.options import Options
 from synthesis.pieces import split_text
-from synthesis.synthesiser import Synthesiser
+from synthesis.synthesiser import Request, Synthesiser
 from text.front_end import spoken_words
 from text.markup import is_markup
 from text.prosody import NEUTRAL, Prosody
@@ -142,9 +142,15 @@ def marked_up(synthesiser: Synthesiser, take: Take) -> str | None:
     return None
 
 
-def _changes_pitch(take: Take, synthesiser: Synthesiser) -> bool:
+def _requested(text: str, take: Take, synthesiser: Synthesiser) -> Request:
+    """A text as the take's own was read; its recordings have no part in that."""
     arguments = take.wish.style.arguments() | {"ref": None, "take": None}
-    (request,) = synthesiser.requests([take.wish.text], **arguments, by_sentence=True)
+    (request,) = synthesiser.requests([text], **arguments, by_sentence=True)
+    return request
+
+
+def _changes_pitch(take: Take, synthesiser: Synthesiser) -> bool:
+    request = _requested(take.wish.text, take, synthesiser)
     words = (word for piece in request.spoken for word in piece.edits.words)
     return any(word.pitch != 0 or word.range != 1 for word in words)
 
@@ -188,10 +194,8 @@ def _attributes(prosody: Prosody) -> str:
 
 
 def _reads_as(markup: str, take: Take, wanted: Sequence[Prosody], synthesiser: Synthesiser) -> bool:
-    arguments = take.wish.style.arguments() | {"ref": None, "take": None}
     try:
-        (plain,) = synthesiser.requests([take.wish.text], **arguments, by_sentence=True)
-        (marked,) = synthesiser.requests([markup], **arguments, by_sentence=True)
+        plain, marked = (_requested(text, take, synthesiser) for text in (take.wish.text, markup))
     except InputError:
         return False
     if [piece.encoded.ids for piece in plain.spoken] != [piece.encoded.ids for piece in marked.spoken]:

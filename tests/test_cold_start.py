@@ -18,6 +18,7 @@ from torch import nn
 from model.mel_filters import mel_filters
 from model.randomness import SkipInit
 from params import Audio
+from tests.sources import PACKAGES, sources
 from tests.tiny_synthesiser import SPEAKERS, write_tiny_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,19 +75,7 @@ def test_no_program_of_a_user_imports_what_measures_the_project():
     apart = {path.stem for path in (ROOT / "benchmarks").iterdir() if path.suffix in ("", ".py")}
     apart |= {"benchmarks", "tests"}
     assert {"held_out", "speed", "style_pairs"} <= apart
-    folders = (
-        "common",
-        "data",
-        "evaluation",
-        "hifi-gan",
-        "model",
-        "monotonic_align",
-        "studio",
-        "synthesis",
-        "text",
-        "training",
-    )
-    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    files = sources(*PACKAGES)
     assert len(files) > 100
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -12,25 +12,13 @@ import pytest
 import inference
 import train_multi_speaker
 
+from .sources import PACKAGES, sources
 from .tiny_corpus import write_corpus
 from .tiny_synthesiser import write_tiny_files
 from .training_process import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = (
-    "common",
-    "data",
-    "evaluation",
-    "hifi-gan",
-    "model",
-    "monotonic_align",
-    "synthesis",
-    "text",
-    "training",
-    "studio",
-    "benchmarks",
-)
-SOURCES = sorted([*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))])
+SOURCES = sources(*PACKAGES, "benchmarks")
 
 
 def uses(path: Path) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +74,13 @@ class KokoroEngine:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3  # the cut graphs leave many unused initialisers
         providers = ["CPUExecutionProvider"]
+        packaged = onnx.load(str(model_path()))
         sessions = [
-            onnxruntime.InferenceSession(cut(onnx.load(str(model_path()))).SerializeToString(), options, providers)
+            onnxruntime.InferenceSession(cut(deepcopy(packaged)).SerializeToString(), options, providers)
             for cut in (_predictor_graph, _decoder_graph, _audio_graph)
         ]
         self._predict, self._decode, self._to_audio = sessions
-        self._render = read_renderer(onnx.load(str(model_path())))
+        self._render = read_renderer(packaged)
         if has_bfloat16(torch.device("cpu")):
             self._render.precision(torch.bfloat16)
 

@@ -92,9 +92,8 @@ class Renderer(nn.Module):
         self.conv_post = Conv1d(last, BINS, _END_KERNEL, padding=_END_KERNEL // 2)
 
     def precision(self, dtype: torch.dtype) -> Renderer:
-        norms = {id(norm.fc) for norm in self.modules() if isinstance(norm, StyledNorm)}
         for module in self.modules():
-            if id(module) not in norms:
+            if not isinstance(module, nn.Linear):  # these are the norms'
                 for parameter in module.parameters(recurse=False):
                     parameter.data = parameter.data.to(dtype)
         return self
