@@ -163,7 +163,7 @@ class StyleAttention(nn.Module):
                 output = self._blended(query, output, keys, other.keys[type_name], blend, type_name, name)
             # The parts of one projection of the concatenated outputs, so that constant ones stay small.
             projected = projected + F.linear(output, self.project.weight[:, columns])
-        return x + rearrange(self.gate * projected, "b f t c -> b c f t")
+        return x + rearrange(self.gate.to(projected.dtype) * projected, "b f t c -> b c f t")
 
     def _attend(self, query: Tensor | None, keys: TypeKeys) -> Tensor:
         """query (B, F, T, h * d) -> (B, F, T, h * d), or (B, 1, 1, h * d) for a single token."""
