@@ -211,8 +211,8 @@ def posterior(schedule: Schedule, s: float, t: float) -> tuple[float, float, flo
     return kept, drawn, math.sqrt(variance_s * variance_st / variance_t)
 
 
-# 2M between two noise levels s = sigma / alpha, for `ResidualDiffusion`; equal steps are in s^(1 / rho). It starts at
-# s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
+# 2M from one noise level s = sigma / alpha to another, for `ResidualDiffusion`; equal steps are in s^(1 / rho). It
+# starts at s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
 _S_MAX, _S_MIN, _RHO = 12.0, 0.02, 5.0
 _EDM_2M = Sampler(
     partial(multistep, grid=partial(noise_level_times, s_max=_S_MAX, s_min=_S_MIN, rho=_RHO), order=2),
