@@ -262,7 +262,7 @@ class CondGradTTS(TextToMel):
         mean, std = self.energy_statistics
         inside = frames.mask.squeeze(1) > 0  # (B, T)
         log_f0, energy = contours_in_manner(frames.log_f0, frames.energy * std + mean, frames.voicing, inside, manner)
-        return replace(frames, log_f0=log_f0, energy=(energy - mean) / std)
+        return replace(frames, log_f0=log_f0, energy=(energy - mean) / std, level=manner.level)
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:

@@ -104,6 +104,14 @@ def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
     return (last - first + 1).clamp(min=1)
 
 
+def level_of_mel(mel: Tensor, lengths: Tensor) -> Tensor:
+    """The level that a manner measured of a natural-log mel (B, n_mels, T) has; lengths (B,) -> (B,)."""
+    inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0
+    energy = 0.5 * (2 * mel).logsumexp(1)  # (B, T), as `data.mel.frame_energy`
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    return _level(energy, inside, loud)
+
+
 def _level(energy: Tensor, inside: Tensor, loud: Tensor) -> Tensor:
     """(B, T), (B, T) bool, (B,): of the loud frames -> (B,): the mean energy of what is heard."""
     heard = inside & (energy > loud[:, None] - _HEARD)

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 
 from model.denoiser import Denoiser
 from model.diffusion import Diffusion
+from model.lengths import sequence_mask
+from model.manner import level_of_mel
 from model.pitch_reader import PitchReader
 from model.sampling import Sampler, Tune, find_sampler
 from model.style import StyleSource
+from model.units import SILENCE
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Frames:
 
     mu (B, n_mels, T), mask (B, 1, T), alignment (B, S, T), durations (B, S) and lengths (B,) in frames.
     None where the model does not predict it: content (B, pictures, n_mels, T); position (B, T) of each frame in its
-    utterance, in [0, 1]; and, each (B, T), voicing, a probability; log_f0, natural log of Hz; energy, normalised.
+    utterance, in [0, 1]; each (B, T), voicing, a probability; log_f0, natural log of Hz; energy, normalised; and level
+    (B,), natural log of amplitude, of the whole (`model.manner`).
     """
 
     mu: Tensor
@@ -41,11 +45,16 @@ class Frames:
     voicing: Tensor | None = None
     log_f0: Tensor | None = None
     energy: Tensor | None = None
+    level: Tensor | None = None
 
     def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
         """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
         voicing = (self.voicing > 0.5).to(log_f0)
         return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
+
+    def levelled_by(self, style: StyleSource) -> Frames:
+        """The frames without a level if the style gives an energy, which has one of its own."""
+        return self if style.energy is None else replace(self, level=None)
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,9 @@ class TextToMel(nn.Module, ABC):
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None) -> Synthesis:
-        """Mels by any denoiser over the text's frames. Raises ValueError for an unknown sampler."""
+        """Mels by any denoiser over the text's frames, at their level if they have one: what is decoded comes near it
+        by itself. Raises ValueError for an unknown sampler.
+        """
         chosen = find_sampler(sampling.sampler)
         x = chosen.start(
             denoiser.schedule,
@@ -147,8 +158,11 @@ class TextToMel(nn.Module, ABC):
         with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
             mel = chosen(denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator)
         longest = int(frames.lengths.max())
+        mel = self.denormalise(mel)[:, :, :longest]
+        if frames.level is not None:
+            mel = _at_level(mel, frames.lengths, frames.level)
         return Synthesis(
-            mel=self.denormalise(mel)[:, :, :longest],
+            mel=mel,
             mu=self.denormalise(frames.mu)[:, :, :longest],
             alignment=frames.alignment[:, :, :longest],
             durations=frames.durations,
@@ -159,6 +173,7 @@ class TextToMel(nn.Module, ABC):
     @torch.no_grad()
     def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
         """From frames to mels. Raises ValueError if an argument is out of range."""
+        frames = frames.levelled_by(style)
         if guidance_scale == 1:
             return self.sample(self.denoiser(frames, style), frames, sampling)
         return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)
@@ -177,3 +192,10 @@ class TextToMel(nn.Module, ABC):
         """From symbols to mels."""
         frames = self.spread(self.encode(ids, id_lengths, style), length_scale)
         return self.decode(frames, style, sampling, guidance_scale)
+
+
+def _at_level(mel: Tensor, lengths: Tensor, level: Tensor) -> Tensor:
+    """The mel (B, n_mels, T), louder or softer as a whole; lengths, level (B,)."""
+    inside = sequence_mask(lengths, mel.shape[2]) > 0  # (B, 1, T)
+    louder = (level - level_of_mel(mel, lengths))[:, None, None]
+    return torch.where(inside, (mel + louder).clamp(min=SILENCE), mel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from model.checkpoint import extend, pack, unpack, with_names
 from model.cond_grad_tts import CondGradTTS
 from model.cond_text_encoder import LOUDNESS
 from model.hearing import Hearing
-from model.manner import MANNER
+from model.interpolation import Linear, SameTime
+from model.interpolation.plan import Measured, Reading, interpolate
+from model.manner import MANNER, level_of_mel
 from model.randomness import BatchShare, drawing_for
 from model.style import StyleSource
 from model.text_to_mel import Sampling
@@ -33,7 +36,7 @@ from training import hearing as ears
 from training.beginning import begin
 from training.corpus import build_cache, make_dataset, names_of, read_filelists
 from training.export import main as export
-from training.statistics import set_voices
+from training.statistics import _steadied, set_voices
 from training.style_batch import LEVEL_DB, at_other_levels, style_of_batch
 
 from .official_weights import random_state
@@ -473,6 +476,70 @@ def test_fine_tuning_leaves_what_is_known_and_finds_what_is_new(corpus, tmp_path
     assert float(hearing.voices[new].norm()) == pytest.approx(1) and hearing.manners[new, neutral].any()
     as_usual = hearing.manners[new] - hearing.usual_manners
     torch.testing.assert_close(as_usual[other], as_usual[neutral])
+
+
+def test_a_manner_that_chance_explains_is_the_usual_one():
+    """Four speakers at levels of their own, in two emotions that are .2 apart; in each the sentences differ by 1."""
+    generator = torch.Generator().manual_seed(0)
+
+    def cells(difference: Callable[[int], float]) -> dict[tuple[int, int], torch.Tensor]:
+        def cell(speaker: int, emotion: int) -> torch.Tensor:
+            sentences = torch.randn(40, 6, generator=generator)
+            return 3 * speaker + emotion * difference(speaker) + sentences
+
+        return {(speaker, emotion): cell(speaker, emotion) for speaker in range(4) for emotion in range(2)}
+
+    def differences(cells: dict[tuple[int, int], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the two emotions by each speaker, (4, 6): of the means, and as they are stored."""
+        means = {cell: manners.mean(0) for cell, manners in cells.items()}
+        usual = torch.stack([torch.stack([means[s, e] for s in range(4)]).mean(0) for e in range(2)])
+        stored = _steadied(cells, usual)
+        return tuple(torch.stack([of[s, 1] - of[s, 0] for s in range(4)]) for of in (means, stored))
+
+    plain, steadied = differences(cells(lambda speaker: 0.2))
+    assert (steadied - 0.2).square().mean() < 0.6 * (plain - 0.2).square().mean()
+    # Where speakers differ by more than chance, each keeps its own.
+    plain, steadied = differences(cells(lambda speaker: 2.0 * (-1) ** speaker))
+    torch.testing.assert_close(steadied, plain, atol=0.1, rtol=0.0)
+    # One emotion alone is as it was heard.
+    alone = {(0, 1): torch.randn(5, 6, generator=generator)}
+    torch.testing.assert_close(_steadied(alone, torch.randn(2, 6))[0, 1], alone[0, 1].mean(0))
+
+
+def test_what_is_spoken_has_the_level_of_its_manner(loaded):
+    """In a batch as alone; an energy that is given keeps its own."""
+    model = tiny_model(voice_channels=8)
+    text = model.encode(IDS.expand(2, -1), torch.tensor([12, 7]), StyleSource(*(torch.tensor([1, 0]),) * 2))
+    text = replace(text, manner=replace(text.manner, level=torch.tensor([-1.0, -4.0])))
+    style = StyleSource(speaker=model.hearing.voices[:2], emotion=model.hearing.usual_manners[:2])
+    frames, sampling = model.spread(text), Sampling(2, generator=torch.Generator().manual_seed(0))
+    spoken = model.decode(frames, style, sampling)
+    torch.testing.assert_close(level_of_mel(spoken.mel, spoken.lengths), torch.tensor([-1.0, -4.0]))
+    given = model.complete(style, frames)
+    sampling.generator.manual_seed(0)
+    as_it_comes = model.decode(frames, replace(given, energy=given.energy + 0.5), sampling)
+    assert (level_of_mel(as_it_comes.mel, as_it_comes.lengths) - torch.tensor([-1.0, -4.0])).abs().min() > 1e-3
+
+
+def test_the_level_between_two_styles_is_that_of_the_energy(loaded):
+    model = tiny_model(voice_channels=8)
+    a, b = (
+        Reading(replace(text, manner=replace(text.manner, level=torch.tensor([level]))), style, measured)
+        for style, level in ((by_id(1), -1.0), (by_id(0), -3.0))
+        for text in (model.encode(IDS, LENGTHS, style),)
+        for measured in (Measured(*(torch.ones(12),) * 4, formants=lambda: None),)
+    )
+    for kind, level in (
+        (Linear(weight=0.25), -2.5),
+        (SameTime(), -3.0),
+        (SameTime(from_a="pitch,energy"), -1.0),
+    ):
+        done = interpolate(model, kind, a, b, Sampling(2))
+        assert float(level_of_mel(done.synthesis.mel, done.synthesis.lengths)) == pytest.approx(level, abs=1e-3), kind
+    given = replace(a, style=model.complete(a.style, model.spread(a.text)), measured=None)
+    done = interpolate(model, Linear(weight=1.0), given, b, Sampling(2, generator=torch.Generator().manual_seed(0)))
+    alone = model.decode(model.spread(a.text), given.style, Sampling(2, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(done.synthesis.mel, alone.mel, atol=1e-3, rtol=1e-3)
 
 
 # ------------------------------------------------------------------- what ships

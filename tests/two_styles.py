@@ -89,7 +89,8 @@ def transfer(
     """The pitch of a over given frames and cells."""
     with torch.inference_mode(mode=False), torch.no_grad():
         # What was made in inference mode is copied, as planning would have made it outside.
-        frames = replace(frames, **{field.name: getattr(frames, field.name).clone() for field in fields(frames)})
+        values = {field.name: getattr(frames, field.name) for field in fields(frames)}
+        frames = replace(frames, **{name: value if value is None else value.clone() for name, value in values.items()})
         styles = (model.complete(style, frames) for style in (a, b))
         plan = Plan(frames, *styles, kind.shares(model, mask), mask)
     return carry_out(model, kind, plan, given)

@@ -85,20 +85,41 @@ def set_voices(model: CondGradTTS, dataset: UtteranceDataset, seed: int, anew: b
         found[int(speaker)] = [(int(batch.emotion[0]), _measured(hearing, batch)) for batch in batches]
     if anew:
         _set_usual(hearing, found)
-    by_emotion: dict[int, list[torch.Tensor]] = {}
+    cells: dict[tuple[int, int], list[torch.Tensor]] = {}
     for speaker, utterances in found.items():
-        voice = hearing.voices[speaker][None]
-        own: dict[int, list[torch.Tensor]] = {}
         for emotion, measured in utterances:
-            own.setdefault(emotion, []).append(hearing.manner(measured, voice)[0])
-        for emotion, manners in own.items():
-            if not hearing.manners[speaker, emotion].any():
-                hearing.manners[speaker, emotion] = torch.stack(manners).mean(0)
-            by_emotion.setdefault(emotion, []).append(hearing.manners[speaker, emotion])
-    for emotion, manners in by_emotion.items():
+            manner = hearing.manner(measured, hearing.voices[speaker][None])[0]
+            cells.setdefault((speaker, emotion), []).append(manner)
+    own = {cell: torch.stack(manners) for cell, manners in cells.items()}  # (utterances, 6) each
+    for emotion in {emotion for _, emotion in own}:
         if not hearing.usual_manners[emotion].any():
-            hearing.usual_manners[emotion] = torch.stack(manners).mean(0)
+            means = [manners.mean(0) for (_, other), manners in own.items() if other == emotion]
+            hearing.usual_manners[emotion] = torch.stack(means).mean(0)
+    for cell, manner in _steadied(own, hearing.usual_manners).items():
+        if not hearing.manners[cell].any():
+            hearing.manners[cell] = manner
     _complete_manners(hearing)
+
+
+def _steadied(cells: dict[tuple[int, int], torch.Tensor], usual: torch.Tensor) -> dict[tuple[int, int], torch.Tensor]:
+    """The manner (6,) of each speaker and emotion, from those of its utterances (utterances, 6); usual (emotions, 6).
+
+    Their mean, drawn towards the usual manner of the emotion moved as the speaker's are on the whole, in each number by
+    as much as chance explains: a difference between emotions that is smaller than that between the sentences that were
+    spoken in them is otherwise lost (empirical Bayes; Morris, 1983).
+    """
+    within = torch.cat([manners - manners.mean(0) for manners in cells.values()])  # (utterances, 6)
+    variance = within.square().sum(0) / max(len(within) - len(cells), 1)
+    steadied = {}
+    for speaker in {speaker for speaker, _ in cells}:
+        emotions = [emotion for other, emotion in cells if other == speaker]
+        own = torch.stack([cells[speaker, emotion].mean(0) for emotion in emotions])  # (emotions, 6)
+        expected = usual[emotions] + (own - usual[emotions]).mean(0)
+        chance = variance / torch.tensor([[len(cells[speaker, emotion])] for emotion in emotions])
+        apart = ((own - expected).square() - chance).mean(0).clamp(min=0)
+        kept = apart / (apart + chance).clamp(min=1e-12)
+        steadied |= {(speaker, e): row for e, row in zip(emotions, expected + kept * (own - expected), strict=True)}
+    return steadied
 
 
 def _complete_manners(hearing: Hearing) -> None:

@@ -192,6 +192,7 @@ def plan_pitch(
     share = a.text.log_durations.new_full(a.text.mu.shape[-1:], _SHARE_OF_A[durations])
     frames_a, frames_b = common_frames(model, a, b, share, length_scale)
     frames, speaking = (frames_a, a.measured) if "speaker" in from_a else (frames_b, b.measured)
+    frames = replace(frames, level=(frames_a if "energy" in from_a else frames_b).level)
     voicing = speaking.carried_voicing(frames)
     style_b = replace(
         b.style,
@@ -219,16 +220,20 @@ def common_frames(
     """Both readings over the same durations: log-durations interpolated by a's share (S,) of each token."""
     share = share.to(a.text.log_durations)
     log_durations = mix(a.text.log_durations, b.text.log_durations, share)
-    frames_a, frames_b = (model.spread(reading.text, length_scale, log_durations) for reading in (a, b))
+    frames_a, frames_b = (
+        model.spread(reading.text, length_scale, log_durations).levelled_by(reading.style) for reading in (a, b)
+    )
     return frames_a, frames_b
 
 
 def _mix_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
     """Two readings' frames over the same durations, with a's share (T,) of each frame."""
-    mixed = ("mu", "content", "voicing", "log_f0", "energy")
-    both = {name: (getattr(a, name), getattr(b, name)) for name in mixed}
+    names = ("mu", "content", "voicing", "log_f0", "energy")
+    both = {name: (getattr(a, name), getattr(b, name)) for name in names}
     share = by_frame.to(a.mu)
-    return replace(a, **{name: None if of_a is None else mix(of_a, of_b, share) for name, (of_a, of_b) in both.items()})
+    mixed = {name: None if of_a is None else mix(of_a, of_b, share) for name, (of_a, of_b) in both.items()}
+    level = None if a.level is None or b.level is None else mix(a.level, b.level, share[: int(a.lengths[0])].mean())
+    return replace(a, level=level, **mixed)
 
 
 def _pitch_cells(
