@@ -16,7 +16,7 @@ from model.diffusion import ResidualDiffusion
 from model.estimators import ESTIMATORS
 from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
-from model.manner import Manner, contours_in_manner
+from model.manner import Manner, contours_in_manner, level_of_energy
 from model.randomness import drawn, uniform
 from model.schedule import Schedule
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, Style, StyleEncoder, StyleSource
@@ -53,7 +53,6 @@ class CondGradTTS(TextToMel):
     """
 
     guides = True
-    usual_sampler = "edm-2m"
 
     def __init__(self, params: Params, n_symbols: int, n_speakers: int, n_emotions: int) -> None:
         super().__init__()
@@ -83,6 +82,10 @@ class CondGradTTS(TextToMel):
         # A stretch of each speaker, for the timbre type where no reference is given; length 0: there is none.
         self.register_buffer("default_reference", torch.zeros(n_speakers, n_mels, REFERENCE_FRAMES))
         self.register_buffer("default_reference_lengths", torch.zeros(n_speakers, dtype=torch.long))
+
+    @property
+    def usual_sampler(self) -> str:
+        return self.params.inference.sampler
 
     def normalise(self, mel: Tensor) -> Tensor:
         """Natural-log mel (B, n_mels, T) to zero mean and unit deviation in each bin."""
@@ -262,7 +265,11 @@ class CondGradTTS(TextToMel):
         mean, std = self.energy_statistics
         inside = frames.mask.squeeze(1) > 0  # (B, T)
         log_f0, energy = contours_in_manner(frames.log_f0, frames.energy * std + mean, frames.voicing, inside, manner)
-        return replace(frames, log_f0=log_f0, energy=(energy - mean) / std, level=manner.level)
+        return self.at_own_level(replace(frames, log_f0=log_f0, energy=(energy - mean) / std))
+
+    def at_own_level(self, frames: Frames) -> Frames:
+        mean, std = self.energy_statistics
+        return replace(frames, level=level_of_energy(frames.energy * std + mean, frames.lengths))
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:

@@ -105,9 +105,13 @@ def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
 
 
 def level_of_mel(mel: Tensor, lengths: Tensor) -> Tensor:
-    """The level that a manner measured of a natural-log mel (B, n_mels, T) has; lengths (B,) -> (B,)."""
-    inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0
-    energy = 0.5 * (2 * mel).logsumexp(1)  # (B, T), as `data.mel.frame_energy`
+    """The level of a natural-log mel (B, n_mels, T); lengths (B,) -> (B,)."""
+    return level_of_energy(0.5 * (2 * mel).logsumexp(1), lengths)  # as `data.mel.frame_energy`
+
+
+def level_of_energy(energy: Tensor, lengths: Tensor) -> Tensor:
+    """The level, as manners have it, of energies (B, T), natural log of amplitude; lengths (B,) -> (B,)."""
+    inside = sequence_mask(lengths, energy.shape[1]).squeeze(1) > 0
     (loud,) = _quantiles(energy, inside, (0.9,))
     return _level(energy, inside, loud)
 

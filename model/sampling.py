@@ -211,14 +211,24 @@ def posterior(schedule: Schedule, s: float, t: float) -> tuple[float, float, flo
     return kept, drawn, math.sqrt(variance_s * variance_st / variance_t)
 
 
-# 2M from one noise level s = sigma / alpha to another, for `ResidualDiffusion`; equal steps are in s^(1 / rho). It
-# starts at s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
-_S_MAX, _S_MIN, _RHO = 12.0, 0.02, 5.0
-_EDM_2M = Sampler(
-    partial(multistep, grid=partial(noise_level_times, s_max=_S_MAX, s_min=_S_MIN, rho=_RHO), order=2),
-    # y = alpha s_max eps, and alpha s = sigma.
-    start_std=lambda schedule: schedule.sigma(schedule.t_of_noise_level(_S_MAX)),
-)
+# 2M between two noise levels s = sigma / alpha, for `ResidualDiffusion`; equal steps are in s^(1 / rho). It starts at
+# s_max instead of t = 1 (s = 150): far above the residual, more noise says nothing.
+_S_MAX = 12.0
+_levels = partial(noise_level_times, s_max=_S_MAX, s_min=0.02, rho=5.0)
+
+
+def _levels_for_few(schedule: Schedule, steps: int) -> list[float]:
+    """Those of one evaluation more, but the last: at s_min the network changes nothing that is heard."""
+    return _levels(schedule, steps + 1)[:-1]
+
+
+def _edm_2m(grid: Callable[[Schedule, int], list[float]]) -> Sampler:
+    return Sampler(
+        partial(multistep, grid=grid, order=2),
+        # y = alpha s_max eps, and alpha s = sigma.
+        start_std=lambda schedule: schedule.sigma(schedule.t_of_noise_level(_S_MAX)),
+    )
+
 
 SAMPLERS: dict[str, Sampler] = {
     "euler": Sampler(partial(euler, grid=uniform_intervals)),
@@ -226,7 +236,8 @@ SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler(partial(multistep, grid=quadratic_times, order=1)),
     "dpm++2m": Sampler(partial(multistep, grid=quadratic_times, order=2)),
     "ml-sde": Sampler(ml_sde),
-    "edm-2m": _EDM_2M,
+    "edm-2m": _edm_2m(_levels),
+    "edm-2m-few": _edm_2m(_levels_for_few),
 }
 
 

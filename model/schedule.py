@@ -107,12 +107,11 @@ def quadratic_times(schedule: Schedule, steps: int) -> list[float]:
 
 
 def noise_level_times(schedule: Schedule, steps: int, *, s_max: float, s_min: float, rho: float) -> list[float]:
-    """`steps` times whose noise levels sigma / alpha are equally spaced in s^(1/rho): the first is s_max, and s_min
-    would come after the last, since a prediction from there on changes nothing that is heard.
+    """`steps` times whose noise levels sigma / alpha are equally spaced in s^(1/rho), from s_max to s_min.
 
     Source: Karras et al., arXiv 2206.00364, equation 5.
     """
-    roots = _spaced(s_max ** (1 / rho), s_min ** (1 / rho), steps + 1)[:-1]
+    roots = _spaced(s_max ** (1 / rho), s_min ** (1 / rho), steps)
     return [schedule.t_of_noise_level(root**rho) for root in roots]
 
 

@@ -133,6 +133,10 @@ class TextToMel(nn.Module, ABC):
         """The style with what is predicted where it leaves something open."""
         return style
 
+    def at_own_level(self, frames: Frames) -> Frames:
+        """The frames at the level that their energy has. Raises ValueError for a model without levels."""
+        raise ValueError("this model predicts no level")
+
     def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
         """A denoiser that goes away from the prediction without any style. Raises ValueError if the model has none."""
         raise ValueError("official checkpoints cannot be guided; leave guidance_scale at 1")

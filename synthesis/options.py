@@ -20,7 +20,8 @@ def _number(low: float, high: float) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
 
 
-SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m")  # of `model.sampling`, which needs torch
+# Of `model.sampling`, which needs torch.
+SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m", "edm-2m-few")
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16")
 

@@ -106,20 +106,27 @@ def _steadied(cells: dict[tuple[int, int], torch.Tensor], usual: torch.Tensor) -
 
     Their mean, drawn towards the usual manner of the emotion moved as the speaker's are on the whole, in each number by
     as much as chance explains: a difference between emotions that is smaller than that between the sentences that were
-    spoken in them is otherwise lost (empirical Bayes; Morris, 1983).
+    spoken in them is otherwise lost (empirical Bayes, by moments; Efron and Morris, 1973).
     """
-    within = torch.cat([manners - manners.mean(0) for manners in cells.values()])  # (utterances, 6)
-    variance = within.square().sum(0) / max(len(within) - len(cells), 1)
-    steadied = {}
-    for speaker in {speaker for speaker, _ in cells}:
-        emotions = [emotion for other, emotion in cells if other == speaker]
-        own = torch.stack([cells[speaker, emotion].mean(0) for emotion in emotions])  # (emotions, 6)
-        expected = usual[emotions] + (own - usual[emotions]).mean(0)
-        chance = variance / torch.tensor([[len(cells[speaker, emotion])] for emotion in emotions])
-        apart = ((own - expected).square() - chance).mean(0).clamp(min=0)
-        kept = apart / (apart + chance).clamp(min=1e-12)
-        steadied |= {(speaker, e): row for e, row in zip(emotions, expected + kept * (own - expected), strict=True)}
-    return steadied
+    row = {speaker: i for i, speaker in enumerate(sorted({speaker for speaker, _ in cells}))}
+    count = torch.zeros(len(row), len(usual), 1)  # (speakers, emotions, 1)
+    mean, squares = torch.zeros(2, len(row), *usual.shape)  # (speakers, emotions, 6) each
+    for (speaker, emotion), manners in cells.items():
+        at = row[speaker], emotion
+        count[at], mean[at] = len(manners), manners.mean(0)
+        squares[at] = (manners - mean[at]).square().sum(0)
+    heard = (count > 0).to(mean)
+    variance = squares.sum(0) / (count - heard).sum(0).clamp(min=1)  # (emotions, 6), of utterances
+    chance = heard * variance / count.clamp(min=1)  # of means
+    share = 1 / heard.sum(1, keepdim=True)  # (speakers, 1, 1)
+    expected = usual + share * (heard * (mean - usual)).sum(1, keepdim=True)
+    beyond = heard * (mean - expected)
+    # Chance is in what is expected too. Speakers of one emotion say nothing here: all of it is 0.
+    by_chance = heard * ((1 - 2 * share) * chance + share**2 * chance.sum(1, keepdim=True))
+    apart = (beyond.square() - by_chance).sum(0) / (heard * (1 - share)).sum(0).clamp(min=1e-6)
+    apart = apart.clamp(min=0)  # (emotions, 6), the variance of speakers about what is expected
+    steadied = expected + apart / (apart + chance).clamp(min=1e-12) * beyond
+    return {(speaker, emotion): steadied[row[speaker], emotion] for speaker, emotion in cells}
 
 
 def _complete_manners(hearing: Hearing) -> None:

@@ -117,8 +117,9 @@ class BesideB:
         if steps not in self._alone:
             options = replace(self._options, steps=steps)
             sampling = self._synthesiser.sampling(options, piece_generator(options.seed, self._index, 0))
+            model, plan = self._synthesiser.model, done.plan
             start = self._synthesiser.now()
-            mel = self._synthesiser.model.decode(done.plan.frames, done.plan.style_b, sampling).mel
+            mel = model.sample(model.denoiser(plan.frames, plan.style_b), plan.frames, sampling).mel
             self._alone[steps] = mel, self._synthesiser.now() - start
         return self._alone[steps]
 

@@ -162,8 +162,11 @@ def plan_over_time(model: TextToMel, a: Reading, b: Reading, share: Tensor, leng
     """a's share (S,) of every token, in everything: durations (in their logarithms), mu, and all types and rows."""
     frames_a, frames_b = common_frames(model, a, b, share, length_scale)
     by_frame = spread_over_frames(share, frames_a.alignment[0], int(frames_a.lengths[0]))
+    frames = _mix_frames(frames_a, frames_b, by_frame)
+    if frames_a.level is not None and frames_b.level is not None:
+        frames = model.at_own_level(frames)
     return Plan(
-        frames=_mix_frames(frames_a, frames_b, by_frame),
+        frames=frames,
         style_a=model.complete(a.with_own_pitch(frames_a), frames_a),
         style_b=model.complete(b.with_own_pitch(frames_b), frames_b),
         weight=dict.fromkeys(model.types, constant_over_rows(by_frame, frames_a.mu.shape[1])),
@@ -232,8 +235,7 @@ def _mix_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
     both = {name: (getattr(a, name), getattr(b, name)) for name in names}
     share = by_frame.to(a.mu)
     mixed = {name: None if of_a is None else mix(of_a, of_b, share) for name, (of_a, of_b) in both.items()}
-    level = None if a.level is None or b.level is None else mix(a.level, b.level, share[: int(a.lengths[0])].mean())
-    return replace(a, level=level, **mixed)
+    return replace(a, level=None, **mixed)
 
 
 def _pitch_cells(
