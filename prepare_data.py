@@ -22,7 +22,7 @@ from common.files import in_use, replacing
 from data.cache import FeatureCache, Reject
 from data.corpora import READERS, layout
 from data.embeddings import collect_embeddings, write_embeddings
-from data.filelist import Utterance, read_filelist, write_filelist
+from data.filelist import Utterance, names_of, read_filelist, write_filelist
 from data.preparation import build_features, read_corpus, reject_unusable, summary, write_names
 from data.splitting import MOST_HELD_OUT, Split, hold_out, read_sentences, split_by_sentence, split_published
 from params import Params
@@ -115,7 +115,9 @@ def _prepare(args: argparse.Namespace) -> int:
     cache = FeatureCache(args.cache, Params().audio)
     split, rejects = (_generated if args.name == GENERATED else _published)(args, cache)
     if split is None:
-        print(f"share {args.shard[0]} of {args.shard[1]} is in {args.cache}; run without --shard for the filelists")
+        print(
+            shown(f"share {args.shard[0]} of {args.shard[1]} is in {args.cache}; run without --shard for the filelists")
+        )
         return 0
     parts = {name: part for name in ("train", "valid", "test") if (part := getattr(split, name))}
     everything = [utterance for part in parts.values() for utterance in part]
@@ -125,8 +127,8 @@ def _prepare(args: argparse.Namespace) -> int:
             write_embeddings(table, collect_embeddings(vectors, everything))
         else:
             table.unlink(missing_ok=True)  # of another run, whose lists are replaced too
-    write_names(args.out / "speakers.txt", (u.speaker for u in (*split.train, *split.valid)))
-    write_names(args.out / "emotions.txt", (u.emotion for u in (*split.train, *split.valid)))
+    for kind, names in zip(("speakers", "emotions"), names_of([*split.train, *split.valid]), strict=True):
+        write_names(args.out / f"{kind}.txt", names)
     for name in ("train", "valid", "test"):
         if name in parts:
             write_filelist(args.out / f"{name}.txt", parts[name])

@@ -97,14 +97,14 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
             log.line(f"step {run.step}  resuming in {run.log_dir}{'; --init is not used' if arguments.init else ''}")
     with stopping_on_signals(patiently=processes.world_size > 1) as asked_to_stop:
         finished = trainer.run(asked_to_stop)
-
-    if processes.leads:
-        board.close()
-        how = "finished" if finished else "stopped"
-        log.line(f"step {trainer.step}  {how}; checkpoint: {saving.checkpoint_path(run.log_dir)}")
-        for line in bad_lines.summary():
-            print(line, file=sys.stderr)
-    processes.close()
+        # A second signal ends nothing here: everything is saved.
+        if processes.leads:
+            board.close()
+            how = "finished" if finished else "stopped"
+            log.line(f"step {trainer.step}  {how}; checkpoint: {saving.checkpoint_path(run.log_dir)}")
+            for line in bad_lines.summary():
+                print(line, file=sys.stderr)
+        processes.close()
     return SOME_SKIPPED if bad_lines.messages else 0
 
 

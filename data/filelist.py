@@ -55,6 +55,13 @@ class TextLine:
         return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
+def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
+    """Speakers and emotions in the order of their ids: sorted, the default emotion first where it is."""
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    emotions = sorted({utterance.emotion for utterance in utterances}, key=lambda name: (name != DEFAULT_EMOTION, name))
+    return speakers, emotions
+
+
 def read_filelist(path: str | os.PathLike, bad_lines: BadLines | None = None) -> list[Utterance]:
     """Utterances of a UTF-8 filelist; speaker and emotion may be left out (`0`, `neutral`).
 

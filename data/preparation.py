@@ -72,13 +72,13 @@ def build_features(
     return [u for u in utterances if Path(u.wav) not in failed], rejects
 
 
-def write_names(path: Path, names: Iterable[str]) -> None:
-    """Write a table of speakers or emotions: sorted, one a line, the id is the position from 0.
+def write_names(path: Path, names: Sequence[str]) -> None:
+    """Write a table of speakers or emotions, one a line: the id is the position from 0.
 
     Raises InputError if the place cannot be written to.
     """
     with replacing(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in sorted(set(names))), encoding="utf-8")
+        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 def summary(parts: dict[str, Sequence[Utterance]], rejects: Sequence[Reject], sample_rate: int) -> str:

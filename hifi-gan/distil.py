@@ -170,6 +170,8 @@ def predicted_mels(checkpoint: str, texts: str) -> Mels:
     from synthesis import load_model
 
     synthesiser = load_model(checkpoint, "distilled", "cpu", precision="auto")  # the audio is not used
+    if synthesiser.params.style.speaker_embedding_dim or synthesiser.params.style.emotion_embedding_dim:
+        raise InputError(f"{checkpoint} takes embeddings from files instead of names; give a model with names")
     lines = [line.text for line in read_texts(texts)]
 
     def draw(rng: random.Random) -> np.ndarray:
@@ -243,16 +245,16 @@ def main(argv: list[str] | None = None) -> int:
     teacher = load_vocoder(expect=audio)
     recorded = recorded_mels(find_recordings(args.recordings), audio)
     predicted = predicted_mels(args.checkpoint, args.texts) if args.checkpoint else None
-    distillation = Distillation(read_distilled(args.init, teacher).rest if args.init else new_rest(teacher))
     with in_use(args.out):
-        _train(args, teacher, distillation, recorded, predicted)
+        _train(args, teacher, recorded, predicted)
     return 0
 
 
-def _train(
-    args: argparse.Namespace, teacher: Generator, distillation: Distillation, recorded: Mels, predicted: Mels | None
-) -> None:
-    if (args.out / "state.pt").is_file():
+def _train(args: argparse.Namespace, teacher: Generator, recorded: Mels, predicted: Mels | None) -> None:
+    resuming = (args.out / "state.pt").is_file()
+    begun = args.out / "vocoder.pt" if resuming else args.init  # it has the run's sizes
+    distillation = Distillation(read_distilled(begun, teacher).rest if begun else new_rest(teacher))
+    if resuming:
         distillation.resume(args.out / "state.pt")
         ignored = "; --init is not used" if args.init else ""
         print(shown(f"resuming from step {distillation.steps} of {args.out}{ignored}"))

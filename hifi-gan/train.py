@@ -29,6 +29,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from common.arguments import DEVICES, Parser, folder, real, whole
+from common.device import choose_device
 from common.errors import InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
@@ -48,7 +49,7 @@ from hifigan.losses import (
 from hifigan.vocoder import load_vocoder, vocode
 from params import Audio
 from training.curves import Curves
-from training.loader_process import obey_only_the_parent
+from training.loader_process import as_one_line, batches_of, obey_only_the_parent
 from training.saving import counted
 
 BETAS = (0.8, 0.99)
@@ -221,9 +222,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 @reports_input_errors
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: no GPU is available; use --device cpu")
-    device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = choose_device(args.device)
     audio = Audio()
     torch.manual_seed(args.seed)
     pairs = read_pairs(args.filelist, args.mels)
@@ -262,6 +261,8 @@ def _train(
 
     with replacing(out / "config.json") as temporary:
         temporary.write_text(json.dumps(generator.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    if held_out:  # before the first step, so that a pair that cannot be used is found now
+        print(f"step {tuning.steps}  held-out mel error {validation_error(tuning, held_out, audio):.4f}")
     first = tuning.steps * args.batch_size
     loader = DataLoader(
         Segments(pairs, audio, args.segment_frames, args.seed),
@@ -301,9 +302,9 @@ def _train(
 def _batches(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     """Of a loader. Raises InputError, in one line, for a file that cannot be used and a loader process that died."""
     try:
-        yield from loader
-    except InputError as error:  # from a loader process it comes with a traceback in front
-        raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
+        yield from batches_of(loader)
+    except InputError as error:
+        raise as_one_line(error) from error
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker (pid"):
             raise

@@ -19,6 +19,7 @@ from hifigan.distilled import FORMAT, Rest, new_rest
 from hifigan.generator import Generator
 from hifigan.muon import Muon, orthogonal
 from params import Audio
+from tests.tiny_synthesiser import write_tiny_checkpoint
 
 AUDIO = Audio()
 TINY_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "audio" / "tiny"
@@ -90,6 +91,8 @@ def test_a_run_goes_on_and_its_file_is_a_vocoder(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "--init is not used" in said and "has 2 steps already" in said
     assert (tmp_path / "vocoder.pt").read_bytes() == written
+    # What it began with may be gone.
+    assert distil.main([*common, "--steps", "2", "--init", str(tmp_path / "gone.pt")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
     assert torch.load(tmp_path / "vocoder.pt", weights_only=True)["format"] == FORMAT
@@ -119,6 +122,13 @@ def test_what_cannot_be_used_is_one_line(tmp_path, capsys):
     (tmp_path / "state.pt").write_bytes(b"dots")
     assert distil.main([str(TINY_FOLDER), "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 3
+
+
+def test_a_model_of_embeddings_has_no_voices_to_speak_in(tmp_path):
+    checkpoint = write_tiny_checkpoint(tmp_path / "embeddings.pt", speaker_embedding_dim=4)
+    (tmp_path / "texts.txt").write_text("Oh.\n")
+    with pytest.raises(InputError, match="embeddings from files instead of names"):
+        distil.predicted_mels(str(checkpoint), str(tmp_path / "texts.txt"))
 
 
 def test_a_training_state_of_another_size_is_refused(tmp_path):

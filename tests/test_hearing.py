@@ -13,7 +13,7 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.batching import collate
 from data.checkpoint_file import read_checkpoint, write_checkpoint
-from data.filelist import read_filelist
+from data.filelist import names_of, read_filelist
 from data.pitch import extract_f0
 from model.checkpoint import extend, pack, unpack, with_names
 from model.cond_grad_tts import CondGradTTS
@@ -33,7 +33,7 @@ from text.front_end import front_end
 from text.symbols import SYMBOLS
 from training import hearing as ears
 from training.beginning import begin
-from training.corpus import build_cache, make_dataset, names_of, read_filelists
+from training.corpus import build_cache, make_dataset, read_filelists
 from training.export import main as export
 from training.statistics import _steadied, set_voices
 from training.style_batch import LEVEL_DB, at_other_levels, style_of_batch

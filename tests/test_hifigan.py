@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -802,6 +803,33 @@ def test_discriminators_of_another_run_are_taken(corpus):
     torch.testing.assert_close(taken["discriminators.0.convs.0.bias"], given_["discriminators.0.convs.0.bias"])
 
 
+def test_a_loader_process_that_dies_during_a_step_is_one_line(corpus, capsys, monkeypatch):
+    write_vocoder(corpus / "start", randomised(TINY_2))
+    step = training.FineTuning.step
+
+    def killing(self, *batch):
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        return step(self, *batch)
+
+    monkeypatch.setattr(training.FineTuning, "step", killing)
+    with pytest.raises(AssertionError):  # its exit code is 2
+        fine_tune(corpus, "run", "--steps", "50", "--workers", "1")
+    error = capsys.readouterr().err
+    assert "a data-loader process was killed" in error and error.count("\n") == 1
+
+
+def test_a_held_out_pair_that_cannot_be_used_is_found_before_the_first_step(corpus, capsys, monkeypatch):
+    write_vocoder(corpus / "start", randomised(TINY_2))
+    (_, mel), *_ = read_pairs(corpus / "train.txt", corpus / "mels")
+    np.save(mel, np.zeros((80, 3), dtype=np.float32))
+    monkeypatch.setattr(training.FineTuning, "step", lambda self, *batch: pytest.fail("it was trained"))
+    with pytest.raises(AssertionError):
+        fine_tune(corpus, "run", "--steps", "1", "--valid-filelist", str(corpus / "train.txt"))
+    assert str(mel) in capsys.readouterr().err
+
+
 def test_fine_tuning_refuses_in_one_line(corpus, capsys, monkeypatch):
     start = write_vocoder(corpus / "start", randomised(TINY_2))
     common = ["--filelist", str(corpus / "train.txt"), "--mels", str(corpus / "mels"), "--out", str(corpus / "run")]
@@ -817,7 +845,7 @@ def test_fine_tuning_refuses_in_one_line(corpus, capsys, monkeypatch):
     assert "holds no discriminator" in refused("--discriminator-channels", "128", "--discriminators", str(start))
     assert "no such vocoder file" in refused("--generator", str(corpus / "none"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "no GPU" in refused("--device", "cuda")
+    assert "no usable GPU" in refused("--device", "cuda")
     monkeypatch.setattr(
         training.FineTuning,
         "step",

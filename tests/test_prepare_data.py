@@ -172,7 +172,8 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
                 wav.with_suffix(".labels.npz"), f0=np.full(120, 140.0), frame_rate=80.0, symbols=np.array(["A"]),
                 symbol_seconds=np.array([1.5]),
             )  # fmt: skip
-        rows = [Utterance(f"wavs/{i}.wav", f"Text {i}", "af", "calm") for i in range(args.count)]
+        emotions = ("calm", "neutral", "angry")
+        rows = [Utterance(f"wavs/{i}.wav", f"Text {i}", "af", emotions[i]) for i in range(args.count)]
         write_filelist(args.out / "train.txt", rows[1:])
         write_filelist(args.out / "valid.txt", rows[:1])
 
@@ -188,7 +189,8 @@ def test_a_generated_corpus_takes_the_same_way(tmp_path, monkeypatch, capsys):
     out = Path("corpora/k")
     assert [u.text for u in read_filelist(out / "train.txt")] == ["Text 1", "Text 2"]
     assert (out / "train.txt").read_text().startswith("wavs/1.wav|")
-    assert (out / "speakers.txt").read_text() == "af\n" and (out / "emotions.txt").read_text() == "calm\n"
+    assert (out / "speakers.txt").read_text() == "af\n"
+    assert (out / "emotions.txt").read_text() == "neutral\nangry\ncalm\n"  # as a model numbers them
     assert "calm" in capsys.readouterr().out
     assert len(list(Path("cache").rglob("*.npz"))) == 1  # three equal files
     with pytest.raises(SystemExit) as ended:  # every machine would generate all of it

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
-from data.filelist import Utterance
+from data.filelist import Utterance, names_of
 from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, new_model, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
 from params import Params
 from text.front_end import FrontEnd, front_end
-from training.corpus import names_of
 from training.overrides import STYLE_KIND, resolve_params
 from training.saving import TrainingState, load, state_path
 

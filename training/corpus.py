@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from data.batching import Batch, LengthBuckets, collate, share_rows
 from data.cache import FeatureCache
 from data.dataset import UtteranceDataset
 from data.embeddings import read_embeddings
-from data.filelist import DEFAULT_EMOTION, Utterance, read_filelist
+from data.filelist import Utterance, names_of, read_filelist
 from params import Params
 from text.front_end import FrontEnd
-from training.loader_process import WatchedDataset, obey_only_the_parent
+from training.loader_process import WatchedDataset, as_one_line, batches_of, obey_only_the_parent
 from training.processes import Processes
 from training.saving import RunLog
 
@@ -65,13 +64,6 @@ def _check_length(utterance: Utterance) -> None:
     seconds = read_header(utterance.wav).seconds
     if seconds > LONGEST_SECONDS:
         raise InputError(f"{utterance.wav} lasts {seconds:.0f} s, more than {LONGEST_SECONDS}; cut it into sentences")
-
-
-def names_of(utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
-    """Speakers and emotions, sorted; the default emotion comes first where it is."""
-    speakers = sorted({utterance.speaker for utterance in utterances})
-    emotions = sorted({utterance.emotion for utterance in utterances}, key=lambda name: (name != DEFAULT_EMOTION, name))
-    return speakers, emotions
 
 
 def make_datasets(
@@ -219,13 +211,13 @@ def endless_batches(
     while True:
         sampler.set_epoch(epoch, number)
         try:
-            for whole, batch in zip(sampler.whole_batches(), _iterate(loader), strict=True):
+            for whole, batch in zip(sampler.whole_batches(), batches_of(loader), strict=True):
                 number += 1
                 padded = batch.with_tokens(int(dataset.tokens[whole].max()))
                 yield SharedBatch(epoch, number, padded, len(whole), share_rows(len(whole), rank, world_size))
             epoch, number = epoch + 1, 0
-        except InputError as error:  # from a loader process it comes with a traceback in front
-            raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
+        except InputError as error:
+            raise as_one_line(error) from error
         except (RuntimeError, OSError, EOFError) as error:
             # A ConnectionError or the last: it died while its batch was being handed over.
             if isinstance(error, OSError) and not isinstance(error, ConnectionError):
@@ -253,13 +245,6 @@ def _loader(dataset: UtteranceDataset, sampler: LengthBuckets, processes: int) -
         worker_init_fn=obey_only_the_parent,
         persistent_workers=processes > 0,
     )
-
-
-def _iterate(loader: torch.utils.data.DataLoader) -> Iterator[Batch]:
-    batches = iter(loader)
-    # torch's handler would raise wherever the training step happens to be; without it the next batch raises.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return batches
 
 
 def _embeddings(filelist: str, kind: str, width: int) -> dict[str, np.ndarray] | None:

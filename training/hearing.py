@@ -25,6 +25,7 @@ from common.arguments import Parser
 from common.errors import InputError, reports_input_errors
 from common.files import check_file_name
 from data.checkpoint_file import read_checkpoint, write_checkpoint
+from data.filelist import names_of
 from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, pack, rebuilt
 from model.cond_grad_tts import CondGradTTS
@@ -121,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         raise InputError(f"{args.networks}: {error}") from error
     training, _ = corpus.read_filelists(asked)
-    found = corpus.names_of(training)
+    found = names_of(training)
     for kind, names, own in zip(("speaker", "emotion"), found, (old.speakers, old.emotions), strict=True):
         lacking = sorted(set(own) - set(names))
         if lacking:

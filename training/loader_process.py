@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
+from common.errors import InputError
 from data.dataset import Item, UtteranceDataset
 
 PATIENCE = 10.0  # seconds for a process that is dying to be dead
@@ -31,6 +34,21 @@ def _await_the_parent(parent: int) -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
         pass
     os._exit(0)
+
+
+def batches_of(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
+    """What a loader yields. Raises RuntimeError, here, if one of its processes dies.
+
+    torch's handler would raise wherever the training step happens to be; without it the next batch raises.
+    """
+    batches = iter(loader)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return batches
+
+
+def as_one_line(error: InputError) -> InputError:
+    """The error without the traceback that it comes with from a loader process."""
+    return InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: "))
 
 
 class WatchedDataset(torch.utils.data.Dataset):

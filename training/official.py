@@ -32,7 +32,7 @@ from common.processes import cores, stopping_on_signals
 from data.batching import Batch
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
 from data.dataset import UtteranceDataset
-from data.filelist import Utterance
+from data.filelist import Utterance, names_of
 from data.model_file import unpacked
 from model.checkpoint import extend, is_official
 from model.grad_tts import GradTTS, GradTTSConfig
@@ -179,7 +179,7 @@ def fine_tune(
     training = corpus.read_training_list(asked, bad_lines)
     loaded = unpacked(payload, init, None if scale == Params().estimator.pe_scale else scale)
     try:
-        loaded = extend(loaded, corpus.names_of(training)[0], (), ())
+        loaded = extend(loaded, names_of(training)[0], (), ())
     except ValueError as error:
         raise InputError(f"{init}: {error}") from error
     params = resolve_params(config, overrides, loaded.params, init)
@@ -213,7 +213,7 @@ def _train(
         temporary.write_text("".join(f"{name}\n" for name in speakers), encoding="utf-8")
     cache = corpus.build_cache(params, training)
     reader = front_end("official", None, params.text.add_blank)
-    emotions = corpus.names_of(training)[1]
+    emotions = names_of(training)[1]
     dataset = corpus.make_dataset(
         params.train.train_filelist, training, cache, reader, speakers, emotions, params, bad_lines
     )
@@ -228,9 +228,10 @@ def _train(
         log.line(f"step {trainer.step}  resuming in {log_dir}")
     with stopping_on_signals() as asked_to_stop:
         trainer.run(dataset, asked_to_stop)
-    log.line(f"step {trainer.step}  saved {checkpoint_path(log_dir)}; speakers in order: {log_dir / 'speakers.txt'}")
-    for line in bad_lines.summary():
-        print(line, file=sys.stderr)
+        saved = f"saved {checkpoint_path(log_dir)}; speakers in order: {log_dir / 'speakers.txt'}"
+        log.line(f"step {trainer.step}  {saved}")
+        for line in bad_lines.summary():
+            print(line, file=sys.stderr)
     return SOME_SKIPPED if bad_lines.messages else 0
 
 
@@ -249,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bad_lines = BadLines(strict=True)
     with in_use(params.train.log_dir, "the log folder"):
         training = corpus.read_training_list(params, bad_lines)
-        speakers, _ = corpus.names_of(training)
+        speakers, _ = names_of(training)
         torch.manual_seed(params.train.seed)
         model = new_model(params, len(speakers))
         return _train(model, params, speakers, training, arguments.device, bad_lines)

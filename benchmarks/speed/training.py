@@ -22,6 +22,7 @@ from torch import nn
 from data.audio import read_audio
 from data.batching import collate
 from data.dataset import UtteranceDataset
+from data.filelist import names_of
 from data.mel import mel_spectrogram
 from model.cond_grad_tts import CondGradTTS
 from params import Params
@@ -118,7 +119,7 @@ def _params(settings: Settings, config: str) -> Params:
 
 def _dataset(settings: Settings, params: Params) -> tuple[UtteranceDataset, dict[str, list[str]]]:
     utterances = corpus.read_filelists(params)[0][: 20 * params.train.batch_size]
-    speakers, emotions = corpus.names_of(utterances)
+    speakers, emotions = names_of(utterances)
     reader = front_end(params.text.front_end, None, params.text.add_blank)
     cache = corpus.build_cache(params, utterances)
     dataset = corpus.make_dataset(settings.filelist, utterances, cache, reader, speakers, emotions, params)
