@@ -56,7 +56,7 @@ setup(
     ],
     py_modules=["params"],
     package_data={
-        "text": ["*.json", "*.txt", "*.gz", "*.npz"],
+        "text": ["*.txt", "*.npz"],
         "monotonic_align": ["*.pyx", "*.h"],
         "evaluation": ["*.css", "*.js"],
         "studio": ["*.css", "*.js"],

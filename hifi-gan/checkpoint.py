@@ -26,8 +26,8 @@ OFFICIAL_NAMES = {
     "parametrizations.weight.0._u": "weight_u",
     "parametrizations.weight.0._v": "weight_v",
 }
-PARAMETRIZED_WEIGHT_NORM = {"weight_g": "original0", "weight_v": "original1"}
-PARAMETRIZED_SPECTRAL_NORM = {"weight_orig": "original", "weight_u": "0._u", "weight_v": "0._v"}
+_WEIGHT_NORM = {official: ours for ours, official in list(OFFICIAL_NAMES.items())[:2]}
+_SPECTRAL_NORM = {official: ours for ours, official in list(OFFICIAL_NAMES.items())[2:]}
 
 
 def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -> dict[str, Tensor]:
@@ -75,8 +75,8 @@ def parametrized_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         prefix, _, last = name.rpartition(".")
         spectral = f"{prefix}.weight_orig" in state
-        part = (PARAMETRIZED_SPECTRAL_NORM if spectral else PARAMETRIZED_WEIGHT_NORM).get(last)
-        renamed[f"{prefix}.parametrizations.weight.{part}" if part else name] = tensor
+        ours = (_SPECTRAL_NORM if spectral else _WEIGHT_NORM).get(last)
+        renamed[f"{prefix}.{ours}" if ours else name] = tensor
     return renamed
 
 

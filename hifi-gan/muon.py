@@ -37,8 +37,10 @@ class Muon(torch.optim.AdamW):
                 if parameter.grad is not None:
                     self._move(parameter, group["lr"], group["weight_decay"])
         self.param_groups = [group for group in groups if not group["orthogonal"]]
-        super().step()
-        self.param_groups = groups
+        try:
+            super().step()
+        finally:
+            self.param_groups = groups
 
     def _move(self, parameter: Tensor, rate: float, weight_decay: float) -> None:
         momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))

@@ -92,7 +92,7 @@ def _read_file(path: Path, config: str | os.PathLike | None, expect: Audio) -> V
         return read_distilled(path, load_vocoder(expect=expect))
     state = tensors_of(checkpoint, "generator", path)
     try:
-        state = {name: tensor.float() for name, tensor in fold(state).items()}
+        state = fold({name: tensor.float() for name, tensor in state.items()})
     except ValueError as error:
         raise InputError(f"{path} is not a HiFi-GAN generator: {error}; give another file") from error
 

@@ -17,6 +17,7 @@ import pytest
 from common.errors import BadLines, InputError, reports_input_errors, shown
 from common.files import LONGEST_LINE, decode_lines, in_use, parse_json, read_bounded, read_json, replacing
 
+from .sources import PACKAGES, sources
 from .training_process import heed_signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +79,7 @@ def test_a_summary_stays_short():
 SCRIPTS = [
     path
     for path in sorted(ROOT.rglob("*.py"))
-    if not path.relative_to(ROOT).parts[0].startswith((".", "tests", "hifigan", "studio.py"))
+    if not path.relative_to(ROOT).parts[0].startswith((".", "tests", "studio.py"))
     and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 ]
 
@@ -91,6 +92,12 @@ def test_every_script_ends_through_the_door_and_has_bounded_arguments():
         assert "reports_input_errors" in map(ast.unparse, main.decorator_list), path
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             assert ast.unparse(call.func) != "argparse.ArgumentParser", path
+    others = (path for path in sources(*PACKAGES, "benchmarks") if path.name != "inference.py")  # see `check_options`
+    for path in others:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("add_argument"):
+                types = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "type"]
+                assert not {"int", "float"} & set(types), (path, ast.unparse(call))
 
 
 # ------------------------------------------------------------- real processes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from copy import deepcopy as copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -25,7 +24,7 @@ from model.sampling import SAMPLERS
 from model.schedule import Schedule
 from model.style import Style, StyleSource
 from model.text_to_mel import Frames
-from tests.tiny_model import N_MELS, randomise, seeded, tiny_model
+from tests.tiny_model import randomise, seeded, tiny_model, with_reader
 from tests.tiny_synthesiser import tiny_loaded
 from tests.two_styles import counted_calls, frames_of, random_mask, sampling, styles, transfer
 
@@ -274,15 +273,6 @@ def test_every_stage_gets_evaluations_by_default(steps: int) -> None:
 
 
 # On the model
-
-
-def with_reader(seed: int = 0) -> CondGradTTS:
-    """A copy of the tiny model, with a random reader."""
-    model = copy(tiny_model())
-    model.reader = PitchReader(N_MELS, 4)
-    randomise(model.reader, seeded(seed))
-    model.reader.eval().requires_grad_(False)
-    return model
 
 
 def staged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy as copy
 from dataclasses import fields, replace
 from functools import cache
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 import params
 from model.cond_grad_tts import CondGradTTS, CondLosses
+from model.pitch_reader import PitchReader
 from model.style import StyleSource
 
 N_MELS, N_SYMBOLS, N_SPEAKERS, N_EMOTIONS = 16, 11, 5, 3  # rows of the mel differ from any number of frames in use
@@ -120,3 +122,12 @@ def one_item(style: StyleSource, i: int) -> StyleSource:
         reference_lengths=style.reference_lengths[at],
         known=None if style.known is None else {name: known[at] for name, known in style.known.items()},
     )
+
+
+def with_reader(seed: int = 0) -> CondGradTTS:
+    """A copy of the tiny model, with a random reader."""
+    model = copy(tiny_model())
+    model.reader = PitchReader(N_MELS, 4)
+    randomise(model.reader, seeded(seed))
+    model.reader.eval().requires_grad_(False)
+    return model

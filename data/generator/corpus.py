@@ -17,6 +17,7 @@ import soxr
 import torch
 from tqdm import tqdm
 
+from common.arguments import real
 from common.errors import InputError
 from common.files import read_bounded, replacing
 from common.processes import map_in_processes
@@ -239,16 +240,16 @@ def end_with_the_sound(frames: np.ndarray, symbols: list[str], audio: np.ndarray
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `prepare_data.py kokoro`."""
     parser.add_argument("--voice-packs", required=True, help="folder with the .bin voices of npm's kokoro-js@1.2.1")
-    parser.add_argument("--hours", type=float, default=12.0, help="of speech to generate; default: %(default)s")
+    parser.add_argument(
+        "--hours", type=real(0.001, 10_000), default=12.0, help="of speech to generate; default: %(default)s"
+    )
 
 
 def generate(args: argparse.Namespace) -> None:
     """Write wavs, labels and filelists to `args.out`; continue if some are there already.
 
-    Raises InputError for an option, a package or a voice pack that cannot be used, and when a process was killed.
+    Raises InputError for a seed, a package or a voice pack that cannot be used, and when a process was killed.
     """
-    if not 0 < args.hours < float("inf"):
-        raise InputError(f"--hours {args.hours} is not positive")
     out = Path(args.out)
     count = int(np.ceil(args.hours * 3600 / _MEAN_SECONDS))
     _check_seed(out, args.seed)
