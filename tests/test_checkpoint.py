@@ -386,7 +386,7 @@ def test_export_writes_the_averaged_weights_with_new_defaults(tmp_path, model, e
     saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}))
     out = tmp_path / "new" / "out.pt"
     assert export.main([str(tmp_path / "log"), str(out), "--inference", "steps=4, temperature=1e1"]) == 0
-    assert "steps 4, temperature 10.0, length_scale 1.0" in capsys.readouterr().out
+    assert "steps 4, sampler edm-2m, temperature 10.0, length_scale 1.0" in capsys.readouterr().out
     payload = read_checkpoint(out)
     assert "weights" not in payload and payload["ema"]["style.null.pitch"].dtype == torch.float16
     loaded = unpack(payload)
