@@ -390,7 +390,7 @@ def test_export_writes_the_averaged_weights_with_new_defaults(tmp_path, model, e
     payload = read_checkpoint(out)
     assert "weights" not in payload and payload["ema"]["style.null.pitch"].dtype == torch.float16
     loaded = unpack(payload)
-    assert loaded.params == replace(model.params, inference=Inference(4, 10.0, 1.0, 1.0))
+    assert loaded.params == replace(model.params, inference=Inference(steps=4, temperature=10.0))
     assert (loaded.speakers, loaded.symbols, loaded.step) == (SPEAKERS, SYMBOLS, 5)
     assert torch.equal(loaded.model.style.null["pitch"], ema["style.null.pitch"].half().float())
     again = tmp_path / "again.pt"  # from a file, without changes
