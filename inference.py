@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--solver",
         metavar="NAME",
-        help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: edm-2m, or euler for official checkpoints",
+        help=f"{', '.join(SOLVERS)}, or a fitted solver's .json; default: the checkpoint's, euler for official ones",
     )
     parser.add_argument("--stream", action="store_true", help="part by part; tells when the first can be heard")
     parser.add_argument(

@@ -18,16 +18,16 @@ from torch.nn.utils import parametrizations
 from common.errors import InputError
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# torch's name -> the published name
-OFFICIAL_NAMES = {
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-    "parametrizations.weight.original": "weight_orig",
-    "parametrizations.weight.0._u": "weight_u",
-    "parametrizations.weight.0._v": "weight_v",
+# The published name -> torch's name.
+_WEIGHT_NORM = {
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
 }
-_WEIGHT_NORM = {official: ours for ours, official in list(OFFICIAL_NAMES.items())[:2]}
-_SPECTRAL_NORM = {official: ours for ours, official in list(OFFICIAL_NAMES.items())[2:]}
+_SPECTRAL_NORM = {
+    "weight_orig": "parametrizations.weight.original",
+    "weight_u": "parametrizations.weight.0._u",
+    "weight_v": "parametrizations.weight.0._v",
+}
 
 
 def tensors_of(checkpoint: dict[str, Any], part: str, path: str | os.PathLike) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ def official_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict under the published names."""
     renamed = {}
     for name, tensor in state.items():
-        for ours, official in OFFICIAL_NAMES.items():
+        for official, ours in (*_WEIGHT_NORM.items(), *_SPECTRAL_NORM.items()):
             if name.endswith("." + ours):
                 name = name.removesuffix(ours) + official
                 break

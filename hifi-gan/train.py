@@ -49,7 +49,7 @@ from hifigan.losses import (
 from hifigan.vocoder import load_vocoder, vocode
 from params import Audio
 from training.curves import Curves
-from training.loader_process import as_one_line, batches_of, obey_only_the_parent
+from training.loader_process import batches_of, obey_only_the_parent
 from training.saving import counted
 
 BETAS = (0.8, 0.99)
@@ -303,8 +303,6 @@ def _batches(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     """Of a loader. Raises InputError, in one line, for a file that cannot be used and a loader process that died."""
     try:
         yield from batches_of(loader)
-    except InputError as error:
-        raise as_one_line(error) from error
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker (pid"):
             raise

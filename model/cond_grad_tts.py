@@ -258,14 +258,14 @@ class CondGradTTS(TextToMel):
         mask = sequence_mask(lengths, size, text.mu.dtype)
         path = duration_path(durations.to(text.mu.dtype), text.mask, mask)
         frames = self.spread_durations(text, durations, lengths, path, mask)
-        return frames if text.manner is None else self._in_manner(frames, text.manner)
+        return frames if text.manner is None else self.at_own_level(self._in_manner(frames, text.manner))
 
     def _in_manner(self, frames: Frames, manner: Manner) -> Frames:
         """The frames with the F0 range and the level that a manner asks of the predicted contours."""
         mean, std = self.energy_statistics
         inside = frames.mask.squeeze(1) > 0  # (B, T)
         log_f0, energy = contours_in_manner(frames.log_f0, frames.energy * std + mean, frames.voicing, inside, manner)
-        return self.at_own_level(replace(frames, log_f0=log_f0, energy=(energy - mean) / std))
+        return replace(frames, log_f0=log_f0, energy=(energy - mean) / std)
 
     def at_own_level(self, frames: Frames) -> Frames:
         mean, std = self.energy_statistics

@@ -9,8 +9,10 @@ from typing import Any
 
 from model.interpolation import KINDS, make_kind
 from model.params_dict import flat_params, parameter_types
-from model.sampling import SAMPLERS
 from params import Params
+
+# Of `model.sampling`, which needs torch.
+SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m", "edm-2m-few")
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -93,7 +95,7 @@ _RULES: dict[str, _Rule] = {
     "train.seed": ((lambda value: 0 <= value < 2**63), "0 or more, and below 2^63"),
     "train.workers": _up_to(64, 0),
     "train.threads": _up_to(1024, 0),
-    "inference.sampler": _one_of(*SAMPLERS),
+    "inference.sampler": _one_of(*SOLVERS),
     "inference.guidance_scale": _NOT_NEGATIVE,
 }
 _DEFAULT_RULES = {int: _AT_LEAST_1, float: _POSITIVE, str: _NAME}

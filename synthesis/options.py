@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from common.errors import InputError
+from model.params_check import SOLVERS
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -20,8 +21,6 @@ def _number(low: float, high: float) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
 
 
-# Of `model.sampling`, which needs torch.
-SOLVERS = ("euler", "euler-quad", "ddim", "dpm++2m", "ml-sde", "edm-2m", "edm-2m-few")
 BACKENDS = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16")
 

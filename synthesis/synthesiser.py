@@ -230,7 +230,7 @@ class Synthesiser:
         """Options with the checkpoint's own values for what is None.
 
         sampler: a name in `SOLVERS`, or the path of a fitted solver (`synthesis.fit_solver`), which has its own number
-            of steps. None: "edm-2m", or "euler" for official checkpoints.
+            of steps. None: `inference.sampler`, or "euler" for official checkpoints.
 
         Raises:
             InputError: a value is out of range, or the model has no such ability.

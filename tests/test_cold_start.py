@@ -82,3 +82,10 @@ def test_no_program_of_a_user_imports_what_measures_the_project():
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             assert not apart & {module.split(".")[0] for module in modules}, path
+
+
+@pytest.mark.parametrize("program", ["train_multi_speaker", "inference"])
+def test_wrong_arguments_are_answered_before_torch_is_imported(program):
+    code = f"import sys, {program}; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

@@ -20,7 +20,7 @@ from data.embeddings import read_embeddings
 from data.filelist import Utterance, names_of, read_filelist
 from params import Params
 from text.front_end import FrontEnd
-from training.loader_process import WatchedDataset, as_one_line, batches_of, obey_only_the_parent
+from training.loader_process import WatchedDataset, batches_of, obey_only_the_parent
 from training.processes import Processes
 from training.saving import RunLog
 
@@ -216,8 +216,6 @@ def endless_batches(
                 padded = batch.with_tokens(int(dataset.tokens[whole].max()))
                 yield SharedBatch(epoch, number, padded, len(whole), share_rows(len(whole), rank, world_size))
             epoch, number = epoch + 1, 0
-        except InputError as error:
-            raise as_one_line(error) from error
         except (RuntimeError, OSError, EOFError) as error:
             # A ConnectionError or the last: it died while its batch was being handed over.
             if isinstance(error, OSError) and not isinstance(error, ConnectionError):

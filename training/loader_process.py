@@ -37,18 +37,16 @@ def _await_the_parent(parent: int) -> None:
 
 
 def batches_of(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
-    """What a loader yields. Raises RuntimeError, here, if one of its processes dies.
-
-    torch's handler would raise wherever the training step happens to be; without it the next batch raises.
+    """What a loader yields. Raises InputError, in one line, for a file that cannot be used; and RuntimeError, here, if
+    one of its processes dies.
     """
     batches = iter(loader)
+    # torch's handler would raise wherever the training step happens to be; without it the next batch raises.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return batches
-
-
-def as_one_line(error: InputError) -> InputError:
-    """The error without the traceback that it comes with from a loader process."""
-    return InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: "))
+    try:
+        yield from batches
+    except InputError as error:  # from a loader process it comes with a traceback in front
+        raise InputError(str(error).splitlines()[-1].removeprefix("common.errors.InputError: ")) from error
 
 
 class WatchedDataset(torch.utils.data.Dataset):
