@@ -96,6 +96,10 @@ class Train:
     cache_dir: str = "cache"
     log_dir: str = "logs/tiny"
     recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
+    # A checkpoint: the run starts from it, and its decoder alone learns to reach in inference.steps evaluations what
+    # that reaches in teacher_steps (model/distillation.py).
+    teacher: str = ""
+    teacher_steps: int = 6
     batch_size: int = 16
     crop_frames: int = 128  # of the decoder's training crop; a multiple of 4
     steps: int = 2000

@@ -89,7 +89,17 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
 
     board, write_sample = open_board(run, valid_dataset[0], device, log) if processes.leads else (None, None)
     trainer = Trainer(
-        run.model, run.params, dataset, valid_dataset, run.names, board, log, device, write_sample, processes
+        run.model,
+        run.params,
+        dataset,
+        valid_dataset,
+        run.names,
+        board,
+        log,
+        device,
+        write_sample,
+        processes,
+        run.teacher,
     )
     if run.state is not None:
         trainer.resume(run.state)

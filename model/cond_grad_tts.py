@@ -179,8 +179,8 @@ class CondGradTTS(TextToMel):
         counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
         diffusion = mel.new_zeros(())
         if train_decoder:
-            if self.training and self.hearing is not None:
-                style = self._with_predicted_energy(style, frames, generator)
+            if self.training:
+                style = self.with_predicted_energy(style, frames, generator)
             frames, mel = crop(frames, mel, crop_frames, generator)
             counts["diffusion"] = frames.mask.sum()
             frames = replace(frames, mu=frames.mu.detach())
@@ -189,13 +189,16 @@ class CondGradTTS(TextToMel):
         return CondLosses(prior, duration, length, voicing, pitch, energy, diffusion, durations, counts)
 
     @torch.no_grad()
-    def _with_predicted_energy(
+    def with_predicted_energy(
         self, style: StyleSource, frames: Frames, generator: torch.Generator | None
     ) -> StyleSource:
-        """Some items with the energy that their text leads to expect, as they have it in synthesis.
+        """Some items with the energy that their text leads to expect, as they have it in synthesis; of a model that
+        hears.
 
         It lacks the detail of a measured one; a decoder that knows none but those hears words wrong.
         """
+        if self.hearing is None:
+            return style
         predicted = uniform((len(frames.mu),), frames.mu, generator) < _PREDICTED_SHARE  # (B,)
         expected = self._in_manner(frames, self.hearing.natural(style.emotion)).energy
         energy = torch.where(predicted[:, None], expected, style.energy)
@@ -270,6 +273,19 @@ class CondGradTTS(TextToMel):
     def at_own_level(self, frames: Frames) -> Frames:
         mean, std = self.energy_statistics
         return replace(frames, level=level_of_energy(frames.energy * std + mean, frames.lengths))
+
+    def levelled_by(self, frames: Frames, style: StyleSource) -> Frames:
+        """The level of an energy at other frames, which attention carries, is not known; a prediction is not followed
+        frame by frame.
+        """
+        if style.energy is None:
+            return frames
+        known = (style.known or {}).get("energy", True)
+        measured = style.energy_predicted is None or not style.energy_predicted.any()
+        here = torch.equal(style.contour_lengths, frames.lengths)
+        mean, std = self.energy_statistics
+        followed = here and measured and bool(torch.as_tensor(known).all())
+        return replace(frames, level=None, loudness=style.energy * std + mean if followed else None)
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:

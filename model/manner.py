@@ -19,6 +19,8 @@ from model.voice import without_gain
 _SPEECH = 3.0  # natural log of amplitude below an utterance's loud frames: what is quieter is a pause
 _HEARD = 4.1  # likewise, 36 dB: what is quieter is not heard
 _EFFORT_HZ = 1000.0
+_MOST_LOUDER = 1.4  # natural log of amplitude, 12 dB: an energy that lies farther off fits the text badly
+_SMOOTHING = (0.25, 0.5, 0.25)  # weights of neighbouring frames
 _MOVES, _MOST_WIDER = 0.02, 3.0  # natural log of Hz, a third of a semitone; factor
 
 
@@ -106,7 +108,26 @@ def speech_frames(energy: Tensor, lengths: Tensor) -> Tensor:
 
 def level_of_mel(mel: Tensor, lengths: Tensor) -> Tensor:
     """The level of a natural-log mel (B, n_mels, T); lengths (B,) -> (B,)."""
-    return level_of_energy(0.5 * (2 * mel).logsumexp(1), lengths)  # as `data.mel.frame_energy`
+    return level_of_energy(energy_of_mel(mel), lengths)
+
+
+def energy_of_mel(mel: Tensor) -> Tensor:
+    """Natural-log mel (B, n_mels, T) -> energy (B, T), natural log of amplitude, as `data.mel.frame_energy`."""
+    return 0.5 * (2 * mel).logsumexp(1)
+
+
+def lacking_energy(mel: Tensor, energy: Tensor, lengths: Tensor) -> Tensor:
+    """How much louder, (B, T) in natural log of amplitude, a mel (B, n_mels, T) must be to have an energy (B, T).
+
+    Smoothed, bounded, and 0 where neither is heard: a pause keeps its noise.
+    """
+    inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0  # (B, T)
+    present = energy_of_mel(mel)
+    (loud,) = _quantiles(energy, inside, (0.9,))
+    heard = inside & (torch.maximum(energy, present) > loud[:, None] - _HEARD)
+    lacking = ((energy - present) * heard).clamp(-_MOST_LOUDER, _MOST_LOUDER)
+    kernel = lacking.new_tensor(_SMOOTHING)[None, None]
+    return F.conv1d(lacking[:, None], kernel, padding=len(_SMOOTHING) // 2).squeeze(1) * inside
 
 
 def level_of_energy(energy: Tensor, lengths: Tensor) -> Tensor:

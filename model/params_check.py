@@ -83,6 +83,8 @@ _RULES: dict[str, _Rule] = {
     "estimator.head_channels": _up_to(1024),
     "diffusion.noise_mean": ((lambda value: abs(value) <= _LARGEST_FLOAT), "from -1e+06 to 1e+06"),
     "train.recordings": _NAME_OR_NONE,
+    "train.teacher": _NAME_OR_NONE,
+    "train.teacher_steps": _up_to(1000),
     "train.batch_size": _up_to(4096),
     "train.crop_frames": ((lambda value: 4 <= value <= 8192 and value % 4 == 0), "a multiple of 4, up to 8192"),
     "train.encoder_steps": _NOT_NEGATIVE,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from model.denoiser import Denoiser
 from model.diffusion import Diffusion
 from model.lengths import sequence_mask
-from model.manner import level_of_mel
+from model.manner import lacking_energy, level_of_mel
 from model.pitch_reader import PitchReader
 from model.sampling import Sampler, Tune, find_sampler
 from model.style import StyleSource
@@ -32,7 +32,8 @@ class Frames:
     mu (B, n_mels, T), mask (B, 1, T), alignment (B, S, T), durations (B, S) and lengths (B,) in frames.
     None where the model does not predict it: content (B, pictures, n_mels, T); position (B, T) of each frame in its
     utterance, in [0, 1]; each (B, T), voicing, a probability; log_f0, natural log of Hz; energy, normalised; and level
-    (B,), natural log of amplitude, of the whole (`model.manner`).
+    (B,), natural log of amplitude, of the whole (`model.manner`). loudness (B, T), natural log of amplitude: the energy
+    that a mel of these frames must have, in the place of a level; None: its own.
     """
 
     mu: Tensor
@@ -46,15 +47,12 @@ class Frames:
     log_f0: Tensor | None = None
     energy: Tensor | None = None
     level: Tensor | None = None
+    loudness: Tensor | None = None
 
     def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
         """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
         voicing = (self.voicing > 0.5).to(log_f0)
         return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
-
-    def levelled_by(self, style: StyleSource) -> Frames:
-        """The frames without a level if the style gives an energy, which has one of its own."""
-        return self if style.energy is None else replace(self, level=None)
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,10 @@ class TextToMel(nn.Module, ABC):
         """The frames at the level that their energy has. Raises ValueError for a model without levels."""
         raise ValueError("this model predicts no level")
 
+    def levelled_by(self, frames: Frames, style: StyleSource) -> Frames:
+        """The frames with the loudness of the energy that the style gives, if it gives one, instead of a level."""
+        return frames
+
     def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
         """A denoiser that goes away from the prediction without any style. Raises ValueError if the model has none."""
         raise ValueError("official checkpoints cannot be guided; leave guidance_scale at 1")
@@ -147,8 +149,8 @@ class TextToMel(nn.Module, ABC):
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser, frames: Frames, sampling: Sampling, tune: Tune | None = None) -> Synthesis:
-        """Mels by any denoiser over the text's frames, at their level if they have one: what is decoded comes near it
-        by itself. Raises ValueError for an unknown sampler.
+        """Mels by any denoiser over the text's frames, at their level or loudness if they have one: what is decoded
+        comes near it by itself. Raises ValueError for an unknown sampler.
         """
         chosen = find_sampler(sampling.sampler)
         x = chosen.start(
@@ -165,6 +167,8 @@ class TextToMel(nn.Module, ABC):
         mel = self.denormalise(mel)[:, :, :longest]
         if frames.level is not None:
             mel = _at_level(mel, frames.lengths, frames.level)
+        if frames.loudness is not None:
+            mel = _as_loud(mel, frames.lengths, frames.loudness[:, :longest])
         return Synthesis(
             mel=mel,
             mu=self.denormalise(frames.mu)[:, :, :longest],
@@ -177,7 +181,7 @@ class TextToMel(nn.Module, ABC):
     @torch.no_grad()
     def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
         """From frames to mels. Raises ValueError if an argument is out of range."""
-        frames = frames.levelled_by(style)
+        frames = self.levelled_by(frames, style)
         if guidance_scale == 1:
             return self.sample(self.denoiser(frames, style), frames, sampling)
         return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)
@@ -200,6 +204,15 @@ class TextToMel(nn.Module, ABC):
 
 def _at_level(mel: Tensor, lengths: Tensor, level: Tensor) -> Tensor:
     """The mel (B, n_mels, T), louder or softer as a whole; lengths, level (B,)."""
+    return _louder(mel, lengths, (level - level_of_mel(mel, lengths))[:, None])
+
+
+def _as_loud(mel: Tensor, lengths: Tensor, loudness: Tensor) -> Tensor:
+    """The mel (B, n_mels, T) with the energy (B, T), where something is heard; lengths (B,)."""
+    return _louder(mel, lengths, lacking_energy(mel, loudness, lengths))
+
+
+def _louder(mel: Tensor, lengths: Tensor, by: Tensor) -> Tensor:
+    """by (B, T) or (B, 1), natural log of amplitude."""
     inside = sequence_mask(lengths, mel.shape[2]) > 0  # (B, 1, T)
-    louder = (level - level_of_mel(mel, lengths))[:, None, None]
-    return torch.where(inside, (mel + louder).clamp(min=SILENCE), mel)
+    return torch.where(inside, (mel + by[:, None]).clamp(min=SILENCE), mel)

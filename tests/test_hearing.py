@@ -21,10 +21,10 @@ from model.cond_text_encoder import LOUDNESS
 from model.hearing import Hearing
 from model.interpolation import Linear, SameTime
 from model.interpolation.plan import Measured, Reading, interpolate
-from model.manner import MANNER, level_of_energy, level_of_mel
+from model.manner import MANNER, energy_of_mel, lacking_energy, level_of_energy, level_of_mel
 from model.randomness import BatchShare, drawing_for
 from model.style import StyleSource
-from model.text_to_mel import Sampling
+from model.text_to_mel import Sampling, Synthesis
 from synthesis import add_voice, load_model
 from synthesis.parts import PARTS, parts_taken
 from synthesis.reference import manner_of, read_reference, voice_of
@@ -509,7 +509,7 @@ def test_a_manner_that_was_heard_alone_is_as_it_was_heard():
 
 
 def test_what_is_spoken_has_the_level_of_its_manner(loaded):
-    """In a batch as alone; an energy that is given keeps its own."""
+    """In a batch as alone; a style that has an energy keeps its own."""
     model = tiny_model(voice_channels=8)
     text = model.encode(IDS.expand(2, -1), torch.tensor([12, 7]), StyleSource(*(torch.tensor([1, 0]),) * 2))
     text = replace(text, manner=replace(text.manner, level=torch.tensor([-1.0, -4.0])))
@@ -521,6 +521,41 @@ def test_what_is_spoken_has_the_level_of_its_manner(loaded):
     sampling.generator.manual_seed(0)
     as_it_comes = model.decode(frames, replace(given, energy=given.energy + 0.5), sampling)
     assert (level_of_mel(as_it_comes.mel, as_it_comes.lengths) - torch.tensor([-1.0, -4.0])).abs().min() > 1e-3
+
+
+def test_what_a_mel_lacks_of_an_energy_is_bounded_and_a_pause_keeps_its_noise():
+    mel = torch.randn(1, 80, 30, generator=torch.Generator().manual_seed(0))
+    mel[:, :, 10:16] -= 10  # a pause
+    own, lengths = energy_of_mel(mel), torch.tensor([28])
+    torch.testing.assert_close(lacking_energy(mel, own, lengths), torch.zeros(1, 30))
+    louder = lacking_energy(mel, own + 0.5, lengths)
+    torch.testing.assert_close(louder[:, 1:9], torch.full((1, 8), 0.5))
+    assert float(louder[:, 11:15].abs().max()) == 0 and float(louder[:, 28:].abs().max()) == 0
+    assert float(lacking_energy(mel, own + 50, lengths).max()) == pytest.approx(1.4)
+
+
+def test_a_given_energy_is_followed_frame_by_frame():
+    model = tiny_model(voice_channels=8)
+    style = StyleSource(speaker=model.hearing.voices[:2], emotion=model.hearing.usual_manners[:2])
+    frames = model.spread(model.encode(IDS.expand(2, -1), torch.tensor([12, 7]), style))
+
+    def spoken(style: StyleSource) -> Synthesis:
+        return model.decode(frames, style, Sampling(2, generator=torch.Generator().manual_seed(0)))
+
+    own = energy_of_mel(spoken(model.complete(style, frames)).mel)  # (B, T)
+    asked = own + 0.3 * torch.linspace(-1, 1, own.shape[1])  # all of it within what is heard
+    given = replace(style, energy=model.normalise_energy(asked), contour_lengths=frames.lengths)
+    found = spoken(given)
+    for item, length in enumerate(frames.lengths):
+        inside = slice(1, int(length) - 1)
+        off = (energy_of_mel(found.mel)[item] - asked[item])[inside].abs()
+        as_it_comes = spoken(replace(given, energy_predicted=torch.ones(2, dtype=torch.bool)))
+        before = (energy_of_mel(as_it_comes.mel)[item] - asked[item])[inside].abs()
+        assert float(off.mean()) < 0.7 * float(before.mean())
+    elsewhere = replace(given, contour_lengths=frames.lengths - 1)
+    assert model.levelled_by(frames, elsewhere).loudness is None
+    dropped = replace(given, known={"energy": torch.tensor([True, False])})
+    assert model.levelled_by(frames, dropped).loudness is None
 
 
 def test_the_level_between_two_styles_is_that_of_the_energy(loaded):

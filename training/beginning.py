@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from common.errors import InputError
 from data.checkpoint_file import read_checkpoint
 from data.filelist import Utterance, names_of
@@ -20,7 +22,9 @@ from training.saving import TrainingState, load, state_path
 
 @dataclass(frozen=True)
 class Beginning:
-    """The model with what it was made for. state: to resume; is_new: whether nothing was learned yet."""
+    """The model with what it was made for. state: to resume; is_new: whether nothing was learned yet; teacher: what
+    `train.teacher` names.
+    """
 
     model: CondGradTTS
     params: Params
@@ -29,6 +33,7 @@ class Beginning:
     emotions: list[str]
     state: TrainingState | None
     is_new: bool
+    teacher: CondGradTTS | None = None
 
     @property
     def log_dir(self) -> Path:
@@ -57,7 +62,8 @@ def begin(
     """
     log_dir = Path(params.train.log_dir)
     state = load(log_dir)
-    start = _start(init, state, log_dir, utterances)
+    teacher = _teacher(params.train.teacher, init, utterances)
+    start = teacher if teacher is not None and state is None else _start(init, state, log_dir, utterances)
     if start is None:
         reader = front_end(params.text.front_end, None, params.text.add_blank)
         speakers, emotions = names_of(utterances)
@@ -67,14 +73,39 @@ def begin(
         else:
             _check_deaf(params)
         return Beginning(model, params, reader, speakers, emotions, None, True)
-    origin = str(log_dir if state is not None else init)
-    replaceable = (STYLE_KIND,) if state is None else ()
+    origin = str(log_dir if state is not None else init or params.train.teacher)
+    replaceable = (STYLE_KIND,) if state is None and teacher is None else ()
     params = resolve_params(config, overrides, start.params, origin, replaceable)
     reader = front_end(params.text.front_end, start.symbols, params.text.add_blank)
     model = rebuilt(start, params).model
     if model.hearing is None:
         _check_deaf(params)
-    return Beginning(model, params, reader, list(start.speakers), list(start.emotions), state, False)
+    teaching = None if teacher is None else _teaching(teacher, model, params, log_dir)
+    return Beginning(model, params, reader, list(start.speakers), list(start.emotions), state, False, teaching)
+
+
+def _teacher(path: str, init: str | None, utterances: Sequence[Utterance]) -> Loaded | None:
+    """The checkpoint of `train.teacher`, if there is one, with the names of the corpus."""
+    if not path:
+        return None
+    if init is not None:
+        raise InputError("a run with train.teacher starts from that checkpoint; leave --init out")
+    found = _extended(path, utterances)
+    if not isinstance(found.model, CondGradTTS):
+        raise InputError(f"{path} is an official checkpoint, which is taught nothing here; give one of this project")
+    return found
+
+
+def _teaching(teacher: Loaded, student: CondGradTTS, params: Params, log_dir: Path) -> CondGradTTS:
+    """The teacher as a model of its own. Raises InputError if it is not the one that the student began as."""
+    found = rebuilt(teacher, params).model
+    learned = dict(student.named_parameters())
+    for name, parameter in found.named_parameters():
+        other = learned.get(name)
+        same = other is not None and other.shape == parameter.shape
+        if not same or not (name.startswith("decoder.") or torch.equal(other, parameter)):
+            raise InputError(f"{log_dir} holds a run that {params.train.teacher} did not teach; give its own teacher")
+    return found
 
 
 def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
@@ -110,13 +141,10 @@ def _start(
     origin = state_path(log_dir) if state is not None else init
     if origin is None:
         return None
+    if state is None:
+        return _extended(init, utterances)
     try:
-        loaded = unpack(state.payload, "weights") if state is not None else load_checkpoint(init)
-        if state is None:
-            text = loaded.params.text
-            return extend(loaded, *names_of(utterances), front_end(text.front_end, None, text.add_blank).symbols)
-    except InputError:
-        raise
+        loaded = unpack(state.payload, "weights")
     except ValueError as error:
         raise InputError(f"{origin}: {error}") from error
     for utterance in utterances:
@@ -127,3 +155,13 @@ def _start(
                     "--init in another train.log_dir"
                 )
     return loaded
+
+
+def _extended(path: str, utterances: Sequence[Utterance]) -> Loaded:
+    """A checkpoint with the names and symbols that the corpus has besides."""
+    loaded = load_checkpoint(path)
+    text = loaded.params.text
+    try:
+        return extend(loaded, *names_of(utterances), front_end(text.front_end, None, text.add_blank).symbols)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -18,6 +18,7 @@ from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
+from model.distillation import Lesson, distillation_loss
 from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
@@ -53,13 +54,18 @@ class Trainer:
         device: torch.device,
         write_sample: WriteSample | None = None,
         processes: Processes | None = None,
+        teacher: CondGradTTS | None = None,
     ) -> None:
         """params: of the run, with the model's architecture; they are what the checkpoint will hold.
 
         names: speakers, emotions and symbols, for the checkpoint. board: of the first process. write_sample: puts
-        samples on it. processes: None for this one alone.
+        samples on it. processes: None for this one alone. teacher: the decoder alone learns, and from this model.
         """
         self.model = model.to(device)
+        self.teacher = None
+        if teacher is not None:
+            self.teacher = teacher.to(device).eval().requires_grad_(False)
+            self.model.requires_grad_(False).decoder.requires_grad_(True)
         self.params = params
         self.dataset = dataset
         self.validation = validation
@@ -73,7 +79,8 @@ class Trainer:
         groups = _parameter_groups(model, params.train.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
         self.ema = ParameterAverage(model, params.train.ema_decay)
-        self._forward = self.processes.wrap(_Losses(self.model))
+        self._losses = _Losses(self.model, self.teacher, _lesson(params))
+        self._forward = self.processes.wrap(self._losses)
         self.step = self.epoch = self.batch = 0
         self.gradients = GradientCheck()
         self._saved_step: int | None = None
@@ -182,8 +189,7 @@ class Trainer:
     def _values(self, losses: dict[str, Tensor]) -> dict[str, float]:
         """Losses of the whole batch by name; no diffusion loss, which is 0, before the decoder learns."""
         means = self.processes.sum([float(loss.detach()) / self.processes.world_size for loss in losses.values()])
-        values = dict(zip(losses, means, strict=True))
-        return values if values["diffusion"] else {name: values[name] for name in values if name != "diffusion"}
+        return {name: value for name, value in zip(losses, means, strict=True) if name != "diffusion" or value}
 
     def _report(self, line: str) -> None:
         """What all processes find, said once."""
@@ -208,7 +214,7 @@ class Trainer:
 
     @property
     def _decoder_learns(self) -> bool:
-        return self.step >= self.params.train.encoder_steps
+        return self.teacher is not None or self.step >= self.params.train.encoder_steps
 
     @contextmanager
     def _going_on(self, what: str) -> Iterator[None]:
@@ -228,12 +234,11 @@ class Trainer:
         try:
             generator = torch.Generator().manual_seed(self.params.train.seed)
             batches = self._validation_batches()
-            found = [self.model.losses(**self._arguments(batch, None, generator)) for batch in batches]
-            names = _LOSSES if self._decoder_learns else _LOSSES[:-1]
+            found = [self._losses(**self._arguments(batch, None, generator)) for batch in batches]
             means = {}
-            for name in names:
-                counts = [float(losses.counts[name]) for losses in found]
-                values = [float(getattr(losses, name)) for losses in found]
+            for name in found[0][0] if self._decoder_learns else _LOSSES[:-1]:
+                counts = [float(counts[name]) for _, counts in found]
+                values = [float(losses[name]) for losses, _ in found]
                 means[name] = sum(map(mul, values, counts)) / max(sum(counts), 1)
             self.board.scalars("validation", means, self.step)
             if self._decoder_learns and not asked_to_stop():
@@ -271,13 +276,24 @@ class Trainer:
 class _Losses(nn.Module):
     """A model's losses as a forward pass, which is what DDP wraps: by name, and what each is the mean of."""
 
-    def __init__(self, model: CondGradTTS) -> None:
+    def __init__(self, model: CondGradTTS, teacher: CondGradTTS | None, lesson: Lesson) -> None:
         super().__init__()
         self.model = model
+        self._taught_by = (teacher, lesson)  # not a module of this one: it does not learn
 
     def forward(self, **arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        losses = self.model.losses(**arguments)
-        return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
+        teacher, lesson = self._taught_by
+        if teacher is None:
+            losses = self.model.losses(**arguments)
+            return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
+        del arguments["train_decoder"]
+        loss, count = distillation_loss(self.model, teacher, lesson, **arguments)
+        return {"distillation": loss}, {"distillation": count}
+
+
+def _lesson(params: Params) -> Lesson:
+    inference = params.inference
+    return Lesson(inference.steps, params.train.teacher_steps, inference.sampler, inference.temperature)
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
