@@ -2,9 +2,9 @@
 
 Edit the defaults here, or leave them and override: the command line (`train.batch_size=8`) wins over a file given by
 `--config`, which wins over this one. A checkpoint carries the values it was trained with, so nothing here has to
-match a checkpoint that is only used for inference. A resumed run, or one that starts with `--init`, takes everything
-but train from its checkpoint; inference, interpolation, encoder.*dropout, style.drop_*, diffusion.noise_* and, where it
-starts, style.kind can be overridden there too.
+match a checkpoint that is only used for inference. A resumed run, or one that starts with `--init` or `train.teacher`,
+takes everything but train from its checkpoint; inference, interpolation, encoder.*dropout, style.drop_*,
+diffusion.noise_* and, where --init starts it, style.kind can be overridden there too.
 """
 
 from __future__ import annotations

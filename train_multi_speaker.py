@@ -82,7 +82,7 @@ def _train(arguments: argparse.Namespace, params: Params) -> int:
     dataset, valid_dataset = corpus.make_datasets(run, training, validation, processes, log, bad_lines)
     if run.is_new:
         statistics.set_statistics(run.model, dataset, params.train.seed)
-    if run.state is None:
+    if run.state is None and run.teacher is None:
         statistics.set_default_references(run.model, dataset, params.train.seed)
         if run.model.hearing is not None:
             statistics.set_voices(run.model, dataset, params.train.seed, anew=run.is_new)

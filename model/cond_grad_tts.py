@@ -274,18 +274,19 @@ class CondGradTTS(TextToMel):
         mean, std = self.energy_statistics
         return replace(frames, level=level_of_energy(frames.energy * std + mean, frames.lengths))
 
-    def levelled_by(self, frames: Frames, style: StyleSource) -> Frames:
-        """The level of an energy at other frames, which attention carries, is not known; a prediction is not followed
-        frame by frame.
-        """
+    def loudness(self, style: StyleSource, frames: Frames) -> Tensor | None:
+        """A measured energy at these very frames is followed; a predicted one is not, nor one that is carried."""
         if style.energy is None:
-            return frames
-        known = (style.known or {}).get("energy", True)
-        measured = style.energy_predicted is None or not style.energy_predicted.any()
-        here = torch.equal(style.contour_lengths, frames.lengths)
+            return None
+        followed = style.contour_lengths == frames.lengths  # (B,)
+        if style.energy_predicted is not None:
+            followed = followed & ~style.energy_predicted
+        if style.known is not None and "energy" in style.known:
+            followed = followed & style.known["energy"]
+        if not followed.any():
+            return None
         mean, std = self.energy_statistics
-        followed = here and measured and bool(torch.as_tensor(known).all())
-        return replace(frames, level=None, loudness=style.energy * std + mean if followed else None)
+        return torch.where(followed[:, None], style.energy * std + mean, torch.nan)
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:

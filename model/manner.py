@@ -119,13 +119,13 @@ def energy_of_mel(mel: Tensor) -> Tensor:
 def lacking_energy(mel: Tensor, energy: Tensor, lengths: Tensor) -> Tensor:
     """How much louder, (B, T) in natural log of amplitude, a mel (B, n_mels, T) must be to have an energy (B, T).
 
-    Smoothed, bounded, and 0 where neither is heard: a pause keeps its noise.
+    Bounded, smoothed over neighbouring frames; 0 inside a pause, which keeps its noise, and where the energy is NaN.
     """
     inside = sequence_mask(lengths, mel.shape[2]).squeeze(1) > 0  # (B, T)
     present = energy_of_mel(mel)
     (loud,) = _quantiles(energy, inside, (0.9,))
     heard = inside & (torch.maximum(energy, present) > loud[:, None] - _HEARD)
-    lacking = ((energy - present) * heard).clamp(-_MOST_LOUDER, _MOST_LOUDER)
+    lacking = ((energy - present) * heard).nan_to_num(0.0).clamp(-_MOST_LOUDER, _MOST_LOUDER)
     kernel = lacking.new_tensor(_SMOOTHING)[None, None]
     return F.conv1d(lacking[:, None], kernel, padding=len(_SMOOTHING) // 2).squeeze(1) * inside
 

@@ -33,7 +33,7 @@ class Frames:
     None where the model does not predict it: content (B, pictures, n_mels, T); position (B, T) of each frame in its
     utterance, in [0, 1]; each (B, T), voicing, a probability; log_f0, natural log of Hz; energy, normalised; and level
     (B,), natural log of amplitude, of the whole (`model.manner`). loudness (B, T), natural log of amplitude: the energy
-    that a mel of these frames must have, in the place of a level; None: its own.
+    that the mel is to have, NaN where the decoder decides; None: it does everywhere.
     """
 
     mu: Tensor
@@ -53,6 +53,10 @@ class Frames:
         """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
         voicing = (self.voicing > 0.5).to(log_f0)
         return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
+
+    def levelled_by(self, style: StyleSource) -> Frames:
+        """The frames without a level if the style gives an energy, which has one of its own."""
+        return self if style.energy is None else replace(self, level=None)
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,9 @@ class TextToMel(nn.Module, ABC):
         """The frames at the level that their energy has. Raises ValueError for a model without levels."""
         raise ValueError("this model predicts no level")
 
-    def levelled_by(self, frames: Frames, style: StyleSource) -> Frames:
-        """The frames with the loudness of the energy that the style gives, if it gives one, instead of a level."""
-        return frames
+    def loudness(self, style: StyleSource, frames: Frames) -> Tensor | None:
+        """What energy the style asks of these frames; see `Frames`."""
+        return None
 
     def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
         """A denoiser that goes away from the prediction without any style. Raises ValueError if the model has none."""
@@ -181,7 +185,7 @@ class TextToMel(nn.Module, ABC):
     @torch.no_grad()
     def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
         """From frames to mels. Raises ValueError if an argument is out of range."""
-        frames = self.levelled_by(frames, style)
+        frames = replace(frames.levelled_by(style), loudness=self.loudness(style, frames))
         if guidance_scale == 1:
             return self.sample(self.denoiser(frames, style), frames, sampling)
         return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)

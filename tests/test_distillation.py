@@ -19,7 +19,7 @@ from .official_weights import random_state
 from .test_train_script import arguments, fails, folder, of_the_run, small_vocoder, trained  # noqa: F401 (fixtures)
 from .tiny_synthesiser import tiny_model
 
-LESSON = Lesson(few=2, many=5, sampler="edm-2m-few", temperature=2.0)
+LESSON = Lesson(few=2, many=5, temperature=2.0)
 
 
 def batch(hears: bool = False) -> dict:
@@ -53,7 +53,7 @@ def test_who_already_is_the_teacher_has_nothing_to_learn(hears, seed):
     teacher = tiny_model(voice_channels=8) if hears else tiny_model()
     student = deepcopy(teacher)
     generator = torch.Generator().manual_seed(seed)
-    same = Lesson(few=3, many=3, sampler="edm-2m-few", temperature=2.0)
+    same = Lesson(few=3, many=3, temperature=2.0)
     loss, count = distillation_loss(student, teacher, same, **batch(hears), generator=generator)
     assert loss.item() == 0 and 0 < float(count) <= 32
     more, _ = distillation_loss(student, teacher, LESSON, **batch(hears), generator=generator)
@@ -62,7 +62,7 @@ def test_who_already_is_the_teacher_has_nothing_to_learn(hears, seed):
 
 def test_only_the_last_evaluation_differs_from_the_teachers():
     teacher = tiny_model()
-    lessons = (LESSON, Lesson(1, 5, LESSON.sampler, LESSON.temperature))
+    lessons = (LESSON, Lesson(1, 5, LESSON.temperature))
     losses = []
     for lesson in lessons:
         generator = torch.Generator().manual_seed(0)
@@ -133,4 +133,8 @@ def test_what_cannot_teach_is_refused_in_one_line(folder, trained, distilled, tm
     capsys.readouterr()
     assert "did not teach" in fails(capsys, run(folder, other, distilled, steps=5))
     assert read_checkpoint(distilled / "checkpoint.pt")["step"] == 4
+    assert "give that as train.teacher" in fails(capsys, of_the_run(folder, distilled, steps=5))
+    few = "inference.sampler=edm-2m"
+    assert "set inference.sampler" in fails(capsys, run(folder, trained, tmp_path / "d", few, steps=1))
+    assert "must be above" in fails(capsys, run(folder, trained, tmp_path / "e", "inference.steps=6", steps=1))
     assert "no such" in fails(capsys, run(folder, tmp_path / "none", tmp_path / "c", steps=1))

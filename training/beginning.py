@@ -14,6 +14,7 @@ from data.filelist import Utterance, names_of
 from data.model_file import load_checkpoint
 from model.checkpoint import Loaded, extend, new_model, rebuilt, unpack
 from model.cond_grad_tts import CondGradTTS
+from model.distillation import TAUGHT_SAMPLER
 from params import Params
 from text.front_end import FrontEnd, front_end
 from training.overrides import STYLE_KIND, resolve_params
@@ -56,13 +57,14 @@ def begin(
     config: str | None = None,
     overrides: Sequence[str] = (),
 ) -> Beginning:
-    """The run of `params`, which `config` and `overrides` gave; the log folder's state comes before `init`.
+    """The run of `params`, which `config` and `overrides` gave; the log folder's state comes before `init`, or before
+    the teacher, from which a taught run starts.
 
     Raises InputError for a state or checkpoint that cannot be used, and for parameters that it does not have.
     """
     log_dir = Path(params.train.log_dir)
     state = load(log_dir)
-    teacher = _teacher(params.train.teacher, init, utterances)
+    teacher = _teacher(params, init, utterances)
     start = teacher if teacher is not None and state is None else _start(init, state, log_dir, utterances)
     if start is None:
         reader = front_end(params.text.front_end, None, params.text.add_blank)
@@ -80,32 +82,58 @@ def begin(
     model = rebuilt(start, params).model
     if model.hearing is None:
         _check_deaf(params)
-    teaching = None if teacher is None else _teaching(teacher, model, params, log_dir)
+    teaching = None
+    if teacher is not None:
+        _check_lesson(params)
+        teaching = rebuilt(teacher, params).model
+    if state is not None:
+        _check_same_teaching(teaching, start, params, log_dir)
     return Beginning(model, params, reader, list(start.speakers), list(start.emotions), state, False, teaching)
 
 
-def _teacher(path: str, init: str | None, utterances: Sequence[Utterance]) -> Loaded | None:
-    """The checkpoint of `train.teacher`, if there is one, with the names of the corpus."""
+def _teacher(params: Params, init: str | None, utterances: Sequence[Utterance]) -> Loaded | None:
+    """The checkpoint of `train.teacher`, if there is one."""
+    path = params.train.teacher
     if not path:
         return None
     if init is not None:
         raise InputError("a run with train.teacher starts from that checkpoint; leave --init out")
-    found = _extended(path, utterances)
-    if not isinstance(found.model, CondGradTTS):
+    loaded = load_checkpoint(path)
+    if not isinstance(loaded.model, CondGradTTS):
         raise InputError(f"{path} is an official checkpoint, which is taught nothing here; give one of this project")
-    return found
+    unknown = _first_unknown(loaded, utterances)
+    if unknown is not None:
+        raise InputError(f"{unknown[0].place}: {path} knows no {unknown[1]!r}; give lists of what it was trained on")
+    return loaded
 
 
-def _teaching(teacher: Loaded, student: CondGradTTS, params: Params, log_dir: Path) -> CondGradTTS:
-    """The teacher as a model of its own. Raises InputError if it is not the one that the student began as."""
-    found = rebuilt(teacher, params).model
-    learned = dict(student.named_parameters())
-    for name, parameter in found.named_parameters():
-        other = learned.get(name)
-        same = other is not None and other.shape == parameter.shape
-        if not same or not (name.startswith("decoder.") or torch.equal(other, parameter)):
+def _check_lesson(params: Params) -> None:
+    inference, train = params.inference, params.train
+    if inference.sampler != TAUGHT_SAMPLER:
+        raise InputError(
+            f"where a path ends is taught to {TAUGHT_SAMPLER} alone, not to {inference.sampler}; set "
+            f"inference.sampler={TAUGHT_SAMPLER}"
+        )
+    if train.teacher_steps <= inference.steps:
+        raise InputError(
+            f"train.teacher_steps {train.teacher_steps} must be above inference.steps {inference.steps}; set that to how "
+            "many evaluations are to be enough"
+        )
+
+
+def _check_same_teaching(teaching: CondGradTTS | None, start: Loaded, params: Params, log_dir: Path) -> None:
+    """Raises InputError where a run that is resumed was taught and now is not, or not by this model."""
+    if teaching is None:
+        if start.params.train.teacher:
+            raise InputError(
+                f"{log_dir} holds a run taught by {start.params.train.teacher}; give that as train.teacher"
+            )
+        return
+    learned = dict(start.model.named_parameters())
+    for name, parameter in teaching.named_parameters():
+        frozen = not name.startswith("decoder.")
+        if name not in learned or (frozen and not torch.equal(learned[name], parameter)):
             raise InputError(f"{log_dir} holds a run that {params.train.teacher} did not teach; give its own teacher")
-    return found
 
 
 def _new_model(params: Params, symbols: Sequence[str], speakers: Sequence[str], emotions: Sequence[str]) -> CondGradTTS:
@@ -141,27 +169,29 @@ def _start(
     origin = state_path(log_dir) if state is not None else init
     if origin is None:
         return None
-    if state is None:
-        return _extended(init, utterances)
     try:
+        if state is None:
+            loaded = load_checkpoint(init)
+            text = loaded.params.text
+            return extend(loaded, *names_of(utterances), front_end(text.front_end, None, text.add_blank).symbols)
         loaded = unpack(state.payload, "weights")
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{origin}: {error}") from error
-    for utterance in utterances:
-        for name, known in ((utterance.speaker, loaded.speakers), (utterance.emotion, loaded.emotions)):
-            if name not in known:
-                raise InputError(
-                    f"{utterance.place}: {log_dir} was trained without {name!r}; fine-tune its checkpoint.pt with "
-                    "--init in another train.log_dir"
-                )
+    unknown = _first_unknown(loaded, utterances)
+    if unknown is not None:
+        raise InputError(
+            f"{unknown[0].place}: {log_dir} was trained without {unknown[1]!r}; fine-tune its checkpoint.pt with "
+            "--init in another train.log_dir"
+        )
     return loaded
 
 
-def _extended(path: str, utterances: Sequence[Utterance]) -> Loaded:
-    """A checkpoint with the names and symbols that the corpus has besides."""
-    loaded = load_checkpoint(path)
-    text = loaded.params.text
-    try:
-        return extend(loaded, *names_of(utterances), front_end(text.front_end, None, text.add_blank).symbols)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from error
+def _first_unknown(loaded: Loaded, utterances: Sequence[Utterance]) -> tuple[Utterance, str] | None:
+    """The first utterance with a speaker or an emotion that the checkpoint has no name for, and that name."""
+    for utterance in utterances:
+        for name, known in ((utterance.speaker, loaded.speakers), (utterance.emotion, loaded.emotions)):
+            if name not in known:
+                return utterance, name
+    return None

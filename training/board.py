@@ -29,7 +29,6 @@ from training.saving import RunLog
 from training.style_batch import labels_of
 
 _TEXT = "The quick brown fox jumps over the lazy dog."
-_STEPS = 6
 
 # Shown as a text, so that nobody has to ask whether a loss is supposed to fall.
 LOSS_GUIDE = """\
@@ -42,6 +41,7 @@ LOSS_GUIDE = """\
 | energy | 0.8 | 0.25 or lower; 1 is a standard deviation |
 | diffusion | 1 | 0.4 to 0.6, and then almost flat for most of the run. **That is normal**: it is a mean over noise \
 levels, most of which cannot be predicted better. Watch validation, pictures and audio instead |
+| distillation | 0.06 | half of that; a run with a teacher has no other |
 """
 
 
@@ -124,7 +124,12 @@ def sample_writer(front_end: FrontEnd, params: Params, vocoder: Vocoder | None, 
             ids.to(device),
             lengths.to(device),
             StyleSource(speaker=speaker.to(device), emotion=emotion.to(device)),
-            Sampling(_STEPS, params.inference.temperature, generator=torch.Generator().manual_seed(0)),
+            Sampling(
+                params.inference.steps,
+                params.inference.temperature,
+                params.inference.sampler,
+                generator=torch.Generator().manual_seed(0),
+            ),
         )
         audio = None if vocoder is None else vocode(vocoder, synthesis.mel)[0].cpu().numpy()
         board.sample("sample", synthesis, audio, step)

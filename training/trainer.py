@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import mul
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,12 @@ class Trainer:
         samples on it. processes: None for this one alone. teacher: the decoder alone learns, and from this model.
         """
         self.model = model.to(device)
-        self.teacher = None
+        self.is_taught = teacher is not None
+        teach = None
         if teacher is not None:
-            self.teacher = teacher.to(device).eval().requires_grad_(False)
             self.model.requires_grad_(False).decoder.requires_grad_(True)
+            teacher = teacher.to(device).eval().requires_grad_(False)
+            teach = partial(distillation_loss, self.model, teacher, _lesson(params))
         self.params = params
         self.dataset = dataset
         self.validation = validation
@@ -79,7 +82,7 @@ class Trainer:
         groups = _parameter_groups(model, params.train.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
         self.ema = ParameterAverage(model, params.train.ema_decay)
-        self._losses = _Losses(self.model, self.teacher, _lesson(params))
+        self._losses = _Losses(self.model, teach)
         self._forward = self.processes.wrap(self._losses)
         self.step = self.epoch = self.batch = 0
         self.gradients = GradientCheck()
@@ -207,14 +210,14 @@ class Trainer:
             "style": style_of_batch(self.model, batch, known, None if known is None else generator),
             "token_spans": batch.token_spans,
             "crop_frames": train.crop_frames,
-            "train_decoder": self._decoder_learns,
+            **({} if self.is_taught else {"train_decoder": self._decoder_learns}),
             "autocast": torch.bfloat16 if train.precision == "bf16" else None,
             "generator": generator,
         }
 
     @property
     def _decoder_learns(self) -> bool:
-        return self.teacher is not None or self.step >= self.params.train.encoder_steps
+        return self.is_taught or self.step >= self.params.train.encoder_steps
 
     @contextmanager
     def _going_on(self, what: str) -> Iterator[None]:
@@ -276,24 +279,22 @@ class Trainer:
 class _Losses(nn.Module):
     """A model's losses as a forward pass, which is what DDP wraps: by name, and what each is the mean of."""
 
-    def __init__(self, model: CondGradTTS, teacher: CondGradTTS | None, lesson: Lesson) -> None:
+    def __init__(self, model: CondGradTTS, teach: Callable[..., tuple[Tensor, Tensor]] | None) -> None:
+        """teach: `distillation_loss` of the model, in the place of its own losses."""
         super().__init__()
         self.model = model
-        self._taught_by = (teacher, lesson)  # not a module of this one: it does not learn
+        self.teach = teach
 
     def forward(self, **arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        teacher, lesson = self._taught_by
-        if teacher is None:
-            losses = self.model.losses(**arguments)
-            return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
-        del arguments["train_decoder"]
-        loss, count = distillation_loss(self.model, teacher, lesson, **arguments)
-        return {"distillation": loss}, {"distillation": count}
+        if self.teach is not None:
+            loss, count = self.teach(**arguments)
+            return {"distillation": loss}, {"distillation": count}
+        losses = self.model.losses(**arguments)
+        return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
 
 
 def _lesson(params: Params) -> Lesson:
-    inference = params.inference
-    return Lesson(inference.steps, params.train.teacher_steps, inference.sampler, inference.temperature)
+    return Lesson(params.inference.steps, params.train.teacher_steps, params.inference.temperature)
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:

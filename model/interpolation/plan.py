@@ -223,9 +223,9 @@ def common_frames(
     """Both readings over the same durations: log-durations interpolated by a's share (S,) of each token."""
     share = share.to(a.text.log_durations)
     log_durations = mix(a.text.log_durations, b.text.log_durations, share)
-    spread = (model.spread(reading.text, length_scale, log_durations) for reading in (a, b))
-    levelled = (model.levelled_by(frames, reading.style) for frames, reading in zip(spread, (a, b), strict=True))
-    frames_a, frames_b = (replace(frames, loudness=None) for frames in levelled)  # a blend's is neither's
+    frames_a, frames_b = (
+        model.spread(reading.text, length_scale, log_durations).levelled_by(reading.style) for reading in (a, b)
+    )
     return frames_a, frames_b
 
 
