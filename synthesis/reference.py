@@ -25,6 +25,7 @@ from synthesis.parts import MANNER, MELODY, VOICE
 
 MIN_SECONDS = 0.2
 MAX_SECONDS = 60.0
+BESIDE_SECONDS = 0.25  # before the first voiced frame and after the last, that still belong to the speech
 
 Recording = str | os.PathLike | tuple[np.ndarray, int]
 
@@ -33,7 +34,8 @@ Recording = str | os.PathLike | tuple[np.ndarray, int]
 class Reference:
     """A recording, analysed. mel (n_mels, R), natural log: its stretch with the most voiced frames.
 
-    Of the whole recording: log_f0 (T,), interpolated where it is unvoiced; voicing (T,); whole (n_mels, T), its mel.
+    Of the whole recording, but for silence around its speech: log_f0 (T,), interpolated where it is unvoiced; voicing
+    (T,); whole (n_mels, T), its mel.
     """
 
     name: str
@@ -71,6 +73,8 @@ def read_reference(recording: Recording, audio_params: Audio) -> Reference:
     if not voicing.any():
         raise InputError(f"{name} has no voiced frame, so it has no melody to take; give a recording of speech")
     mel = torch.from_numpy(mel_spectrogram(audio, audio_params))  # (n_mels, T)
+    spoken = where_spoken(voicing > 0, audio_params)
+    f0, voicing, mel = f0[spoken], voicing[spoken], mel[:, spoken]
     stretch = min(REFERENCE_FRAMES, mel.shape[1])
     start = int(voicing.unfold(0, stretch, 1).sum(1).argmax())
     shown = "recording" if isinstance(recording, tuple) else Path(recording).stem
@@ -81,6 +85,13 @@ def read_reference(recording: Recording, audio_params: Audio) -> Reference:
         voicing=voicing,
         whole=mel,
     )
+
+
+def where_spoken(voiced: Tensor | np.ndarray, audio_params: Audio) -> slice:
+    """The frames (T,) without the silence around speech, which is no part of its melody, level or rate."""
+    margin = round(BESIDE_SECONDS * audio_params.sample_rate / audio_params.hop_length)
+    frames = np.flatnonzero(voiced)
+    return slice(max(int(frames[0]) - margin, 0), int(frames[-1]) + 1 + margin)
 
 
 @torch.no_grad()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from common.errors import InputError
 from synthesis.pieces import PAUSE_SECONDS, split_text
 from synthesis.prosody_edits import NO_EDITS, ProsodyEdits
-from text.front_end import EncodedText, FrontEnd, check_words, read_arpabet
+from text.front_end import EncodedText, FrontEnd, NothingToSpeakError, check_words, read_arpabet
 from text.marked_text import MarkedText, marked_texts, phones_text, read_marked
 from text.markup import is_markup, parse_markup
 from text.pronunciation import Lexicon
 
+_Cut = TypeVar("_Cut", str, MarkedText)
 LEAD_SECONDS = 0.023  # of silence, that every voice begins with by itself: two frames of the usual 256 samples
 
 
@@ -44,7 +46,7 @@ def text_pieces(
     lexicon: Lexicon | None = None,
     edits: ProsodyEdits = NO_EDITS,
 ) -> tuple[TextPiece, ...]:
-    """Pieces of one text; markup is markup, however the others are to be read.
+    """Pieces of one text; markup is markup, however the others are to be read. A sentence without a word is left out.
 
     by_sentence: cut a short text too. phones: the text is ARPAbet (`text.marked_text.phones_text`). lexicon:
     pronunciations that win over the dictionary. edits: what is asked of the text from outside.
@@ -55,15 +57,26 @@ def text_pieces(
     if front_end.read is not read_arpabet:
         if phones or lexicon or is_markup(text):
             raise InputError("official checkpoints read plain texts; leave out markup, phones and the lexicon")
-        pieces = [TextPiece(piece, front_end.encode(piece)) for piece in split_text(text, by_sentence)]
+        pieces = _spoken(lambda piece: TextPiece(piece, front_end.encode(piece)), split_text(text, by_sentence))
     else:
-        pieces = [_encode(piece, front_end, lexicon) for piece in _cut(text, by_sentence, phones)]
-    if not pieces:
-        raise InputError("nothing to speak in an empty text")
+        pieces = _spoken(lambda piece: _encode(piece, front_end, lexicon), _cut(text, by_sentence, phones))
     if not edits.neutral:
         outer = edits.cut([len(piece.encoded.words) for piece in pieces])
         pieces = [replace(one, edits=asked.merge(one.edits)) for one, asked in zip(pieces, outer, strict=True)]
     return tuple(_with_pauses(pieces))
+
+
+def _spoken(encode: Callable[[_Cut], TextPiece], cut: Sequence[_Cut]) -> list[TextPiece]:
+    """The pieces in which there is a word, one at least."""
+    pieces, refused = [], InputError("nothing to speak in an empty text")
+    for piece in cut:
+        try:
+            pieces.append(encode(piece))
+        except NothingToSpeakError as error:
+            refused = error
+    if not pieces:
+        raise refused
+    return pieces
 
 
 def _cut(text: str, by_sentence: bool, phones: bool) -> list[MarkedText]:

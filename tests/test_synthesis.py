@@ -328,12 +328,23 @@ def test_the_melody_is_filled_and_the_mel_comes_from_where_the_voice_is():
     silence = np.zeros(2 * 22050, dtype=np.float32)
     voice = voice_like(1.0, 150)
     reference = read_reference((np.concatenate([silence, voice, silence]), 22050), AUDIO)
-    assert reference.log_f0.shape == (5 * 22050 // HOP,)
-    assert torch.allclose(reference.log_f0[:100], reference.log_f0[0])  # held before the voice
+    # A quarter of a second of silence on both sides is kept.
+    assert len(reference.log_f0) == reference.whole.shape[1] == pytest.approx(1.5 * 22050 / HOP, abs=4)
+    assert torch.allclose(reference.log_f0[:20], reference.log_f0[0])  # held before the voice
     assert reference.log_f0[0].exp() == pytest.approx(150, rel=0.1)
     assert reference.log_f0[-1].exp() == pytest.approx(225, rel=0.1)
     assert reference.mel.shape == (80, 128)
     assert (reference.mel.max(0).values > -5).float().mean() > 0.6  # the second of voice is 86 of 128 frames
+
+
+def test_silence_around_speech_changes_nothing_of_a_reference():
+    voice, second = voice_like(1.5, 150), np.zeros(22050, dtype=np.float32)
+    near, framed = (
+        read_reference((np.concatenate([second[:beside], voice, second[:beside]]), 22050), AUDIO)
+        for beside in (11008, 22016)  # multiples of the hop
+    )
+    torch.testing.assert_close(near.log_f0, framed.log_f0)
+    torch.testing.assert_close(near.whole, framed.whole)
 
 
 def test_the_style_of_a_reference_has_its_melody_at_the_texts_voicing(speaker_box):

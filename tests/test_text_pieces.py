@@ -92,6 +92,12 @@ def test_there_must_be_something_to_speak(text: str):
         text_pieces(text, FRONT_END)
 
 
+def test_a_sentence_without_a_word_is_left_out_of_a_longer_text():
+    text = "\u041f\u0440\u0438\u0432\u0435\u0442! Hello there. And then?"
+    pieces = text_pieces(text, FRONT_END, by_sentence=True)
+    assert [piece.text for piece in pieces] == ["Hello there.", "And then?"]
+
+
 @settings(max_examples=300, deadline=None)
 @given(documents())
 def test_every_document_becomes_pieces_or_one_line(document: str):

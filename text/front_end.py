@@ -22,6 +22,10 @@ _MARK = re.compile(r"[,.!?;:]|-(?!\S)")
 LONGEST_WORD = 250  # characters between blanks; a text can be cut into pieces at blanks alone
 
 
+class NothingToSpeakError(InputError):
+    """A text without a word."""
+
+
 @dataclass(frozen=True)
 class EncodedText:
     """`ids`, `symbols` and `word_of` have one length: 2n + 1 with blanks between n symbols, else n."""
@@ -48,7 +52,7 @@ class FrontEnd:
     read: Callable[[str], Reading]
 
     def encode(self, text: str) -> EncodedText:
-        """Raises `InputError` for a text without anything to speak, or with a word or number longer than any is.
+        """Raises `NothingToSpeakError` for a text without a word, `InputError` for a word or number longer than any is.
 
         Marks that `symbols` lacks are left out, so that a model with fewer marks reads every text.
         """
@@ -60,7 +64,9 @@ class FrontEnd:
         symbols, words, word_of = reading
         if not words:
             shown = text if len(text) <= 40 else f"{text[:40]}..."
-            raise InputError(f"nothing to speak in the text {shown!r}: give it at least one English word or number")
+            raise NothingToSpeakError(
+                f"nothing to speak in the text {shown!r}: give it at least one English word or number"
+            )
         position = {symbol: i for i, symbol in enumerate(self.symbols)}
         kept = [i for i, symbol in enumerate(symbols) if symbol in position]
         symbols, word_of = [symbols[i] for i in kept], [word_of[i] for i in kept]

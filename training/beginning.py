@@ -116,8 +116,8 @@ def _check_lesson(params: Params) -> None:
         )
     if train.teacher_steps <= inference.steps:
         raise InputError(
-            f"train.teacher_steps {train.teacher_steps} must be above inference.steps {inference.steps}; set that to how "
-            "many evaluations are to be enough"
+            f"train.teacher_steps {train.teacher_steps} must be above inference.steps {inference.steps}; set that to "
+            "how many evaluations are to be enough"
         )
 
 

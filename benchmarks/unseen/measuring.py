@@ -19,6 +19,7 @@ from evaluation.speaker import centroid, cosine, nearest
 from evaluation.statistics import bootstrap_mean
 from evaluation.words import speaking_rate, word_errors
 from model.interpolation import make_kind
+from synthesis.reference import where_spoken
 from synthesis.result import Result
 from synthesis.synthesiser import Synthesiser
 from synthesis.two_styles import speak_pairs
@@ -118,6 +119,7 @@ class Judge:
         found = []
         for voice in tqdm(self.voices, "melodies"):
             f0 = self.analyser.speech(self._read(voice.reference)).f0
+            f0 = f0[where_spoken(f0 > 0, self.synthesiser.params.audio)]
             for sound, _ in self._spoken(
                 f"melody/{voice.name}", self.sentences[:MANNER_SENTENCES], ref=voice.reference
             ):
