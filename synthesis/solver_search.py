@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from common.errors import InputError
 from data.filelist import TextLine
 from model.denoiser import Denoiser
 from model.fitted_solver import FittedSolver, weighted_sum
@@ -59,7 +60,8 @@ def reference_path(
     def keep(i: int, t: float, x: Tensor, x0: Tensor) -> None:
         if i in indices:
             # Euler's method reads the network in the middle of an interval at whose start the latent is.
-            times.append(1 - i / steps if sampler == "euler" else t)
+            start = 1 - i / steps
+            times.append({"euler": start, "euler-quad": start**2}.get(sampler, t))
             latents.append((x - mu)[0])
 
     x = chosen.start(denoiser.schedule, mu, mask, temperature, noise=noise)
@@ -218,6 +220,9 @@ def reference_paths(
     """
     if temperature is None:
         temperature = synthesiser.params.inference.temperature
+    sampler = synthesiser.model.usual_sampler
+    if sampler == "ml-sde":
+        raise InputError("the checkpoint's own sampler, ml-sde, draws noise on its way, so there is no path to fit to")
     names = [None] if synthesiser.params.style.speaker_embedding_dim else synthesiser.speakers
     paths = []
     for number, text in enumerate(texts):
@@ -225,7 +230,6 @@ def reference_paths(
         for place, encoded in enumerate(request.encoded):
             denoiser, mu, mask = text_denoiser(synthesiser, request, encoded)
             noise = frame_normal(mu, piece_generator(seed, number, place)).to(mu.device)
-            sampler = synthesiser.model.usual_sampler
             kept = min(KEPT, steps)
             paths.append(reference_path(denoiser, sampler, noise, mu, mask, temperature, steps, kept))
     return paths

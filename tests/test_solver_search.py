@@ -38,7 +38,7 @@ def paths() -> list[ReferencePath]:
     return wavy_paths(range(6))
 
 
-@pytest.mark.parametrize("sampler", ["edm-2m", "euler"])
+@pytest.mark.parametrize("sampler", ["edm-2m", "euler", "euler-quad"])
 def test_a_reference_keeps_the_path_it_took(sampler):
     mu, mean = normal(1), normal(2)
     denoiser = GaussianDenoiser(mean, 0.2, mu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,8 @@ class _Maker:
         self._engine = None
 
     def made(self, voice: Voice, name: str, text: str, manner: Manner = STYLES["neutral"]) -> Path:
-        path = self._folder / voice.name / f"{name}.wav"
+        # The text is in the name: with other sentences everything is made anew.
+        path = self._folder / voice.name / f"{name}_{zlib.crc32(text.encode()):08x}.wav"
         if path.exists():
             return path
         if self._voice_packs is None:
