@@ -54,10 +54,6 @@ class Frames:
         voicing = (self.voicing > 0.5).to(log_f0)
         return replace(style, log_f0=log_f0, voicing=voicing, contour_lengths=self.lengths)
 
-    def levelled_by(self, style: StyleSource) -> Frames:
-        """The frames without a level if the style gives an energy, which has one of its own."""
-        return self if style.energy is None else replace(self, level=None)
-
 
 @dataclass(frozen=True)
 class Synthesis:
@@ -143,6 +139,12 @@ class TextToMel(nn.Module, ABC):
         """What energy the style asks of these frames; see `Frames`."""
         return None
 
+    def levelled(self, frames: Frames, style: StyleSource) -> Frames:
+        """The frames with the loudness that the style asks for; without a level if it has an energy, which has one."""
+        return replace(
+            frames, level=frames.level if style.energy is None else None, loudness=self.loudness(style, frames)
+        )
+
     def guided(self, frames: Frames, style: StyleSource, scale: float) -> Denoiser:
         """A denoiser that goes away from the prediction without any style. Raises ValueError if the model has none."""
         raise ValueError("official checkpoints cannot be guided; leave guidance_scale at 1")
@@ -185,7 +187,7 @@ class TextToMel(nn.Module, ABC):
     @torch.no_grad()
     def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
         """From frames to mels. Raises ValueError if an argument is out of range."""
-        frames = replace(frames.levelled_by(style), loudness=self.loudness(style, frames))
+        frames = self.levelled(frames, style)
         if guidance_scale == 1:
             return self.sample(self.denoiser(frames, style), frames, sampling)
         return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)

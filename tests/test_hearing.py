@@ -596,4 +596,4 @@ def test_the_shipped_model_that_hears_speaks_in_the_register_of_whom_it_hears():
         (spoken,) = box.synthesise("The evening light lies on the bay.", ref=of_speaker[name], take=("voice",))
         f0 = extract_f0(spoken.audio, box.params.audio)
         medians[name] = np.median(f0[f0 > 0])
-    assert medians["af_kore"] > 1.2 * medians["am_michael"]
+    assert medians["af_kore"] > 1.1 * medians["am_michael"]

@@ -75,7 +75,7 @@ def sampling() -> Sampling:
 
 
 def plain(model: CondGradTTS, frames: Frames, style: StyleSource) -> Tensor:
-    return model.decode(frames, style, sampling()).mel
+    return model.sample(model.denoiser(frames, style), frames, sampling()).mel
 
 
 def close(actual: Tensor, expected: Tensor) -> None:

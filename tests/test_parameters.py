@@ -275,7 +275,9 @@ def usual_run(folder, tmp_path_factory) -> list[Any]:
 
 
 OF_THE_RUN = [key for key in flat_params(Params()) if key.startswith("train.")]
-OF_THE_RUN = [key for key in OF_THE_RUN if key not in ("train.threads", "train.recordings")]  # the last: test_hearing
+# What is tested elsewhere: here, in test_hearing and in test_distillation.
+ELSEWHERE = ("train.threads", "train.recordings", "train.teacher", "train.teacher_steps")
+OF_THE_RUN = [key for key in OF_THE_RUN if key not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("key", OF_THE_RUN)

@@ -195,7 +195,8 @@ def plan_pitch(
     share = a.text.log_durations.new_full(a.text.mu.shape[-1:], _SHARE_OF_A[durations])
     frames_a, frames_b = common_frames(model, a, b, share, length_scale)
     frames, speaking = (frames_a, a.measured) if "speaker" in from_a else (frames_b, b.measured)
-    frames = replace(frames, level=(frames_a if "energy" in from_a else frames_b).level)
+    whose = frames_a if "energy" in from_a else frames_b
+    frames = replace(frames, level=whose.level, loudness=whose.loudness)
     voicing = speaking.carried_voicing(frames)
     style_b = replace(
         b.style,
@@ -224,17 +225,19 @@ def common_frames(
     share = share.to(a.text.log_durations)
     log_durations = mix(a.text.log_durations, b.text.log_durations, share)
     frames_a, frames_b = (
-        model.spread(reading.text, length_scale, log_durations).levelled_by(reading.style) for reading in (a, b)
+        model.levelled(model.spread(reading.text, length_scale, log_durations), reading.style) for reading in (a, b)
     )
     return frames_a, frames_b
 
 
 def _mix_frames(a: Frames, b: Frames, by_frame: Tensor) -> Frames:
     """Two readings' frames over the same durations, with a's share (T,) of each frame."""
-    names = ("mu", "content", "voicing", "log_f0", "energy")
+    names = ("mu", "content", "voicing", "log_f0", "energy", "loudness")
     both = {name: (getattr(a, name), getattr(b, name)) for name in names}
     share = by_frame.to(a.mu)
-    mixed = {name: None if of_a is None else mix(of_a, of_b, share) for name, (of_a, of_b) in both.items()}
+    mixed = {
+        name: None if of_a is None or of_b is None else mix(of_a, of_b, share) for name, (of_a, of_b) in both.items()
+    }
     return replace(a, level=None, **mixed)
 
 
