@@ -20,7 +20,7 @@ _SPEECH = 3.0  # natural log of amplitude below an utterance's loud frames: what
 _HEARD = 4.1  # likewise, 36 dB: what is quieter is not heard
 _EFFORT_HZ = 1000.0
 _MOST_LOUDER = 1.4  # natural log of amplitude, 12 dB: an energy that lies farther off fits the text badly
-_SMOOTHING = (0.25, 0.5, 0.25)  # weights of neighbouring frames
+_SMOOTHING = tuple(i / 16 for i in (1, 2, 3, 4, 3, 2, 1))  # weights of neighbouring frames
 _MOVES, _MOST_WIDER = 0.02, 3.0  # natural log of Hz, a third of a semitone; factor
 
 
