@@ -111,6 +111,7 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
             "middleware": [
                 Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
                 Middleware(_Policy),
+                Middleware(_Gone),
             ],
             "docs_url": None,
             "redoc_url": None,
@@ -189,3 +190,38 @@ class _Policy:
             await send(message)
 
         await self._app(scope, receive, with_policy)
+
+
+class _Gone:
+    """Middleware: a file that its visit's end has removed meanwhile is not found.
+
+    Starlette begins the answer before it opens the file, so the beginning waits here for the first bytes.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or "/file=" not in scope["path"]:
+            await self._app(scope, receive, send)
+            return
+        start: list[Any] = []
+        begun = False
+
+        async def later(message: Any) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                start.append(message)
+                return
+            begun = True
+            while start:
+                await send(start.pop())
+            await send(message)
+
+        try:
+            await self._app(scope, receive, later)
+        except (FileNotFoundError, RuntimeError) as error:  # Starlette puts the former into the latter's words
+            if begun or not isinstance(error.__context__ or error, FileNotFoundError):
+                raise
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
