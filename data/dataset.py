@@ -132,7 +132,7 @@ class UtteranceDataset(torch.utils.data.Dataset):
 
 def count_phones(symbols: Sequence[str]) -> int:
     """How many of a text's symbols are phones (or letters): neither blanks nor punctuation."""
-    return sum(symbol != BLANK and symbol[0].isalpha() for symbol in symbols)
+    return sum(symbol != BLANK and symbol.lstrip("@")[:1].isalpha() for symbol in symbols)  # @HH: the official phones
 
 
 def _id(name: str, table: Mapping[str, int], kind: str) -> int:

@@ -79,7 +79,7 @@ def split_by_sentence(utterances: Sequence[Utterance], valid: int | None, seed: 
     if valid is None:
         valid = min(MOST_HELD_OUT, max(1, round(len(rest) / 10)))
     if valid == 0:
-        return _without_held_out(rest, [], test)
+        return _with_training(_without_held_out(rest, [], test))
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in rest:
         groups[sentence_key(utterance.text)].append(utterance)
@@ -100,8 +100,15 @@ def split_by_sentence(utterances: Sequence[Utterance], valid: int | None, seed: 
         )
     surplus = held if len(held) <= valid else generator.sample(held, len(held))
     kept = set(surplus[:valid])
-    split = _without_held_out([u for u in rest if sentence_key(u.text) in groups], [u for u in rest if u in kept], test)
+    training = [u for u in rest if sentence_key(u.text) in groups]
+    split = _with_training(_without_held_out(training, [u for u in rest if u in kept], test))
     split.left_out += [u for u in held if u not in kept]
+    return split
+
+
+def _with_training(split: Split) -> Split:
+    if not split.train:
+        raise InputError("every sentence is held out, so nothing is left to train on; hold out fewer")
     return split
 
 

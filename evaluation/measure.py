@@ -104,6 +104,14 @@ def _hear(clip: Clip, analyser: Analyser) -> _Heard:
     return _Heard(clip, sound, analyser.speech(sound, clip.phones), analyser.embedding(sound))
 
 
+def _reference(clip: Clip, references: ReferenceTexts) -> Reference | None:
+    """Named like the clip, or like its text, of which a run of two styles has several clips."""
+    for stem in (Path(clip.wav).stem, *([f"{clip.index:04d}"] if clip.variant else [])):
+        if found := references.find(clip.text, stem, clip.speaker, clip.emotion):
+            return found
+    return None
+
+
 def _measure(
     heard: _Heard,
     variants: Mapping[str, _Heard],
@@ -113,7 +121,7 @@ def _measure(
     carry: str,
 ) -> Measured:
     clip, speech = heard.clip, heard.speech
-    reference = references.find(clip.text, Path(clip.wav).stem, clip.speaker, clip.emotion)
+    reference = _reference(clip, references)
     recording = None if reference is None else analyser.recording(reference.wav)
     transcript = analyser.transcript(heard.sound)
     values: dict[str, float | None] = {

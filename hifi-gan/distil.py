@@ -87,8 +87,9 @@ class Distillation:
 
     def save(self, folder: Path) -> None:
         state = {"rest": self.rest.state_dict(), "optimizer": self.optimizer.state_dict()}
-        write_checkpoint(folder / "state.pt", {**state, "steps": self.steps})
+        # A run with a state needs the vocoder, which has its sizes, so the state comes last.
         write_checkpoint(folder / "vocoder.pt", file_content(self.rest))
+        write_checkpoint(folder / "state.pt", {**state, "steps": self.steps})
 
     def resume(self, path: Path) -> None:
         state = read_checkpoint(path, "training state")

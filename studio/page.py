@@ -18,7 +18,7 @@ from model.interpolation import KINDS
 from studio import parts
 from studio.measure import measure_run
 from studio.pair import PairTake, kind_of, settings_of, speak_pair, sweep
-from studio.session import MOST_VISITS, Session
+from studio.session import MOST_VISITS, VISIT_ENDED, Session
 from studio.shape import UNSHAPED, Shape, read_shape
 from studio.take import Performance, Take
 from studio.turns import Turns
@@ -294,6 +294,9 @@ class Page:
         except InputError as error:
             yield {message: parts.status(str(error), wrong=True)}
         except Exception:
+            if session.closed:  # beside this: what it had is gone
+                yield {message: parts.status(VISIT_ENDED, wrong=True)}
+                return
             traceback.print_exc()
             yield {message: parts.status(WRONG, wrong=True)}
 

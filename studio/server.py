@@ -79,6 +79,8 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
     finally:
         loading.wait()  # torch must not be at work when the process ends
     synthesiser = loading.result()
+    if synthesiser.params.style.speaker_embedding_dim or synthesiser.params.style.emotion_embedding_dim:
+        raise InputError(f"{args.checkpoint} takes embeddings from files instead of names; speak with inference.py")
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -117,7 +119,8 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
             "redoc_url": None,
         },
     )
-    print(f"The studio is at http://{HOST}:{args.port} after {time.perf_counter() - _BEGAN:.1f} s; Ctrl-C ends it.")
+    took = time.perf_counter() - _BEGAN
+    print(f"The studio is at http://{HOST}:{args.port} after {took:.1f} s; Ctrl-C ends it.", flush=True)
     warming = _Beside(lambda: _warm_up(synthesiser, turns))
     try:
         while True:

@@ -30,6 +30,7 @@ MOST_VISITS = 50  # at a time; the oldest ends when there is one more
 MOST_RESULTS = 50  # kept for the download; the oldest go first
 MOST_SENTENCES = 100
 RUN = "studio-run"
+VISIT_ENDED = "this visit has ended; load the page again"
 
 
 class Session:
@@ -69,7 +70,7 @@ class Session:
         """Inside, nothing else changes the visit. Raises InputError if it has ended: its page was closed."""
         with self._changing:
             if self.closed:
-                raise InputError("this visit has ended; load the page again")
+                raise InputError(VISIT_ENDED)
             yield
 
     @property

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from common.errors import InputError
 from data.batching import Batch, LengthBuckets, collate, has_share, share_rows
 from data.cache import FeatureCache
-from data.dataset import MOST_REFERENCE_FRAMES, UtteranceDataset
+from data.dataset import MOST_REFERENCE_FRAMES, UtteranceDataset, count_phones
 from data.filelist import Utterance
 from params import Audio
+from text.front_end import front_end
 from text.symbols import BLANK
 
 AUDIO = Audio()
@@ -295,3 +296,8 @@ def test_batches_are_of_similar_length():
 def test_impossible_shares_are_refused(size, rank, ranks):
     with pytest.raises(ValueError, match="cannot be"):
         LengthBuckets([1, 2], size, 0, rank, ranks)
+
+
+@pytest.mark.parametrize("kind", ["arpabet", "official"])
+def test_phones_are_counted_without_blanks_and_marks(kind):
+    assert count_phones(front_end(kind).encode("It is, it is.").symbols) == 8

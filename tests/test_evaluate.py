@@ -16,7 +16,8 @@ from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import read_filelist
 from evaluate import main
-from evaluation.clips import read_run
+from evaluation.clips import Clip, read_run
+from evaluation.measure import _reference
 from evaluation.references import ReferenceTexts, read_references, spread_by_speaker
 from evaluation.sound import read_sound
 from evaluation.summary import COLUMNS
@@ -182,6 +183,10 @@ def test_recordings_are_found_by_text_or_stem_and_never_of_another_speaker(tmp_p
     assert texts.find("any", "0000", "carl", None) is None
     assert texts.find("any", "0001", "carl", None).speaker is None
     assert texts.find("any", "0002", None, None) is None
+    for name, variant, there in (("0000_ab_0.25", "0.25", "0000"), ("0001_a", "a", "0001"), ("0000_ab", "", None)):
+        clip = Clip(int(name[:4]), "any", variant, Path(f"{name}.wav"), "anna", None, None, None, None)
+        found = _reference(clip, texts)
+        assert (found and found.wav.stem) == there
     by_text = ReferenceTexts(read_references(TINY))
     found = by_text.find("How strict 16 frightened strangers are", "0000", "bf_lily", "happy")
     assert found is not None and found.speaker == "bf_lily"

@@ -18,8 +18,8 @@ from data.filelist import read_filelist
 from evaluation.analyser import Analyser
 from evaluation.mos import MosPredictor
 from evaluation.optional import NotInstalledError, import_with_placeholders, require
-from evaluation.recogniser import Recogniser, whisper_folder
-from evaluation.sound import AnalysisCache, Sound, read_sound
+from evaluation.recogniser import Recogniser, cut_at_pauses, whisper_folder
+from evaluation.sound import MODEL_RATE, AnalysisCache, Sound, read_sound
 from evaluation.speaker import (
     SpeakerEncoder,
     Voice,
@@ -127,6 +127,17 @@ def test_tiny_hears_what_is_said(cache, sounds, utterances):
     heard = recogniser.transcribe(sounds[0])
     assert word_errors(heard, utterances[1].text).rate > 0.6
     assert recogniser.transcribe(sounds[0]) == heard
+
+
+def test_a_long_recording_is_cut_where_it_is_quiet():
+    rng = np.random.default_rng(0)
+    audio = rng.normal(0, 0.1, 75 * MODEL_RATE).astype(np.float32)
+    for second in (25, 29.5, 52):  # the second pause is too short
+        audio[round(second * MODEL_RATE) :][: round((0.02 if second == 29.5 else 0.2) * MODEL_RATE)] = 0
+    parts = cut_at_pauses(audio)
+    np.testing.assert_array_equal(np.concatenate(parts), audio)
+    assert [len(part) / MODEL_RATE for part in parts] == pytest.approx([25.1, 27, 22.9], abs=0.1)
+    assert len(cut_at_pauses(audio[: 30 * MODEL_RATE])) == 1 and len(cut_at_pauses(np.zeros(0))) == 1
 
 
 def test_words_in_another_order_are_errors(cache, sounds, utterances):

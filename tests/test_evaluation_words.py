@@ -18,6 +18,7 @@ SAME = [
     ("1,250 miles", "one thousand two hundred and fifty miles"),
     ("The neighbour's grey e-mail", "the neighbors gray e mail"),
     ("50% of them, OK?", "Fifty percent of them: okay"),
+    ("He has a Ph.D., of the U.S.A. and T.V.", "he has a PhD of the USA and TV"),
     ("Um, he said — uh — nothing", "he said nothing"),
 ]
 

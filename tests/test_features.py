@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data.audio import read_audio, write_wav
+from data.audio import read_audio, read_header, write_wav
 from data.features import extract
 from data.mel import DB_PER_UNIT, frame_energy, mel_spectrogram
 from data.pitch import extract_f0, extract_formants
@@ -81,6 +82,17 @@ def test_a_size_that_nobody_went_back_to_fill_in_is_no_promise(tmp_path, size):
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(InputError, match="truncated"):
         read_audio(tmp_path / "a.wav", RATE)
+
+
+def test_a_flac_without_a_length_is_refused_for_that(tmp_path):
+    soundfile.write(tmp_path / "a.flac", voiced(3000, 100), RATE)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21] &= 0xF0  # the last 36 bits before the checksum: how many samples there are
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(content)
+    for read in (read_header, partial(read_audio, sample_rate=RATE)):
+        with pytest.raises(InputError, match="does not say how long it is"):
+            read(tmp_path / "a.flac")
 
 
 def test_unusable_audio_names_the_file(tmp_path):

@@ -177,6 +177,20 @@ def test_the_ordinary_script_fine_tunes_an_official_checkpoint(folder, tmp_path,
     assert f"step 2  resuming in {tmp_path}" in capsys.readouterr().out
 
 
+def test_a_speaker_named_by_a_number_of_the_checkpoint_trains_that_row_and_a_note_says_so(
+    folder, tmp_path, trained, capsys
+):
+    (tmp_path / "train.txt").write_text((folder / "train.txt").read_text().replace("|anna", "|1"))
+    for path in folder.glob("*.wav"):
+        (tmp_path / path.name).symlink_to(path)
+    more = (f"train.train_filelist={tmp_path / 'train.txt'}", "train.steps=2", "train.learning_rate=1e-3")
+    before = unpack(read_checkpoint(trained)).model.state_dict()["spk_emb.weight"]
+    assert fine_tune(folder, tmp_path / "log", trained, *more) == 0
+    assert "own rows are trained for: 1; other names get new rows" in "".join(capsys.readouterr())
+    after = torch.load(tmp_path / "log" / "checkpoint.pt", weights_only=True)["spk_emb.weight"]
+    assert after.shape == (3, 64) and torch.equal(after[0], before[0]) and not torch.equal(after[1], before[1])
+
+
 def test_what_fine_tuning_cannot_do_is_one_line(folder, tmp_path, trained, capsys, monkeypatch):
     def error(*more: str) -> str:
         capsys.readouterr()

@@ -321,6 +321,14 @@ def test_a_held_out_file_of_another_form_is_one_line(source, tmp_path, capsys):
     assert "held_out.txt:2" in capsys.readouterr().err
 
 
+def test_a_corpus_of_which_everything_is_held_out_is_refused():
+    everything = [Utterance(f"{i}.wav", text, split="test") for i, text in enumerate("ab")]
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        split_by_sentence(everything, 0, seed=0)
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        split_by_sentence([*everything, Utterance("2.wav", "c"), *2 * [Utterance("3.wav", "b")]], 1, seed=0)
+
+
 def test_a_published_split_is_kept_without_shared_sentences():
     rows = [("a", "train"), ("b", "train"), ("b", "valid"), ("c", "test"), ("c", "train")]
     utterances = [Utterance(f"{i}.wav", text, split=split) for i, (text, split) in enumerate(rows)]
@@ -337,6 +345,16 @@ def test_audio_is_not_changed(source, tmp_path):
     prepare(source, tmp_path, "--valid", "2")
     assert {path: path.read_bytes() for path in source.rglob("*.wav")} == before
     assert soundfile.info(source / "anna" / "anna0.wav").samplerate == RATE
+
+
+@pytest.mark.parametrize("name", ["test", "summary"])
+def test_a_recordings_own_text_is_not_written_over(source, tmp_path, capsys, name):
+    out = tmp_path / "out"
+    write_wav(out / f"{name}.wav", tone(), RATE)
+    (out / f"{name}.txt").write_text("A text of mine.")
+    assert prepare(out, tmp_path, "--valid", "0") == 2
+    assert f"{name}.txt would be written over; give another --out" in capsys.readouterr().err
+    assert (out / f"{name}.txt").read_text() == "A text of mine." and not (out / "train.txt").exists()
 
 
 def test_what_a_run_does_not_make_is_not_left_from_another(source, tmp_path):

@@ -58,6 +58,9 @@ def test_neighbours_decide():
     assert middle("to read it") == "R IY1 D"
     assert middle("have read it") == "R EH1 D"
     assert middle("a live show") == "L AY1 V"
+    words = ["i", "have", "read", "it"]
+    read = [pronounce_words(words, marks=["", mark, "", "."])[2] for mark in ("", ",", ".", "?", ";")]
+    assert [" ".join(phones) for phones in read] == [*["R EH1 D"] * 2, *["R IY1 D"] * 3]
     assert middle("we live here") == "L IH1 V"
     assert middle("to record it") == "R IH0 K AO1 R D"
     assert middle("the record broke") == "R EH1 K ER0 D"

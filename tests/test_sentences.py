@@ -24,6 +24,12 @@ def test_long_sentences_are_cut_at_clauses_then_at_words():
     assert split_sentences("incomprehensibility is long", max_chars=5) == ["incomprehensibility", "is", "long"]
 
 
+def test_long_text_in_small_letters_is_cut_at_its_full_stops():
+    text = "it rained all night. we slept, e.g. at home. then it was day."
+    assert split_sentences(text, max_chars=50) == ["it rained all night. we slept, e.g. at home.", "then it was day."]
+    assert split_sentences(text) == [text]
+
+
 def test_pieces_without_words_join_the_one_before():
     assert split_sentences("Yes. ... No.") == ["Yes. ...", "No."]
 

@@ -25,9 +25,9 @@ from common.errors import InputError
 from evaluation.clips import read_run
 from model.interpolation import KINDS, make_kind
 from params import Audio, Interpolation
-from studio import parts
+from studio import main, parts
 from studio.pair import SWEEP, kind_of, settings_of, speak_pair, sweep
-from studio.session import MOST_RESULTS, Session
+from studio.session import MOST_RESULTS, VISIT_ENDED, Session
 from studio.shape import UNSHAPED, Shape, WordShape, read_shape, with_words_pitch
 from studio.take import Performance, speak
 from studio.turns import Turns
@@ -38,6 +38,7 @@ from synthesis.parts import PARTS
 from text.prosody import NEUTRAL, Prosody
 from text.symbols import PAUSE
 
+from .browser import free_port
 from .soak import resident_mb, texts
 from .tiny_synthesiser import voice_like, write_tiny_checkpoint, write_tiny_files
 
@@ -697,6 +698,23 @@ def test_what_only_a_checkpoint_that_hears_can_take_is_shown_there_alone(page, h
         for voice, manner, recording, more, taken in (each.style, each.style_a, each.style_b):
             assert (more.visible, taken.visible) == (hears, hears)
             assert voice.visible and manner.visible and recording.visible
+
+
+def test_what_fails_because_a_visit_ended_is_said_so(page, capsys):
+    def answer(session):
+        session.close()
+        yield {}
+        session.take.result  # noqa: B018
+
+    *_, last = page._guarded(answer, page.message, page._visit())
+    assert VISIT_ENDED in last[page.message] and capsys.readouterr().err == ""
+
+
+def test_a_checkpoint_that_takes_embeddings_from_files_is_refused(tmp_path, capsys):
+    pytest.importorskip("gradio", reason="no gradio here: pip install -e .[studio]")
+    checkpoint = write_tiny_checkpoint(tmp_path / "external.pt", speaker_embedding_dim=4)
+    assert main(["--checkpoint", str(checkpoint), "--port", str(free_port())]) == 2
+    assert "takes embeddings from files instead of names" in capsys.readouterr().err
 
 
 def test_text_is_never_markup_of_the_page():

@@ -42,6 +42,17 @@ SPOKEN = {
     ),
     "5 m\u00b2 and 6 ft.": "five square meters and six feet.",
     "5'10\"": "five foot ten",
+    "He is 5'11 tall": "he is five foot eleven tall",
+    "5 kg < 10 kg, 5% > 3%, \u00a35 < \u00a310": (
+        "five kilograms is less than ten kilograms, five percent is greater than three percent, "
+        "five pounds is less than ten pounds"
+    ),
+    "3 > -2, 0.5 < .7": "three is greater than minus two, zero point five is less than point seven",
+    "a 5 x 10 cm box, 4x4": "a five by ten centimeters box, four by four",
+    "1/3rd of it, 2/5ths": "one third of it, two fifths",
+    "100'000 or 1'234'567": (
+        "one hundred thousand or one million two hundred thirty-four thousand five hundred sixty-seven"
+    ),
     # dashes and ranges
     "Three answers\u201442, 43.": "three answers - forty-two, forty-three.",
     "Wait \u2014 5 more - 6, or \u2212 7": "wait - five more - six, or minus seven",

@@ -18,6 +18,7 @@ from params import Params
 from text.front_end import front_end
 from training import corpus, saving, statistics
 from training.board import sample_writer
+from training.curves import Curves
 from training.optimisation import MOST_SKIPPED
 from training.saving import RunLog
 from training.sensitivity import style_sensitivity
@@ -393,3 +394,18 @@ def test_biases_norms_tables_and_gates_do_not_decay():
     assert len(decayed) + len(others) == len(names) and not decayed & others
     assert {"encoder.text.emb.weight", "style.speaker.weight", "style.null.pitch", "style.pitch.outer.bias"} <= others
     assert any(name.endswith("gate") for name in others) and not any("norm" in name for name in decayed)
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_curves_that_a_run_lost_are_hidden(tmp_path, first):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for steps in (range(1, 60, 10), range(first + 1, first + 25, 10)):
+        curves = Curves(tmp_path, 0 if steps.start == 1 else first)
+        for step in steps:
+            curves.scalars("train", {"prior": 0.1}, step)
+        curves.close()
+    shown = EventAccumulator(str(tmp_path))
+    shown.Reload()
+    kept = [step for step in range(1, 60, 10) if step <= first]
+    assert [event.step for event in shown.Scalars("train/prior")] == [*kept, first + 1, first + 11, first + 21]

@@ -101,7 +101,8 @@ def spoken_words(text: str) -> list[SpokenWord]:
 def spell(words: Sequence[SpokenWord], lexicon: Lexicon | None = None) -> Reading:
     """Phones, a boundary between words, and the marks of `text.symbols`. lexicon: pronunciations that win."""
     names = [word.text for word in words]
-    phones_of = pronounce_words(names, lexicon, [word.phones for word in words])
+    given, marks = [word.phones for word in words], [word.mark for word in words]
+    phones_of = pronounce_words(names, lexicon, given, marks)
     symbols: list[str] = []
     word_of: list[int] = []
     for i, (word, phones) in enumerate(zip(words, phones_of, strict=True)):

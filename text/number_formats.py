@@ -229,6 +229,7 @@ _HALF = r"([ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _UNIT = _alternatives(_UNITS)
 _NO_END = r"(?:\.(?=\s+[a-z(]|[,;:]))?"  # the full stop of an abbreviation inside a sentence
 _CURRENCY_SIGNS = "[$£€¥₹]"
+_SIGNED = rf"(?:minus\s+)?{_CURRENCY_SIGNS}?\.?\d"
 # What a rate is by, and its short forms.
 _BY = {
     **{
@@ -253,6 +254,7 @@ _BY = {
 _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r"(?<=[A-Za-z])\^([23])(?!\d)", lambda m: " squared" if m[1] == "2" else " cubed"),
     (r"\^\s?(?=-?\d)", " to the power of "),
+    (r"(?<![\w.,'])\d{1,3}(?:'\d{3})+(?![\w'])", lambda m: m[0].replace("'", ",")),  # as the Swiss write them
     # ranges whose first end has a unit or an ending of its own
     (
         rf"(?<![\w.,])([\d.,]*\d)(\s?(?:{_HALF.replace('(', '(?:', 1)}|{_UNIT}|k|st|nd|rd|th|s))(?:\s-\s|-)"
@@ -277,6 +279,10 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r"(?<![\w.])\+\s?(?=\d)", "plus "),
     (rf"~\s?(?={_CURRENCY_SIGNS}?\d)", "about "),
     (r"#\s?(?=\d)", "number "),
+    # sizes and comparisons, before the units and signs of their numbers become words
+    (r"(?<=\d)\s?x\s?(?=\d)", " by "),
+    (rf"(?<=\d)(\s?(?:{_UNIT}|[%£€¥₹]))?\s?<\s?(?={_SIGNED})", lambda m: f"{(m[1] or '').lstrip()} is less than "),
+    (rf"(?<=\d)(\s?(?:{_UNIT}|[%£€¥₹]))?\s?>\s?(?={_SIGNED})", lambda m: f"{(m[1] or '').lstrip()} is greater than "),
     # rates
     (
         rf"(?<![\d.,])((?:{_NUMBER})(?:\s?[A-Za-z]+(?:[\s-][A-Za-z]+)?)?)\s?/\s?({'|'.join(_BY)})\b",
@@ -291,18 +297,15 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (rf"(?<![\d:.,])(\d|[01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:\s?{_HALF})?", _time),
     (rf"(?<![\d:.,])(\d|1[0-2])\s?{_HALF}", _hour),
     # quantities
-    (r"\b(\d)'\s?(\d{1,2})\"", lambda m: f"{cardinal(int(m[1]))} foot {cardinal(int(m[2]))}"),
+    (r"\b(\d)'\s?(\d{1,2})(?:\"|\b)", lambda m: f"{cardinal(int(m[1]))} foot {cardinal(int(m[2]))}"),
     (rf"(?<![\d.,/\u2044])({_NUMBER})(\s|-)?({_UNIT})(?![\w/]){_NO_END}(?:\s+(squared|cubed)\b)?", _unit),
     (rf"(?<![\d.,/\u2044])({_NUMBER})\s?%", lambda m: f"{decimal(m[1])} percent"),
-    (r"(?<![\d.,/])(?:(\d+)[ -])?(\d{1,4})[/\u2044](\d{1,4})(?![\d/])", _fraction),
+    (r"(?<![\d.,/])(?:(\d+)[ -])?(\d{1,4})[/\u2044](\d{1,4})(?![\d/])(?:(?:st|nd|rd|th)s?\b)?", _fraction),
     (r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
     # ranges, scores, ratios
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
     (r"(?<=\d)\s?:\s?(?=\d)", " to "),
     (r"(?<=\d)\s?[/\u2044]\s?(?=\d)", " "),
-    (r"(?<=\d)\s?x\s?(?=\d)", " by "),
-    (r"(?<=\d)\s?<\s?(?=\d)", " is less than "),
-    (r"(?<=\d)\s?>\s?(?=\d)", " is greater than "),
     # plain numbers
     (r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,]*\d)", lambda m: decimal(m[0])),
     (r"(?<![\d.])(?:\d+)?\.\d+(?!\.?\d)", lambda m: decimal(m[0])),

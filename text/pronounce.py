@@ -118,6 +118,7 @@ _NOUN_CUES = frozenset(
 )
 
 # word -> (phones elsewhere, phones after a word of the set, the set)
+_CLAUSE_ENDS = (".", "!", "?", ";", ":")  # marks
 _HOMOGRAPHS: dict[str, tuple[Phones, Phones, frozenset[str]]] = {
     word: (tuple(elsewhere.split()), tuple(after.split()), cues)
     for word, elsewhere, after, cues in (
@@ -237,12 +238,15 @@ def pronounce(word: str) -> Phones:
 
 
 def pronounce_words(
-    words: Sequence[str], lexicon: Lexicon | None = None, given: Sequence[Phones | None] | None = None
+    words: Sequence[str],
+    lexicon: Lexicon | None = None,
+    given: Sequence[Phones | None] | None = None,
+    marks: Sequence[str] | None = None,
 ) -> list[Phones]:
     """The phones of each word of a text, with the reading that its neighbours suggest.
 
     lexicon: pronunciations that win over the dictionary; given: those that win over everything, None where there are
-    none.
+    none. marks: after each word, or ""; what stands before the end of a clause suggests nothing for what follows.
     """
     fixed = [_of_user(word, lexicon or {}) for word in words]
     if given is not None:
@@ -253,7 +257,8 @@ def pronounce_words(
             continue
         if word in _HOMOGRAPHS:
             elsewhere, after, cues = _HOMOGRAPHS[word]
-            phones[i] = after if i and words[i - 1] in cues else elsewhere
+            apart = i == 0 or (marks is not None and marks[i - 1] in _CLAUSE_ENDS)
+            phones[i] = after if not apart and words[i - 1] in cues else elsewhere
         elif word == "the" and i + 1 < len(words) and phones[i + 1] and phones[i + 1][0] in VOWELS:
             phones[i] = _THE_BEFORE_VOWEL
     return phones

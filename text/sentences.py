@@ -19,7 +19,11 @@ def _starts_lower(word: str) -> bool:
 
 
 def _ends_sentence(word: str, following: str) -> bool:
-    return bool(_SENTENCE_END.search(word)) and not _NO_END.search(word) and not _starts_lower(following)
+    return _is_stop(word) and not _starts_lower(following)
+
+
+def _is_stop(word: str) -> bool:
+    return bool(_SENTENCE_END.search(word)) and not _NO_END.search(word)
 
 
 def _pack(words: list[str], max_chars: int) -> list[list[str]]:
@@ -31,7 +35,7 @@ def _pack(words: list[str], max_chars: int) -> list[list[str]]:
             length += 1 + len(words[fits])
             fits += 1
         if fits < len(words):
-            clauses = [i + 1 for i in range(fits) if _CLAUSE_END.search(words[i])]
+            clauses = [i + 1 for i in range(fits) if _CLAUSE_END.search(words[i]) or _is_stop(words[i])]
             fits = clauses[-1] if clauses else max(fits, 1)  # a word longer than max_chars stays whole
         pieces.append(words[:fits])
         words = words[fits:]

@@ -25,7 +25,7 @@ class Curves:
         self.write(lambda _: self._open(log_dir, step))
 
     def _open(self, log_dir: Path, step: int) -> None:
-        self._writer = SummaryWriter(str(log_dir), purge_step=step + 1 if step else None)
+        self._writer = SummaryWriter(str(log_dir), purge_step=step + 1)
 
     def _leave_to_the_main_thread(self, failure: threading.ExceptHookArgs) -> None:
         """The thread that writes prints what stops it; the next call from here raises that again."""

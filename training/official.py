@@ -178,12 +178,16 @@ def fine_tune(
     bad_lines = BadLines(strict)
     training = corpus.read_training_list(asked, bad_lines)
     loaded = unpacked(payload, init, None if scale == Params().estimator.pe_scale else scale)
+    speakers, notes = names_of(training)[0], list(loaded.notes)
+    numbers = [name for name in speakers if name in loaded.speakers]
+    if len(loaded.speakers) > 1 and numbers:
+        notes.append(f"the checkpoint's own rows are trained for: {', '.join(numbers)}; other names get new rows")
     try:
-        loaded = extend(loaded, names_of(training)[0], (), ())
+        loaded = extend(loaded, speakers, (), ())
     except ValueError as error:
         raise InputError(f"{init}: {error}") from error
     params = resolve_params(config, overrides, loaded.params, init)
-    return _train(loaded.model, params, loaded.speakers, training, device, bad_lines, loaded.notes)
+    return _train(loaded.model, params, loaded.speakers, training, device, bad_lines, notes)
 
 
 def _train(
