@@ -69,6 +69,9 @@ class _Kept:
             with suppress(ValueError):  # half written by a run that was killed
                 key, value = parse_json(line)
                 self.values[tuple(key)] = value
+        if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):  # such a half line
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
 
     def put(self, key: tuple, value: dict) -> None:
         self.values[key] = value
@@ -239,12 +242,15 @@ def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[
                 measured[name].append(values)
             if task.number in oracle and A in clips[task.number]:
                 measured[ORACLE].append(oracle[task.number][ORACLE])
+        if measured and len(measured[ORACLE]) < len(complete):  # it would be of other texts
+            del measured[ORACLE]
         if measured:
             yield f"{title} ({len(measured[A])} texts)\n\n{markdown({name: measured[name] for name in names}, default)}"
     tuned = tuned_markdown([clips[task.number] for task in tasks], [MASK_NAMES[mask] for mask in MASKS])
     if tuned:
         yield tuned
-    temporal = [v for (part, _, _), v in kept.values.items() if part == "temporal" and v]
+    texts = {task.number for task in tasks}
+    temporal = [v for (part, number, _), v in kept.values.items() if part == "temporal" and number in texts and v]
     if temporal:
         means = {name: bootstrap_mean([v[name] for v in temporal]).value for name in temporal[0]}
         yield (
@@ -252,7 +258,8 @@ def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[
             f"{means['right']:.1%} (plain runs {means['right_plain']:.1%}); level jump {means['jump']:.1f} dB "
             f"(plain runs {means['jump_plain']:.1f} dB)"
         )
-    sweeps = [v for (part, _, _), v in kept.values.items() if part == "linear" and v["apart"] >= APART]
+    linear = [v for (part, number, _), v in kept.values.items() if part == "linear" and number < args.pairs]
+    sweeps = [v for v in linear if v["apart"] >= APART]
     if sweeps:
         shares = [sum(v[name] for v in sweeps) / len(sweeps) for name in ("f0_monotone", "voice_monotone")]
         yield (

@@ -78,7 +78,8 @@ def _compare(args: argparse.Namespace) -> None:
             outcomes[name] = Outcome(lines=[f"not measured: {error}"])
         print("\n".join(outcomes[name].lines))
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
-        _write(args.out / "results.json", {name: outcomes[name]}, settings)
+        if outcomes[name].rows or outcomes[name].data:
+            _write(args.out / "results.json", {name: outcomes[name]}, settings)
     if not any(outcome.rows or outcome.data for outcome in outcomes.values()):
         raise InputError("nothing was measured; each line above says why")
     _print_table(outcomes)

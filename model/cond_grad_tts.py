@@ -121,14 +121,29 @@ class CondGradTTS(TextToMel):
         A contour at a length of its own, which attention carries, is not joined by a predicted one of the other type.
         """
         style = self.with_default_timbre(style)
-        given = style.log_f0 is not None or style.energy is not None
-        if given and not torch.equal(style.contour_lengths, frames.lengths):
-            return style
+        given = style.log_f0 if style.log_f0 is not None else style.energy
+        if given is not None and not torch.equal(style.contour_lengths, frames.lengths):
+            return self._completed_where_it_fits(style, frames, given.shape[1])
         if style.log_f0 is None:
             style = frames.with_pitch(style, frames.log_f0)
         if style.energy is None:
             predicted = torch.ones_like(frames.lengths, dtype=torch.bool)
             style = replace(style, energy=frames.energy, energy_predicted=predicted, contour_lengths=frames.lengths)
+        return style
+
+    @staticmethod
+    def _completed_where_it_fits(style: StyleSource, frames: Frames, width: int) -> StyleSource:
+        """Of a batch, each item as it would be alone; width: of the contours that are given."""
+        fits, known = style.contour_lengths == frames.lengths, style.known or {}  # (B,)
+        if not fits.any():
+            return style
+        if style.log_f0 is None:
+            made = frames.with_pitch(style, frames.log_f0)
+            contours = {"log_f0": _at_width(made.log_f0, width), "voicing": _at_width(made.voicing, width)}
+            return replace(style, **contours, known={**known, "pitch": known.get("pitch", fits) & fits})
+        if style.energy is None:
+            energy, known = _at_width(frames.energy, width), {**known, "energy": known.get("energy", fits) & fits}
+            return replace(style, energy=energy, energy_predicted=fits, known=known)
         return style
 
     # ---------------------------------------------------------------- training
@@ -286,7 +301,8 @@ class CondGradTTS(TextToMel):
         if not followed.any():
             return None
         mean, std = self.energy_statistics
-        return torch.where(followed[:, None], style.energy * std + mean, torch.nan)
+        energy = _at_width(style.energy, frames.mask.shape[2])
+        return torch.where(followed[:, None], energy * std + mean, torch.nan)
 
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:
@@ -384,3 +400,8 @@ def crop(
         lengths=frames.lengths,
     )
     return cropped, take(mel) * mask
+
+
+def _at_width(contour: Tensor, width: int) -> Tensor:
+    """(B, T) -> (B, width), cut or with zeros."""
+    return F.pad(contour, (0, width - contour.shape[1]))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model.interpolation import KINDS, make_kind
+from model.mel_filters import mel_filters
 from model.params_dict import flat_params, parameter_types
 from params import Params
 
@@ -127,6 +128,9 @@ def check_params(params: Params) -> None:
             raise ValueError(f"audio.{name} {getattr(audio, name)} must not be above audio.n_fft {audio.n_fft}")
     if audio.fmin >= audio.fmax or audio.fmax > audio.sample_rate / 2:
         raise ValueError(f"audio.fmax {audio.fmax:g} Hz must be above audio.fmin and at most half the sample rate")
+    if empty := int((mel_filters(audio).max(1) == 0).sum()):
+        reason = f"{empty} of its rows lie between two of the transform's frequencies; give fewer, or a larger n_fft"
+        raise ValueError(f"audio.n_mels {audio.n_mels} is too many for audio.n_fft {audio.n_fft}: {reason}")
     if audio.f0_min >= audio.f0_max:
         raise ValueError(f"audio.f0_min {audio.f0_min:g} Hz must be below audio.f0_max {audio.f0_max:g} Hz")
     if encoder.channels % encoder.heads:

@@ -486,6 +486,23 @@ def test_what_a_style_leaves_open_is_predicted(model: CondGradTTS) -> None:
     assert model.complete(style, frames) is style
 
 
+@pytest.mark.parametrize("missing", ["pitch", "energy"])
+def test_an_item_is_completed_whatever_the_lengths_of_the_others_contours(model: CondGradTTS, missing: str) -> None:
+    lengths = spread(model).lengths.tolist()
+    for contours in ([lengths[0], lengths[1] + 4], [lengths[0] + 3, lengths[1]], [lengths[0] - 1, lengths[1] + 40]):
+        style = in_dtype(random_style(contours, [24, 15]), DOUBLE)
+        style = replace(style, speaker=CONTOURS.speaker, emotion=CONTOURS.emotion)
+        frames = spread(model)
+        noise = torch.randn(frames.mu.shape, generator=seeded(1), dtype=DOUBLE)
+        together = decode(model, frames, without(style, missing), 1, noise=noise).mel
+        for i, length in enumerate(lengths):
+            own = one_item(style, i)
+            alone = spread_text(model, IDS[i : i + 1, : ID_LENGTHS[i]], ID_LENGTHS[i : i + 1], own)
+            given = without(own, missing)
+            mel = decode(model, alone, given, 1, noise=noise[i : i + 1, :, : alone.mu.shape[2]]).mel
+            torch.testing.assert_close(together[i : i + 1, :, :length], mel)
+
+
 def test_options_are_checked(model: CondGradTTS) -> None:
     frames, style = spread(model), in_dtype(CONTOURS, DOUBLE)
     with pytest.raises(ValueError, match="no sampler 'heun'; there are euler, "):

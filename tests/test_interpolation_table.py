@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import interpolation
 import numpy as np
 import pytest
 import torch
@@ -203,3 +204,15 @@ def test_what_tuning_gains_is_counted_over_the_texts_that_have_every_row():
     assert heading == "| staged | f0 (2 texts) | floor | goal |"
     found = [row.split(" | ")[1] for row in rows]
     assert found == ["90%", "40%", "0.90", "100%", "2.0%", "75%", "1.8x"]
+
+
+def test_the_first_record_after_a_half_written_line_is_kept(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    kept = interpolation._Kept(path)
+    kept.put(("frequency", 0, "a"), {"wer": 0.0})
+    with path.open("a") as file:
+        file.write('[["frequency", 0, "b al')
+    resumed = interpolation._Kept(path)
+    assert resumed.values == kept.values
+    resumed.put(("frequency", 0, "b"), {"wer": 0.5})
+    assert interpolation._Kept(path).values == resumed.values and len(resumed.values) == 2

@@ -176,6 +176,7 @@ def test_the_defaults_can_be_used():
         ("audio.fmin", 9000.0, "above audio.fmin"),
         ("audio.f0_min", 600.0, "below audio.f0_max"),
         ("audio.win_length", 2048, "above audio.n_fft"),
+        ("audio.n_mels", 320, "15 of its rows lie between"),
         ("inference.temperature", -1.0, "above 0"),
     ],
 )

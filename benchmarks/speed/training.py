@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 import torch
 from torch import nn
 
+from common.errors import InputError
 from data.audio import read_audio
 from data.batching import collate
 from data.dataset import UtteranceDataset
@@ -119,6 +120,8 @@ def _params(settings: Settings, config: str) -> Params:
 
 def _dataset(settings: Settings, params: Params) -> tuple[UtteranceDataset, dict[str, list[str]]]:
     utterances = corpus.read_filelists(params)[0][: 20 * params.train.batch_size]
+    if len(utterances) < params.train.batch_size:
+        raise InputError(f"{settings.filelist} has fewer utterances than a batch, {params.train.batch_size}; give more")
     speakers, emotions = names_of(utterances)
     reader = front_end(params.text.front_end, None, params.text.add_blank)
     cache = corpus.build_cache(params, utterances)

@@ -107,7 +107,8 @@ class BesideB:
         mel, seconds = self._b_alone(done, steps)
         model = self._synthesiser.model
         length = mel.shape[2]
-        cells = 1 - SameTime(mask="harmonics").plan(model, *self._readings).mask[:, :, :length]
+        plan = SameTime(mask="harmonics").plan(model, *self._readings, self._options.length_scale)
+        cells = 1 - plan.mask[:, :, :length]
         smoothing = smoothing_matrix(torch.from_numpy(mel_corners(model.params.audio)[1:-1]).to(mel))
         change = envelope(done.synthesis.mel, smoothing) - envelope(mel, smoothing)
         leak = ((change.square() * cells).sum() / cells.sum()).sqrt()
