@@ -101,8 +101,12 @@ endif
 	$(RUN) -m data.speed_perturbation corpora/default/train.txt --out corpora/perturbed
 	sed "s|^|../perturbed/|" corpora/perturbed/train.txt >> corpora/default/train.txt
 
+# What hears, the model, and then its decoder for few evaluations; each resumes where it was stopped.
 train: setup
-	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml
+	$(RUN) -m training.recordings --config configs/kokoro.yaml -o logs/recordings
+	$(RUN) train_multi_speaker.py --config configs/kokoro.yaml style.voice_channels=128 \
+		train.recordings=logs/recordings/recordings.pt
+	$(RUN) train_multi_speaker.py --config configs/taught.yaml
 
 # The table of docs/default_model.md; CHECKPOINT= and SENTENCES= for another model, or a quick look.
 SENTENCES ?= 100

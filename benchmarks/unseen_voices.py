@@ -24,7 +24,7 @@ PARTS = ("clone", "manner", "melody", "pairs")
 @reports_input_errors
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-c", "--checkpoint", default="checkpts/hearing.pt", help="default: %(default)s")
+    parser.add_argument("-c", "--checkpoint", default="checkpts/default.pt", help="default: %(default)s")
     parser.add_argument("--voice-packs", type=Path, help="to make the recordings, once")
     parser.add_argument("--recordings", type=Path, help="where they are kept; default: cache/unseen[_development]")
     parser.add_argument("--development", action="store_true", help="the voices that choices are made on")

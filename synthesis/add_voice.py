@@ -1,6 +1,6 @@
 """Add a named voice to a checkpoint that hears, from recordings of a person; nothing is trained.
 
-    python -m synthesis.add_voice checkpts/hearing.pt mine.pt --name anna anna1.wav anna2.wav
+    python -m synthesis.add_voice checkpts/default.pt mine.pt --name anna anna1.wav anna2.wav
 
 A few sentences are enough; more say better who speaks. The recordings' manner becomes the voice's neutral one, and the
 other emotions lie from it as they do from other voices' neutral. Use a person's voice with that person's consent.

@@ -44,7 +44,8 @@ def text(loaded) -> tuple[Tensor, Tensor]:
 def pair(loaded) -> tuple[StyleSource, StyleSource]:
     def style(speaker: str, emotion: str) -> StyleSource:
         ids = loaded.speakers.index(speaker), loaded.emotions.index(emotion)
-        return StyleSource(speaker=torch.tensor(ids[:1]), emotion=torch.tensor(ids[1:]))
+        named = StyleSource(speaker=torch.tensor(ids[:1]), emotion=torch.tensor(ids[1:]))
+        return loaded.model.hearing.named(named)
 
     return style("af_kore", "happy"), style("bm_lewis", "sad")
 

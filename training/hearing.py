@@ -1,6 +1,6 @@
 r"""Give a checkpoint ears: its speakers and emotions by name become voices and manners as recordings have them.
 
-    python -m training.hearing checkpts/default.pt logs/recordings/recordings.pt -o logs/start.pt \
+    python -m training.hearing logs/tables/checkpoint.pt logs/recordings/recordings.pt -o logs/start.pt \
         --config configs/kokoro.yaml
 
 The voice encoder and the rate estimator are those of `python -m training.recordings`. Every layer that read a name's
