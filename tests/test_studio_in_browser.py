@@ -261,13 +261,14 @@ def test_the_microphone_gives_a_recording(opened):
     assert "--ref recording-" in page.locator("#command textarea").input_value()
 
 
-def word_f0(samples: np.ndarray, word: dict) -> float:
-    """Median in semitones, over a word's middle."""
+def moved_by(before: np.ndarray, after: np.ndarray, word: dict) -> float:
+    """Semitones: the median over the frames of a word that are voiced in both."""
     audio = Audio()
-    f0 = extract_f0(samples.astype(np.float32), audio)
     frame = audio.hop_length / audio.sample_rate
-    inside = f0[round(word["start"] / frame) : round(word["end"] / frame)]
-    return float(12 * np.log2(np.median(inside[inside > 0])))
+    inside = slice(round(word["start"] / frame), round(word["end"] / frame))
+    f0 = np.stack([extract_f0(samples.astype(np.float32), audio)[inside] for samples in (before, after)])
+    first, second = f0[:, (f0 > 0).all(0)]
+    return float(12 * np.median(np.log2(second / first)))
 
 
 def settled(page, *locators) -> list[dict[str, float]]:
@@ -303,7 +304,7 @@ def test_a_word_dragged_up_by_three_semitones_is_spoken_so(opened):
     after = sound_of(page, "shape-now")
     assert len(after) == len(before)
     words = page.evaluate("studio.given().words")
-    moved = [word_f0(after, word) - word_f0(before, word) for word in words]
+    moved = [moved_by(before, after, word) for word in words]
     assert moved[1] == pytest.approx(3, abs=0.6)
     assert all(abs(moved[i]) < 0.6 for i in (0, 3, 4)), moved
     assert '<prosody pitch="+3st">never</prosody>' in page.locator("#shape-command textarea").input_value()
