@@ -84,12 +84,13 @@ class Recogniser:
         self._kind = f"transcript {size} beam {BEAM} faster-whisper {importlib.metadata.version('faster-whisper')}"
 
     def transcribe(self, sound: Sound) -> str:
-        parts = cut_at_pauses(sound.at_model_rate)
-        kind = self._kind if len(parts) == 1 else f"{self._kind} cut at pauses"
-        heard = self._cache.get(sound.digest, kind, lambda: np.array(" ".join(map(self._transcribe, parts))))
-        return str(heard)
+        kind = self._kind if sound.seconds <= WINDOW else f"{self._kind} cut at pauses"
+        return str(self._cache.get(sound.digest, kind, lambda: np.array(self._transcribe(sound))))
 
-    def _transcribe(self, audio: np.ndarray) -> str:
+    def _transcribe(self, sound: Sound) -> str:
+        return " ".join(map(self._transcribe_part, cut_at_pauses(sound.at_model_rate)))
+
+    def _transcribe_part(self, audio: np.ndarray) -> str:
         segments, _ = self._model.transcribe(
             audio,
             language="en",

@@ -281,8 +281,10 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r"#\s?(?=\d)", "number "),
     # sizes and comparisons, before the units and signs of their numbers become words
     (r"(?<=\d)\s?x\s?(?=\d)", " by "),
-    (rf"(?<=\d)(\s?(?:{_UNIT}|[%£€¥₹]))?\s?<\s?(?={_SIGNED})", lambda m: f"{(m[1] or '').lstrip()} is less than "),
-    (rf"(?<=\d)(\s?(?:{_UNIT}|[%£€¥₹]))?\s?>\s?(?={_SIGNED})", lambda m: f"{(m[1] or '').lstrip()} is greater than "),
+    (
+        rf"(?<=\d)(\s?(?:{_UNIT}|[%£€¥₹]))?\s?([<>])\s?(?={_SIGNED})",
+        lambda m: f"{(m[1] or '').lstrip()} is {'less' if m[2] == '<' else 'greater'} than ",
+    ),
     # rates
     (
         rf"(?<![\d.,])((?:{_NUMBER})(?:\s?[A-Za-z]+(?:[\s-][A-Za-z]+)?)?)\s?/\s?({'|'.join(_BY)})\b",

@@ -117,8 +117,8 @@ _NOUN_CUES = frozenset(
     ]
 )
 
-# word -> (phones elsewhere, phones after a word of the set, the set)
 _CLAUSE_ENDS = (".", "!", "?", ";", ":")  # marks
+# word -> (phones elsewhere, phones after a word of the set, the set)
 _HOMOGRAPHS: dict[str, tuple[Phones, Phones, frozenset[str]]] = {
     word: (tuple(elsewhere.split()), tuple(after.split()), cues)
     for word, elsewhere, after, cues in (
