@@ -117,7 +117,7 @@ def test_a_share_is_spoken_with_a_foreign_prosody():
     found = plans(4000)
     foreign = [plan for plan in found if plan.donor is not None]
     assert len(foreign) / len(found) == pytest.approx(corpus.FOREIGN, abs=0.025)
-    assert all(plan.donor not in plan.voice.packs for plan in foreign)
+    assert all(plan.donor not in plan.voice.packs[:3] for plan in foreign)
     assert all(plan.whole == (plan.voice.name not in NAMED_VOICES) for plan in foreign)
 
 
@@ -155,15 +155,13 @@ def test_a_far_voice(seed):
 
 
 def test_far_voices_scatter_about_the_mean_of_their_sex():
-    drawn = [draw_far_voice("v", seed) for seed in range(2000)]
-    scattered = [voice for voice in drawn if len(voice.packs) > 3]
-    assert 0.45 < len(scattered) / len(drawn) < 0.55
-    women = [voice for voice in scattered if voice.packs[0][1] == "f"]
+    drawn = [draw_far_voice("v", seed) for seed in range(1000)]
+    women = [voice for voice in drawn if voice.packs[0][1] == "f"]
     weights = np.array([[dict(zip(v.packs, v.weights, strict=True))[pack] for pack in sorted(v.packs)] for v in women])
     count = weights.shape[1]
     np.testing.assert_allclose(weights.mean(0), 1 / count, atol=0.04)
     # Weights that differ by g / sqrt(n - 1) give the covariance of the n packs.
-    np.testing.assert_allclose(weights.std(0), 1.1 * np.sqrt((1 - 1 / count) / (count - 1)), rtol=0.12)
+    np.testing.assert_allclose(weights.std(0), 1.3 * np.sqrt((1 - 1 / count) / (count - 1)), rtol=0.12)
 
 
 def test_a_mixture_is_linear_and_moved_away_from_its_centre():
