@@ -70,11 +70,17 @@ class Style:
     # Of the vector that says who speaks, read from a recording (model/hearing.py); 0: speakers and emotions are names.
     voice_channels: int = 0
 
+    @property
+    def takes_embeddings(self) -> bool:
+        """Whether speakers or emotions are external embeddings, in files, instead of names."""
+        return self.speaker_embedding_dim > 0 or self.emotion_embedding_dim > 0
+
 
 @dataclass(frozen=True)
 class Estimator:
     name: str = "cross_unet"  # a name in model.estimators.ESTIMATORS
     channels: int = 32  # of the finest level; doubled at each of the next two
+    frame_channels: int = 0  # of the 1-D network beside them (model/estimators/frame_network.py); 0: there is none
     heads: tuple[int, ...] = (1, 2, 4)  # of the style attention, by level
     head_channels: int = 16
     pe_scale: float = 1000.0  # of the time embedding of "unet"; 1 only for the very old official checkpoint
@@ -96,10 +102,9 @@ class Train:
     cache_dir: str = "cache"
     log_dir: str = "logs/tiny"
     recordings: str = ""  # networks of training.recordings, for a new model that hears (style.voice_channels)
-    # A checkpoint: the run starts from it, and its decoder alone learns to reach in inference.steps evaluations what
-    # that reaches in teacher_steps (model/distillation.py).
+    # A checkpoint: the run starts from it, and its decoder alone learns to sound like a recording in inference.steps
+    # evaluations (model/distillation.py).
     teacher: str = ""
-    teacher_steps: int = 6
     batch_size: int = 16
     crop_frames: int = 128  # of the decoder's training crop; a multiple of 4
     steps: int = 2000

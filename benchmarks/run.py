@@ -78,9 +78,9 @@ def _compare(args: argparse.Namespace) -> None:
             outcomes[name] = Outcome(lines=[f"not measured: {error}"])
         print("\n".join(outcomes[name].lines))
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
-        if outcomes[name].rows or outcomes[name].data:
+        if outcomes[name].measured:
             _write(args.out / "results.json", {name: outcomes[name]}, settings)
-    if not any(outcome.rows or outcome.data for outcome in outcomes.values()):
+    if not any(outcome.measured for outcome in outcomes.values()):
         raise InputError("nothing was measured; each line above says why")
     _print_table(outcomes)
     print(f"\nwritten to {args.out / 'results.json'}")

@@ -43,8 +43,7 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
         raise InputError(f"{path} cannot be read as audio ({_one_line(error)}); replace it") from error
     if cut:
         raise InputError(f"{path} is truncated: it ends before its samples do; copy it again")
-    _check_rate(path, info.samplerate)
-    _check_frames(path, info.frames)
+    _check_size(path, info.samplerate, info.frames)
     return AudioHeader(info.frames / info.samplerate, info.samplerate, info.channels)
 
 
@@ -68,8 +67,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
         # (samples, channels)
         with soundfile.SoundFile(os.fsencode(path)) as file:
             rate, promised = file.samplerate, file.frames
-            _check_rate(path, rate)
-            _check_frames(path, promised)
+            _check_size(path, rate, promised)
             if promised * max(file.channels, sample_rate / rate) > MOST_SAMPLES:
                 raise InputError(f"{path} lasts {promised / rate:.0f} s in {file.channels} channels: too long; cut it")
             channels = file.read(dtype="float32", always_2d=True)
@@ -121,13 +119,10 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         temporary.write_bytes(content.getbuffer())
 
 
-def _check_rate(path: Path, rate: int) -> None:
+def _check_size(path: Path, rate: int, frames: int) -> None:
     low, high = RATES
     if not low <= rate <= high:
         raise InputError(f"{path} has {rate} samples a second; {low} to {high} can be read: convert it")
-
-
-def _check_frames(path: Path, frames: int) -> None:
     if frames >= 2**62:  # as libsndfile says of a FLAC without a length
         raise InputError(f"{path} does not say how long it is (written to a pipe?): convert it again, into a file")
 

@@ -171,7 +171,7 @@ def predicted_mels(checkpoint: str, texts: str) -> Mels:
     from synthesis import load_model
 
     synthesiser = load_model(checkpoint, "distilled", "cpu", precision="auto")  # the audio is not used
-    if synthesiser.params.style.speaker_embedding_dim or synthesiser.params.style.emotion_embedding_dim:
+    if synthesiser.params.style.takes_embeddings:
         raise InputError(f"{checkpoint} takes embeddings from files instead of names; give a model with names")
     lines = [line.text for line in read_texts(texts)]
 

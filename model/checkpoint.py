@@ -99,7 +99,7 @@ def unpack(payload: Mapping[str, Any], weights: str = "ema", time_scale: float |
         raise ValueError(f"neither a checkpoint of this project ({FORMAT!r}) nor an official Grad-TTS state dict")
     if time_scale is not None:
         raise ValueError("only official checkpoints have a time scale to be given; leave it out")
-    params = params_from_dict(_with_known_interpolations(_entry(payload, "params", Mapping)))
+    params = params_from_dict(_without_retired(_entry(payload, "params", Mapping)))
     check_params(params)
     speakers, emotions, symbols = (_names(payload, key) for key in ("speakers", "emotions", "symbols"))
     step = _entry(payload, "step", int)
@@ -248,8 +248,10 @@ def _check_values(state: Mapping[str, Any]) -> None:
             raise ValueError(f"the checkpoint's tensor {key} {found}: damaged, or its training diverged")
 
 
-def _with_known_interpolations(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Without settings of kinds that are not there any more; staged ones count from when it had the pitch reader."""
+def _without_retired(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Without settings that are not there any more; staged ones count from when it had the pitch reader."""
+    if isinstance(params.get("train"), Mapping):
+        params = {**params, "train": {key: value for key, value in params["train"].items() if key != "teacher_steps"}}
     stored = params.get("interpolation")
     if not isinstance(stored, Mapping):
         return dict(params)

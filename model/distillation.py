@@ -1,21 +1,22 @@
-"""Distillation: a decoder learns to reach in few evaluations what it reached in many.
+"""Adversarial distillation: a decoder learns to sound in few evaluations like a recording.
 
 The last of few evaluations is a squared-error prediction at a noise level where much is still open, so detail that more
-evaluations would decide is missing in it. Where a path ends is no longer open, though: it is a function of the latent
-that it goes through, and can be learned (progressive distillation, Salimans and Ho, arXiv 2202.00512; consistency
-models, Song et al., arXiv 2303.01469). Here the path stays the sampler's own. At its last latent the student learns
-where the teacher's path of many evaluations from the same noise ends, at the others what the teacher predicts there.
+evaluations would decide is missing in it. A critic (`model.critic`) that sees recordings misses it, and the decoder
+learns to please the critic (Sauer et al., arXiv 2311.17042, for images). What is said stays where it was: with a
+recording's contours and durations its mel and what the critic's layers make of it are the aim, with those of synthesis
+what the teacher, the same model before, says at the same place of the sampler's path.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from model.cond_grad_tts import CondGradTTS, crop
-from model.diffusion import masked_mean
+from model.critic import Critic
 from model.randomness import standard_normal
 from model.sampling import SAMPLERS
 from model.style import Style, StyleSource
@@ -23,30 +24,49 @@ from model.text_to_mel import Frames
 
 # Its last evaluation is at a noise level where something is open, and is the result; that can be taught.
 TAUGHT_SAMPLER = "edm-2m-few"
-_PREDICTED_SHARE = 0.6  # of the batches: durations and contours as in synthesis, not the recordings'
+_PREDICTED_SHARE = 0.5  # of the batches: durations and contours as in synthesis, not the recordings'
+# Lengths of the gradients, in units of the distance's, at the mel that is the result.
+_REALISM, _FEATURES, _BESIDE_FEATURES = 0.7, 1.0, 0.5
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """few, many: evaluations of the student and of the teacher, by `TAUGHT_SAMPLER`."""
+    """evaluations: of `TAUGHT_SAMPLER`."""
 
-    few: int
-    many: int
+    evaluations: int
     temperature: float
 
 
 @dataclass(frozen=True)
+class DistillationLosses:
+    """Means over the items of a batch. Two have a gradient: distillation for the decoder, critic for the critic.
+
+    distillation: mean absolute distance per normalised cell from what is wanted at each evaluation, summed; its
+    gradient has that of realism and features in it. realism: mean square of what the critic's scores lack of a
+    recording's. features: distance in the critic's layers (`Judgement.unlike`), 0 without a recording. critic: 0.5
+    where it can tell nothing apart.
+    """
+
+    distillation: Tensor
+    realism: Tensor
+    features: Tensor
+    critic: Tensor
+
+
+@dataclass(frozen=True)
 class _Visit:
-    """A latent (B, n_mels, T) of the path of few evaluations, its time, and what is to be said there."""
+    """A latent (B, n_mels, T) of the path, its time, and what the teacher says there."""
 
     x: Tensor
     t: float
-    wanted: Tensor
+    x0: Tensor
 
 
-def distillation_loss(
+def distillation_losses(
     student: CondGradTTS,
     teacher: CondGradTTS,
+    critic: Critic,
     lesson: Lesson,
     ids: Tensor,
     id_lengths: Tensor,
@@ -58,29 +78,72 @@ def distillation_loss(
     crop_frames: int | None = None,
     autocast: torch.dtype | None = None,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Mean absolute distance per normalised cell, summed over the evaluations; and the number of frames.
-
-    The two models differ in their decoders alone; only the student's learns. Other arguments as of
-    `CondGradTTS.losses`. 0 if the two are the same and few is many.
+) -> DistillationLosses:
+    """The two models differ in their decoders alone; only the student's learns. Other arguments as of
+    `CondGradTTS.losses`.
     """
     lower = torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None)
     with torch.no_grad():
-        if _draws_prediction(generator):
+        _, frames, mel = teacher.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
+        recorded_style = teacher.with_predicted_energy(style, frames, generator)
+        recorded, mel = crop(frames, mel, crop_frames, generator)
+        is_predicted = _draws_prediction(generator)
+        frames, style = recorded, recorded_style
+        if is_predicted:
             frames, style = _as_in_synthesis(teacher, ids, id_lengths, style)
-        else:
-            _, frames, _ = teacher.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
-            style = teacher.with_predicted_energy(style, frames, generator)
-        frames, _ = crop(frames, frames.mu, crop_frames, generator)
+            frames, _ = crop(frames, frames.mu, crop_frames, generator)
         tokens = teacher.tokens(style, len(ids))
-        noise = standard_normal(frames.mu.shape, frames.mu, generator)
         with lower:
-            visits = _visits(teacher, frames, tokens, lesson, noise)
+            *before, last = _visits(teacher, frames, tokens, lesson, generator)
     with lower:
         condition = student.condition(frames, tokens)
-        said = [student.decoder.x0(visit.x, visit.t, condition) for visit in visits]
-    distances = [masked_mean((x0 - visit.wanted).abs(), frames.mask) for x0, visit in zip(said, visits, strict=True)]
-    return torch.stack(distances).sum(), frames.mask.sum()
+        *earlier, made = (student.decoder.x0(visit.x, visit.t, condition) for visit in (*before, last))
+        # The critic's gradient stops at a copy, and that of the copy is what the decoder is told.
+        copy = made.detach().requires_grad_()
+        judged = critic(copy, frames.mu, frames.mask)
+        of_recording = critic(mel, recorded.mu, recorded.mask)
+    wanted = last.x0 if is_predicted else mel
+    distance = _distance(copy, wanted, frames.mask)  # (B,)
+    realism = judged.distance(1)
+    features = torch.zeros_like(realism) if is_predicted else judged.unlike(of_recording)
+    last_distance = distance.detach()
+    if torch.is_grad_enabled():
+        parts = [(realism, _REALISM)] if is_predicted else [(realism, _REALISM), (features, _FEATURES)]
+        weight = 1.0 if is_predicted else _BESIDE_FEATURES
+        direction = _direction(copy, frames.mask, (distance, weight), parts)
+        pull = (made * direction).sum((1, 2))  # (B,), whose gradient is the direction
+        last_distance = last_distance + pull - pull.detach()
+    distances = [_distance(x0, visit.x0, frames.mask) for x0, visit in zip(earlier, before, strict=True)]
+    return DistillationLosses(
+        distillation=torch.stack([*distances, last_distance]).sum(0).mean(),
+        realism=realism.detach().mean(),
+        features=features.detach().mean(),
+        critic=(of_recording.distance(1) + judged.distance(0)).mean(),
+    )
+
+
+def _distance(x: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute distance per valid cell of every item, (B,); x, wanted (B, n_mels, T), mask (B, 1, T)."""
+    return ((x - wanted).abs() * mask).sum((1, 2)) / (mask.sum((1, 2)) * x.shape[1])
+
+
+def _direction(
+    x: Tensor, mask: Tensor, distance: tuple[Tensor, float], others: Sequence[tuple[Tensor, float]]
+) -> Tensor:
+    """The sum of gradients (B, n_mels, T) of losses (B,) by x, times their weights.
+
+    The distance's has the length that a mean absolute distance gives where it is nowhere 0; every other one is made as
+    long as that in every item.
+    """
+    loss, weight = distance
+    (gradient,) = torch.autograd.grad(loss.sum(), x, retain_graph=True)
+    direction = weight * gradient
+    length = (mask.sum((1, 2), keepdim=True) * x.shape[1]).rsqrt()  # (B, 1, 1)
+    for loss, weight in others:
+        (gradient,) = torch.autograd.grad(loss.sum(), x, retain_graph=True)
+        size = gradient.norm(dim=(1, 2), keepdim=True).clamp(min=_TINY)  # (B, 1, 1)
+        direction = direction + weight * length * gradient / size
+    return direction
 
 
 def _draws_prediction(generator: torch.Generator | None) -> bool:
@@ -97,12 +160,20 @@ def _as_in_synthesis(
     return frames, model.complete(style, frames)
 
 
-def _visits(teacher: CondGradTTS, frames: Frames, tokens: Style, lesson: Lesson, noise: Tensor) -> list[_Visit]:
+def _visits(
+    teacher: CondGradTTS, frames: Frames, tokens: Style, lesson: Lesson, generator: torch.Generator | None
+) -> list[_Visit]:
+    """The places of the teacher's path from a random start, one for each evaluation."""
     sampler, denoiser = SAMPLERS[TAUGHT_SAMPLER], teacher.denoiser(frames, tokens)
+    noise = standard_normal(frames.mu.shape, frames.mu, generator)
     x = sampler.start(denoiser.schedule, frames.mu, frames.mask, lesson.temperature, noise=noise)
     visits: list[_Visit] = []
     sampler(
-        denoiser, x, frames.mu, frames.mask, lesson.few, callback=lambda _, t, x, x0: visits.append(_Visit(x, t, x0))
+        denoiser,
+        x,
+        frames.mu,
+        frames.mask,
+        lesson.evaluations,
+        callback=lambda _, t, x, x0: visits.append(_Visit(x, t, x0)),
     )
-    end = sampler(denoiser, x, frames.mu, frames.mask, lesson.many)
-    return [*visits[:-1], replace(visits[-1], wanted=end)]
+    return visits

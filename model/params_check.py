@@ -81,11 +81,11 @@ _RULES: dict[str, _Rule] = {
         (lambda value: len(value) == 3 and min(value) >= 1 and max(value) <= 64),
         "three whole numbers, each from 1 to 64",
     ),
+    "estimator.frame_channels": _up_to(2048, 0),
     "estimator.head_channels": _up_to(1024),
     "diffusion.noise_mean": ((lambda value: abs(value) <= _LARGEST_FLOAT), "from -1e+06 to 1e+06"),
     "train.recordings": _NAME_OR_NONE,
     "train.teacher": _NAME_OR_NONE,
-    "train.teacher_steps": _up_to(1000),
     "train.batch_size": _up_to(4096),
     "train.crop_frames": ((lambda value: 4 <= value <= 8192 and value % 4 == 0), "a multiple of 4, up to 8192"),
     "train.encoder_steps": _NOT_NEGATIVE,
@@ -121,7 +121,7 @@ def check_params(params: Params) -> None:
         except ValueError as error:
             raise ValueError(f"interpolation.{error}") from error
     audio, encoder = params.audio, params.encoder
-    if params.style.voice_channels and (params.style.speaker_embedding_dim or params.style.emotion_embedding_dim):
+    if params.style.voice_channels and params.style.takes_embeddings:
         raise ValueError("style.voice_channels excludes external embeddings, style.*_embedding_dim; leave those at 0")
     for name in ("win_length", "hop_length"):
         if getattr(audio, name) > audio.n_fft:

@@ -79,7 +79,7 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
     finally:
         loading.wait()  # torch must not be at work when the process ends
     synthesiser = loading.result()
-    if synthesiser.params.style.speaker_embedding_dim or synthesiser.params.style.emotion_embedding_dim:
+    if synthesiser.params.style.takes_embeddings:
         raise InputError(f"{args.checkpoint} takes embeddings from files instead of names; speak with inference.py")
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware

@@ -367,7 +367,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, model, monkeypatch):
 
 def test_the_state_of_a_run(tmp_path, model, ema):
     assert saving.load(tmp_path / "none") is None
-    state = TrainingState(7, 2, 1, pack(model, ema=ema, **NAMES), {"state": {}, "param_groups": []})
+    state = TrainingState(7, 2, 1, pack(model, ema=ema, **NAMES), {"state": {}, "param_groups": []}, {})
     saving.save(tmp_path, state)
     found = saving.load(tmp_path)
     assert (found.step, found.epoch, found.batch, found.optimizer) == (7, 2, 1, state.optimizer)
@@ -383,7 +383,7 @@ def test_the_state_of_a_run(tmp_path, model, ema):
 
 
 def test_export_writes_the_averaged_weights_with_new_defaults(tmp_path, model, ema, capsys):
-    saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}))
+    saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}, {}))
     out = tmp_path / "new" / "out.pt"
     assert export.main([str(tmp_path / "log"), str(out), "--inference", "steps=4, temperature=1e1"]) == 0
     assert "steps 4, sampler edm-2m, temperature 10.0, length_scale 1.0" in capsys.readouterr().out
@@ -436,7 +436,7 @@ def test_the_default_parameters_make_a_model_that_can_be_published(tmp_path):
 
 
 def test_safetensors_holds_the_same_model(tmp_path, model, ema, capsys):
-    saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}))
+    saving.save(tmp_path / "log", TrainingState(5, 0, 0, pack(model, ema=ema, **NAMES), {}, {}))
     half, single = tmp_path / "half.safetensors", tmp_path / "single.safetensors"
     assert export.main([str(tmp_path / "log"), str(half), "--inference", "steps=4"]) == 0
     loaded = unpack(read_checkpoint(half))

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from model.cond_grad_tts import CondGradTTS
@@ -21,11 +21,22 @@ from model.lengths import padded_length, sequence_mask
 from model.sampling import SAMPLERS
 from model.style import TYPES, StyleSource
 from model.style_attention import AttentionBlend
-from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, randomise, seeded, tiny_model, total, without
+from tests.tiny_model import (
+    N_MELS,
+    in_dtype,
+    one_item,
+    random_style,
+    randomise,
+    seeded,
+    tiny_model,
+    tiny_params,
+    total,
+    without,
+)
 
 DOUBLE = torch.float64
 LENGTHS = [28, 13, 8, 6]  # odd ones, and some whose last frame the coarser levels share with padding
-SITES = {"down0": 0, "down1": 1, "down2": 2, "middle": 2, "up1": 1, "up2": 2}
+SITES = {"frames": 0, "down0": 0, "down1": 1, "down2": 2, "middle": 2, "up1": 1, "up2": 2}
 KINDS = {"typed": TYPES, "bundled": ("bundled",)}
 
 
@@ -55,6 +66,20 @@ def images(dtype: torch.dtype = DOUBLE, seed: int = 0) -> tuple[Tensor, Tensor, 
 def run(model: CondGradTTS, source: StyleSource, dtype: torch.dtype = DOUBLE) -> Tensor:
     x, mu, content, t = images(dtype)
     return model.decoder.estimator(x, t, prepare(model, mu, content, LENGTHS, source))
+
+
+# The network along the frames
+
+
+@torch.no_grad()
+def test_the_network_along_the_frames_adds_nothing_until_it_has_learned() -> None:
+    torch.manual_seed(0)
+    model = CondGradTTS(tiny_params(), 11, 5, 3).double().eval()
+    nn.init.normal_(model.decoder.estimator.conv_out.weight)
+    before = run(model, style_of(0))
+    assert before.std() > 0.1
+    model.decoder.estimator.frames = None
+    torch.testing.assert_close(run(model, style_of(0)), before)
 
 
 # Padding
@@ -218,7 +243,7 @@ def test_every_parameter_learns(kind: str) -> None:
     expected |= {f"decoder.estimator.pictures.unknown.{name}" for name in ("pitch", "energy")}
     if kind == "typed":
         # A softmax over the one token of a label is 1, whatever its key and the query.
-        sites = ["down_attention.0", "down_attention.1", "down_attention.2"]
+        sites = ["frames.attention", "down_attention.0", "down_attention.1", "down_attention.2"]
         sites += ["middle_attention", "up_attention.1", "up_attention.2"]
         expected |= {
             f"decoder.estimator.{site}.to_key.{name}.{part}"
@@ -305,7 +330,8 @@ def test_mass_has_every_site_and_type_at_the_sites_size_and_a_gradient() -> None
     model.decoder.estimator(x, t, a, blend)
     assert set(blend.mass) == {(site, name) for site in SITES for name in TYPES}
     for (site, _), mass in blend.mass.items():
-        assert mass.shape == (4, N_MELS >> SITES[site], max(LENGTHS) >> SITES[site])
+        rows = 1 if site == "frames" else N_MELS >> SITES[site]
+        assert mass.shape == (4, rows, max(LENGTHS) >> SITES[site])
         assert mass.min() > 0 and mass.max() < 1
         (gradient,) = torch.autograd.grad(mass.sum(), x, retain_graph=True)
         assert gradient.abs().max() > 1e-6

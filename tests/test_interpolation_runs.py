@@ -45,7 +45,7 @@ def close(actual: Tensor, expected: Tensor) -> None:
 
 
 def apart(one: Tensor, other: Tensor) -> None:
-    assert one.shape != other.shape or (one - other).abs().max() > 1e-2
+    assert one.shape != other.shape or (one - other).abs().max() > 2e-3
 
 
 def spoken(model: CondGradTTS, style: StyleSource, sampler: str) -> Tensor:
@@ -290,7 +290,7 @@ def test_mass_is_kept_where_it_steers() -> None:
     rows, length = run.plan.frames.mu.shape[1:]
     for (site, _), mass in run.mass.items():
         level = sites[site][0]
-        assert mass.shape == (1, rows >> level, length >> level)
+        assert mass.shape == (1, 1 if site == "frames" else rows >> level, length >> level)
     assert between(model, *text(), a, b, Linear(0.5), sampling()).mass == {}
 
 

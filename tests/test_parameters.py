@@ -276,7 +276,7 @@ def usual_run(folder, tmp_path_factory) -> list[Any]:
 
 OF_THE_RUN = [key for key in flat_params(Params()) if key.startswith("train.")]
 # What is tested elsewhere: here, in test_hearing and in test_distillation.
-ELSEWHERE = ("train.threads", "train.recordings", "train.teacher", "train.teacher_steps")
+ELSEWHERE = ("train.threads", "train.recordings", "train.teacher")
 OF_THE_RUN = [key for key in OF_THE_RUN if key not in ELSEWHERE]
 
 

@@ -41,7 +41,9 @@ LOSS_GUIDE = """\
 | energy | 0.8 | 0.25 or lower; 1 is a standard deviation |
 | diffusion | 1 | 0.4 to 0.6, and then almost flat for most of the run. **That is normal**: it is a mean over noise \
 levels, most of which cannot be predicted better. Watch validation, pictures and audio instead |
-| distillation | 0.06 | half of that; a run with a teacher has no other |
+| distillation | 0.3, or 0 where the text's own frames are taken | of a run with a teacher; it may rise a little |
+| realism, features, critic | 0.3, 0.7, 0.5 | nowhere: two learn against each other, and at 0.5 the critic can tell \
+nothing. Listen instead |
 """
 
 

@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     old = load_checkpoint(args.checkpoint)
     if not isinstance(old.model, CondGradTTS):
         raise InputError(f"{args.checkpoint} is an official checkpoint, which has no place for a voice or a manner")
-    if old.params.style.speaker_embedding_dim or old.params.style.emotion_embedding_dim:
+    if old.params.style.takes_embeddings:
         raise InputError(f"{args.checkpoint} takes embeddings from files instead of names, which nothing replaces")
     asked = resolve_params(args.config, args.overrides, old.params, str(args.checkpoint))
     networks = read_checkpoint(args.networks)

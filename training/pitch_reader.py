@@ -258,7 +258,7 @@ def _train(args: argparse.Namespace) -> None:
     loaded = load_checkpoint(args.checkpoint)
     if not loaded.model.attends:
         raise InputError(f"{args.checkpoint} is an official checkpoint, which reads no contours; give another")
-    if loaded.params.style.speaker_embedding_dim or loaded.params.style.emotion_embedding_dim:
+    if loaded.params.style.takes_embeddings:
         raise InputError(f"{args.checkpoint} takes embeddings for names, which no filelist has; give another")
     params, rng = loaded.params, np.random.default_rng(args.seed)
     cache = FeatureCache(args.cache, params.audio)

@@ -26,9 +26,10 @@ class TrainingState:
     batch: int  # batches done in the epoch
     payload: dict[str, Any]  # model.checkpoint.pack
     optimizer: dict[str, Any]
+    critic: dict[str, Any]  # of a run with a teacher; else empty
 
 
-_TYPES = {"step": int, "epoch": int, "batch": int, "payload": dict, "optimizer": dict}
+_TYPES = {"step": int, "epoch": int, "batch": int, "payload": dict, "optimizer": dict, "critic": dict}
 
 
 def state_path(log_dir: Path) -> Path:
@@ -53,7 +54,7 @@ def load(log_dir: Path) -> TrainingState | None:
     path = state_path(log_dir)
     if not path.exists():
         return None
-    values = read_checkpoint(path, "training state")
+    values = {"critic": {}, **read_checkpoint(path, "training state")}
     unfit = [name for name, kind in _TYPES.items() if not isinstance(values.get(name), kind)]
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:
         missing = unfit[0] if unfit else "weights"

@@ -19,7 +19,8 @@ from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
 from model.checkpoint import pack
 from model.cond_grad_tts import CondGradTTS
-from model.distillation import Lesson, distillation_loss
+from model.critic import Critic
+from model.distillation import DistillationLosses, Lesson, distillation_losses
 from model.randomness import BatchShare, drawing_for
 from model.style import draw_known_types
 from params import Params
@@ -33,6 +34,7 @@ from training.style_batch import at_other_levels, style_of_batch
 
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
+_CRITIC_FASTER = 2.5  # its learning rate, in units of the decoder's
 _LOSSES = ("prior", "duration", "length", "voicing", "pitch", "energy", "diffusion")
 
 
@@ -64,11 +66,14 @@ class Trainer:
         """
         self.model = model.to(device)
         self.is_taught = teacher is not None
-        teach = None
+        self.critic = teach = None
         if teacher is not None:
             self.model.requires_grad_(False).decoder.requires_grad_(True)
             teacher = teacher.to(device).eval().requires_grad_(False)
-            teach = partial(distillation_loss, self.model, teacher, _lesson(params))
+            torch.manual_seed(params.train.seed)  # whatever was drawn before, of samples for one
+            self.critic = Critic().to(device)
+            lesson = Lesson(params.inference.steps, params.inference.temperature)
+            teach = partial(distillation_losses, self.model, teacher, self.critic, lesson)
         self.params = params
         self.dataset = dataset
         self.validation = validation
@@ -80,9 +85,11 @@ class Trainer:
         self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
         groups = _parameter_groups(model, params.train.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+        if self.critic is not None:
+            groups.append({"params": list(self.critic.parameters()), "weight_decay": 0.0, "faster": _CRITIC_FASTER})
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.8 if self.is_taught else 0.9, 0.99), fused=True)
         self.ema = ParameterAverage(model, params.train.ema_decay)
-        self._losses = _Losses(self.model, teach)
+        self._losses = _Losses(self.model, teach, self.critic)
         self._forward = self.processes.wrap(self._losses)
         self.step = self.epoch = self.batch = 0
         self.gradients = GradientCheck()
@@ -93,6 +100,8 @@ class Trainer:
         with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
+            if self.critic is not None:
+                self.critic.load_state_dict(state.critic)
             load_optimizer(self.optimizer, state.optimizer)
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
 
@@ -153,7 +162,9 @@ class Trainer:
         """Write the run's files; first its curves, which would be lost with a process that is killed."""
         self.board.flush()
         payload = pack(self.model, params=self.params, step=self.step, ema=self.ema.values, **self.names)
-        save(self.log_dir, TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict()))
+        critic = {} if self.critic is None else self.critic.state_dict()
+        state = TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict(), critic)
+        save(self.log_dir, state)
         self._saved_step = self.step
 
     def train_on(self, share: SharedBatch) -> tuple[dict[str, Tensor], float]:
@@ -165,7 +176,7 @@ class Trainer:
         torch.manual_seed(_seed(train.seed, self.step))  # of dropout
         generator = torch.Generator().manual_seed(_seed(train.seed + 1, self.step))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, train)
+            group["lr"] = learning_rate(self.step, train) * group.get("faster", 1.0)
         with drawing_for(BatchShare(share.total, share.rows) if self.processes.world_size > 1 else None):
             known = draw_known_types(self.params.style, len(batch.ids), generator)
             known = {name: kept.to(self.device) for name, kept in known.items()}
@@ -279,22 +290,22 @@ class Trainer:
 class _Losses(nn.Module):
     """A model's losses as a forward pass, which is what DDP wraps: by name, and what each is the mean of."""
 
-    def __init__(self, model: CondGradTTS, teach: Callable[..., tuple[Tensor, Tensor]] | None) -> None:
-        """teach: `distillation_loss` of the model, in the place of its own losses."""
+    def __init__(
+        self, model: CondGradTTS, teach: Callable[..., DistillationLosses] | None, critic: Critic | None
+    ) -> None:
+        """teach: `distillation_losses` of the model and the critic, in the place of its own losses."""
         super().__init__()
         self.model = model
         self.teach = teach
+        self.critic = critic  # so that DDP knows its parameters
 
     def forward(self, **arguments: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         if self.teach is not None:
-            loss, count = self.teach(**arguments)
-            return {"distillation": loss}, {"distillation": count}
+            losses = vars(self.teach(**arguments))
+            items = arguments["ids"].new_tensor(len(arguments["ids"]))
+            return losses, dict.fromkeys(losses, items)
         losses = self.model.losses(**arguments)
         return {name: getattr(losses, name) for name in _LOSSES}, losses.counts
-
-
-def _lesson(params: Params) -> Lesson:
-    return Lesson(params.inference.steps, params.train.teacher_steps, params.inference.temperature)
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:

@@ -80,6 +80,10 @@ class Outcome:
     lines: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def measured(self) -> bool:
+        return bool(self.rows or self.data)
+
     def to_dict(self) -> dict[str, Any]:
         return {"rows": [{**asdict(row), "verdict": row.verdict} for row in self.rows], **self.data}
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.estimators.frame_network import FrameNetwork
 from model.estimators.unet import TimeEmbedding
 from model.style import TYPES, Style, mix
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
@@ -121,7 +122,8 @@ class CrossUNetCondition:
 
 
 class CrossUNet(nn.Module):
-    """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up.
+    """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up. Beside
+    them, if `params.estimator.frame_channels` is not 0, a network over frames alone.
 
     The noise level modulates every residual block; the style enters through attention and the pictures alone, so that
     whatever is blended there is blended everywhere.
@@ -137,9 +139,14 @@ class CrossUNet(nn.Module):
         embedding = 4 * params.channels
         types = TYPES if style.kind == "typed" else ("bundled",)
 
-        def attention(level: int) -> StyleAttention:
+        def attention(level: int, channels: int | None = None) -> StyleAttention:
             return StyleAttention(
-                widths[level], style.token_channels, params.heads[level], params.head_channels, types, style.prior_width
+                widths[level] if channels is None else channels,
+                style.token_channels,
+                params.heads[level],
+                params.head_channels,
+                types,
+                style.prior_width,
             )
 
         def blocks(level: int) -> nn.ModuleList:
@@ -153,7 +160,11 @@ class CrossUNet(nn.Module):
             nn.Linear(embedding, embedding),
             nn.SiLU(),
         )
-        self.conv_in = nn.Conv2d(4 + content_pictures, widths[0], 3, padding=1)
+        images, width = 4 + content_pictures, params.frame_channels
+        self.frames = None
+        if width:
+            self.frames = FrameNetwork(images, audio.n_mels, width, widths[0], embedding, attention(-1, width))
+        self.conv_in = nn.Conv2d(images, widths[0], 3, padding=1)
         levels = range(len(BLOCKS))
         self.down_blocks = nn.ModuleList(blocks(i) for i in levels)
         self.down_attention = nn.ModuleList(attention(i) for i in levels)
@@ -177,8 +188,9 @@ class CrossUNet(nn.Module):
         return cls(params.estimator, params.style, params.audio, params.encoder.content_pictures)
 
     def attention_sites(self) -> dict[str, tuple[int, StyleAttention]]:
-        """Every style attention by name, with its level (0: finest)."""
-        sites = {f"down{level}": (level, site) for level, site in enumerate(self.down_attention)}
+        """Every style attention by name, with its level (0: finest). The one of "frames" has one row of cells."""
+        sites = {} if self.frames is None else {"frames": (0, self.frames.attention)}
+        sites |= {f"down{level}": (level, site) for level, site in enumerate(self.down_attention)}
         sites["middle"] = (len(BLOCKS) - 1, self.middle_attention)
         sites |= {f"up{level}": (int(level), site) for level, site in self.up_attention.items()}
         return sites
@@ -254,7 +266,12 @@ class CrossUNet(nn.Module):
         masks = [mask[..., :: 2**level] if condition.padded else None for level in range(len(BLOCKS))]
         embedding = self.time(t)
         images = condition.pictures.beside(x * condition.mask)
-        hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))  # (B, C, n_mels, T)
+        images = images.contiguous(memory_format=torch.channels_last)
+        hidden = self.conv_in(images)  # (B, C, n_mels, T)
+        said = None
+        if self.frames is not None:
+            drawn, said = self.frames(images, embedding, masks[0], lambda x: attend("frames", self.frames.attention, x))
+            hidden = hidden + drawn
         skips = []
         for level, blocks in enumerate(self.down_blocks):
             for block in blocks:
@@ -273,4 +290,5 @@ class CrossUNet(nn.Module):
                 hidden = attend(f"up{level}", self.up_attention[str(level)], hidden)
                 hidden = self.upsample[level - 1](hidden, masks[level])
         output = self.conv_out(masked(F.silu(self.norm_out(hidden)), masks[0]))  # (B, 1, n_mels, T)
-        return output[:, 0] * condition.mask
+        output = output[:, 0] if said is None else output[:, 0] + said
+        return output * condition.mask

@@ -1,0 +1,80 @@
+"""A 1-D network along the frames, beside the U-Net: all mel bins of a frame are its channels.
+
+A 2-D convolution says the same of every bin. What belongs to a place on the mel axis, formants above all, is cheaper to
+learn where each bin has weights of its own, and costs a tenth of the U-Net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.style_attention import StyleAttention
+
+_BLOCKS = 4
+_DRAWN = 4  # pictures for the U-Net
+
+
+class FrameNetwork(nn.Module):
+    """Reads all pictures of the decoder, and the style by an attention of its own; says part of the output itself, and
+    draws further pictures for the U-Net. Until it has learned something it adds nothing.
+    """
+
+    def __init__(
+        self, pictures: int, n_mels: int, channels: int, cell_channels: int, embedding: int, attention: StyleAttention
+    ) -> None:
+        """cell_channels: of the U-Net's finest level; embedding: width of the noise level's."""
+        super().__init__()
+        self.n_mels = n_mels
+        self.inlet = nn.Conv1d(pictures * n_mels, channels, 5, padding=2)
+        self.blocks = nn.ModuleList(_FrameBlock(channels, embedding) for _ in range(_BLOCKS))
+        self.attention = attention
+        self.norm = nn.LayerNorm(channels)
+        self.to_pictures = nn.Linear(channels, _DRAWN * n_mels)
+        self.to_cells = nn.Conv2d(_DRAWN, cell_channels, 3, padding=1, bias=False)
+        self.to_output = nn.Linear(channels, n_mels)
+        for parameter in (self.to_cells.weight, self.to_output.weight, self.to_output.bias):
+            nn.init.zeros_(parameter)
+
+    def forward(
+        self, images: Tensor, embedding: Tensor, mask: Tensor | None, attend: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """What is added to the U-Net's first cells, (B, cell_channels, n_mels, T), and to its output, (B, n_mels, T).
+
+        images (B, P, n_mels, T), zero outside the mask (B, 1, 1, T); embedding (B, E); attend: the style's attention,
+        (B, C, 1, T) to the same.
+        """
+        mask = None if mask is None else mask[:, 0].to(images.dtype)  # (B, 1, T)
+        hidden = self.inlet(images.flatten(1, 2))  # (B, C, T)
+        for number, block in enumerate(self.blocks):
+            if number == _BLOCKS // 2:
+                hidden = attend(hidden[:, :, None])[:, :, 0]
+            hidden = block(hidden, embedding, mask)
+        hidden = F.silu(self.norm(hidden.transpose(1, 2)))  # (B, T, C)
+        pictures = self.to_pictures(hidden).transpose(1, 2).unflatten(1, (_DRAWN, self.n_mels))  # (B, drawn, n_mels, T)
+        if mask is not None:
+            pictures = pictures * mask[:, None]
+        return self.to_cells(pictures), self.to_output(hidden).transpose(1, 2)
+
+
+class _FrameBlock(nn.Module):
+    """Residual: a depthwise convolution, then two layers at each frame (ConvNeXt, Liu et al., 2022); the noise level
+    scales and shifts what they read.
+    """
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.along = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
+        self.norm = nn.LayerNorm(channels, elementwise_affine=False)
+        self.modulation = nn.Linear(embedding, 2 * channels)
+        self.wide = nn.Linear(channels, 2 * channels)
+        self.back = nn.Linear(2 * channels, channels)
+
+    def forward(self, x: Tensor, embedding: Tensor, mask: Tensor | None) -> Tensor:
+        """x (B, C, T), embedding (B, E), mask (B, 1, T) or None where every frame is valid -> (B, C, T)."""
+        hidden = self.norm(self.along(x if mask is None else x * mask).transpose(1, 2))  # (B, T, C)
+        scale, shift = self.modulation(embedding)[:, None].chunk(2, 2)  # (B, 1, C)
+        hidden = self.back(F.gelu(self.wide(hidden * (1 + scale) + shift)))
+        return x + hidden.transpose(1, 2)
