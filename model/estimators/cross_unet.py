@@ -266,12 +266,11 @@ class CrossUNet(nn.Module):
         masks = [mask[..., :: 2**level] if condition.padded else None for level in range(len(BLOCKS))]
         embedding = self.time(t)
         images = condition.pictures.beside(x * condition.mask)
-        images = images.contiguous(memory_format=torch.channels_last)
-        hidden = self.conv_in(images)  # (B, C, n_mels, T)
-        said = None
-        if self.frames is not None:
+        if self.frames is None:
+            hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))  # (B, C, n_mels, T)
+        else:
             drawn, said = self.frames(images, embedding, masks[0], lambda x: attend("frames", self.frames.attention, x))
-            hidden = hidden + drawn
+            hidden = self.frames.first_cells(self.conv_in, images, drawn)
         skips = []
         for level, blocks in enumerate(self.down_blocks):
             for block in blocks:
@@ -290,5 +289,5 @@ class CrossUNet(nn.Module):
                 hidden = attend(f"up{level}", self.up_attention[str(level)], hidden)
                 hidden = self.upsample[level - 1](hidden, masks[level])
         output = self.conv_out(masked(F.silu(self.norm_out(hidden)), masks[0]))  # (B, 1, n_mels, T)
-        output = output[:, 0] if said is None else output[:, 0] + said
+        output = output[:, 0] if self.frames is None else output[:, 0] + said
         return output * condition.mask
