@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from model.lengths import masked
+
 _SLOPE = 0.1  # of the leaky rectifier
 # Of each layer: its channels in units of the first one's, its kernel and its stride, each (rows, frames).
 _LAYERS = (
@@ -68,6 +70,6 @@ class Critic(nn.Module):
         features, mask = [], mask[:, None]  # (B, 1, 1, T)
         for layer, (_, _, (_, stride)) in zip(self.layers, _LAYERS, strict=True):
             mask = mask[..., ::stride]
-            hidden = F.leaky_relu(layer(hidden), _SLOPE) * mask.to(hidden.dtype)
+            hidden = masked(F.leaky_relu(layer(hidden), _SLOPE), mask)
             features.append(hidden)
         return Judgement(self.score(hidden), features, mask)

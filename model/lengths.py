@@ -15,6 +15,14 @@ def sequence_mask(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32
     return (position < lengths[:, None])[:, None].to(dtype)
 
 
+def masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """x * mask in the precision of x: under autocast a float32 mask would turn everything after it to float32.
+
+    None: every frame is valid, and x is returned itself.
+    """
+    return x if mask is None else x * mask.to(x.dtype)
+
+
 def padded_length(length: int, multiple: int) -> int:
     """The next multiple."""
     return -(-length // multiple) * multiple

@@ -25,7 +25,7 @@ def tiny_params(kind: str = "typed", **style: object) -> params.Params:
             channels=8, filter_channels=12, filter_channels_duration=8, layers=1, prenet_layers=1, content_pictures=1
         ),
         style=params.Style(kind=kind, token_channels=12, timbre_bottleneck=4, **style),
-        estimator=params.Estimator(channels=4, frame_channels=6, heads=(1, 2, 2), head_channels=4),
+        estimator=params.Estimator(channels=4, frame_channels=8, heads=(1, 2, 2), head_channels=4),
     )
 
 

@@ -54,6 +54,7 @@ def load(log_dir: Path) -> TrainingState | None:
     path = state_path(log_dir)
     if not path.exists():
         return None
+    # States of before there were critics have none.
     values = {"critic": {}, **read_checkpoint(path, "training state")}
     unfit = [name for name, kind in _TYPES.items() if not isinstance(values.get(name), kind)]
     if unfit or values["payload"].get("weights") is None or values["payload"].get("ema") is None:

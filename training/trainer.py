@@ -65,7 +65,6 @@ class Trainer:
         samples on it. processes: None for this one alone. teacher: the decoder alone learns, and from this model.
         """
         self.model = model.to(device)
-        self.is_taught = teacher is not None
         self.critic = teach = None
         if teacher is not None:
             self.model.requires_grad_(False).decoder.requires_grad_(True)
@@ -85,7 +84,7 @@ class Trainer:
         self.processes = Processes(device) if processes is None else processes
         self.log_dir = Path(params.train.log_dir)
         groups = _parameter_groups(model, params.train.weight_decay)
-        if self.critic is not None:
+        if self.is_taught:
             groups.append({"params": list(self.critic.parameters()), "weight_decay": 0.0, "faster": _CRITIC_FASTER})
         self.optimizer = torch.optim.AdamW(groups, betas=(0.8 if self.is_taught else 0.9, 0.99), fused=True)
         self.ema = ParameterAverage(model, params.train.ema_decay)
@@ -100,7 +99,7 @@ class Trainer:
         with restoring(state_path(self.log_dir)):
             self.model.load_state_dict(state.payload["weights"])
             self.ema.load(state.payload["ema"])
-            if self.critic is not None:
+            if self.is_taught:
                 self.critic.load_state_dict(state.critic)
             load_optimizer(self.optimizer, state.optimizer)
         self.step, self.epoch, self.batch = state.step, state.epoch, state.batch
@@ -162,7 +161,7 @@ class Trainer:
         """Write the run's files; first its curves, which would be lost with a process that is killed."""
         self.board.flush()
         payload = pack(self.model, params=self.params, step=self.step, ema=self.ema.values, **self.names)
-        critic = {} if self.critic is None else self.critic.state_dict()
+        critic = self.critic.state_dict() if self.is_taught else {}
         state = TrainingState(self.step, self.epoch, self.batch, payload, self.optimizer.state_dict(), critic)
         save(self.log_dir, state)
         self._saved_step = self.step
@@ -225,6 +224,10 @@ class Trainer:
             "autocast": torch.bfloat16 if train.precision == "bf16" else None,
             "generator": generator,
         }
+
+    @property
+    def is_taught(self) -> bool:
+        return self.critic is not None
 
     @property
     def _decoder_learns(self) -> bool:

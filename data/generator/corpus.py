@@ -46,6 +46,7 @@ FUNCTION_WORDS = frozenset(
 VOICES = 560  # virtual ones, before any has more than its twelve utterances
 VOICE_UTTERANCES, MANNERS = 12, 4  # of a virtual voice; its manners take turns
 _NEAR_OF_NINE = 3  # virtual voices; the others are far from all of these
+_LARGEST_PARTS = 3  # of a voice's packs, which give it no foreign prosody
 FOREIGN = 0.3  # share spoken with the prosody of another pack
 # Of every seven utterances two are by named voices: nine hours in fourteen are by virtual ones.
 _TURN, _NAMED_IN_TURN = 7, 2
@@ -101,7 +102,8 @@ def _plan(index: int, sentences: list[str], seed: int) -> Plan:
         manner, whole = STYLES[style], True
         if utterance % MANNERS > 1:
             style, manner = VARIED, draw_manner(seed, 3, who, utterance % MANNERS)
-        donors = [other for other in PACKS if other not in voice.packs[:3]]
+        # All packs of its sex have a part in a far voice, but its largest parts are whose prosody it has.
+        donors = [other for other in PACKS if other not in voice.packs[:_LARGEST_PARTS]]
     foreign, donor = rng.random() < FOREIGN, donors[rng.integers(len(donors))]
     # Sentences in an order of their own in each pass.
     passes, within = divmod(index, len(sentences))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from model.estimators.frame_network import FrameNetwork
 from model.estimators.unet import TimeEmbedding
+from model.lengths import masked
 from model.style import TYPES, Style, mix
 from model.style_attention import AttentionBlend, SiteCondition, StyleAttention
 from model.style_pictures import FrameContours, Pictures, StylePictures, blend_pitch
@@ -92,11 +93,6 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return self.conv(masked(x, mask))
-
-
-def masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """x * mask, or x itself where every frame is valid."""
-    return x if mask is None else x * mask.to(x.dtype)
 
 
 # Residual blocks of the way down, by level; the way up has the same, the middle two. A convolution costs about the same

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.lengths import masked
 from model.style_attention import StyleAttention
 
 _BLOCKS = 4
@@ -47,17 +48,14 @@ class FrameNetwork(nn.Module):
         images (B, P, n_mels, T), zero outside the mask (B, 1, 1, T); embedding (B, E); attend: the style's attention,
         (B, C, 1, T) to the same.
         """
-        mask = None if mask is None else mask[:, 0].to(images.dtype)  # (B, 1, T)
         hidden = self.inlet(images.flatten(1, 2)).transpose(1, 2).contiguous()  # (B, T, C)
         for number, block in enumerate(self.blocks):
             if number == _BLOCKS // 2:
                 hidden = attend(hidden.transpose(1, 2)[:, :, None])[:, :, 0].transpose(1, 2)
-            hidden = block(hidden, embedding, mask)
+            hidden = block(hidden, embedding, None if mask is None else mask[:, 0])
         hidden = F.silu(self.norm(hidden))
         pictures = self.to_pictures(hidden).transpose(1, 2).unflatten(1, (_DRAWN, self.n_mels))  # (B, drawn, n_mels, T)
-        if mask is not None:
-            pictures = pictures * mask[:, None]
-        return pictures, self.to_output(hidden).transpose(1, 2)
+        return masked(pictures, mask), self.to_output(hidden).transpose(1, 2)
 
     def first_cells(self, conv: nn.Conv2d, images: Tensor, pictures: Tensor) -> Tensor:
         """The U-Net's first convolution, over both: conv(images) + to_cells(pictures), at once, which is faster."""
@@ -81,7 +79,6 @@ class _FrameBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor, mask: Tensor | None) -> Tensor:
         """x (B, T, C), embedding (B, E), mask (B, 1, T) or None where every frame is valid -> (B, T, C)."""
-        frames = x.transpose(1, 2)  # (B, C, T)
-        hidden = self.norm(self.along(frames if mask is None else frames * mask).transpose(1, 2))
+        hidden = self.norm(self.along(masked(x.transpose(1, 2), mask)).transpose(1, 2))
         scale, shift = self.modulation(embedding)[:, None].chunk(2, 2)  # (B, 1, C)
         return x + self.back(F.gelu(self.wide(torch.addcmul(shift, hidden, 1 + scale))))

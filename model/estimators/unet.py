@@ -14,15 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.lengths import masked
 from model.style import Style, mix
 from params import Params
 
 GROUPS = 8  # of every group normalisation
-
-
-def masked(x: Tensor, mask: Tensor) -> Tensor:
-    """x * mask in the precision of x: under autocast a float32 mask would turn everything after it to float32."""
-    return x * mask.to(x.dtype)
 
 
 class TimeEmbedding(nn.Module):
