@@ -51,8 +51,8 @@ mutation: setup $(VENV)/peer
 
 setup: $(VENV)/installed
 
-# The pinned requirements, then the package itself with its compiled part; done again when either changes.
-$(VENV)/installed: requirements.txt setup.py pyproject.toml monotonic_align/search.pyx $(wildcard monotonic_align/*.h)
+# The pinned requirements, then the package itself with its compiled parts; done again when either changes.
+$(VENV)/installed: requirements.txt setup.py pyproject.toml $(wildcard monotonic_align/*.pyx monotonic_align/*.h hifi-gan/*.pyx hifi-gan/*.h)
 	@test -x $(RUN) || $(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 		"Python 3.11 or newer is needed; name one, such as: make demo PYTHON=python3.12")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

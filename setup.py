@@ -1,4 +1,4 @@
-"""Packages, dependencies and the compiled alignment search."""
+"""Packages, dependencies and what is compiled: the alignment search and the vocoder's kernel."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ alignment_search = Extension(
     extra_compile_args=["-O3"],
 )
 
+vocoder_kernel = Extension(
+    "hifigan.amx",
+    ["hifi-gan/amx.pyx"],
+    depends=["hifi-gan/amx_kernel.h"],
+    include_dirs=["hifi-gan"],
+    extra_compile_args=["-O3"],
+)
+
 setup(
     name="cond-grad-tts",
     version="0.1.0",
@@ -58,10 +66,11 @@ setup(
     package_data={
         "text": ["*.txt", "*.npz"],
         "monotonic_align": ["*.pyx", "*.h"],
+        "hifigan": ["*.pyx", "*.h"],
         "evaluation": ["*.css", "*.js"],
         "studio": ["*.css", "*.js"],
     },
-    ext_modules=cythonize([alignment_search], build_dir="build"),
+    ext_modules=cythonize([alignment_search, vocoder_kernel], build_dir="build"),
     cmdclass={"build_ext": BuildWithOpenMP},
     install_requires=[
         "torch>=2.13",

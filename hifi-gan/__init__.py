@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import common  # noqa: F401 - first, so that Ctrl-C while torch loads is one line
+from hifigan.amx_generator import AmxGenerator
 from hifigan.configuration import PRESETS, V1, V2, V3, VocoderConfig
 from hifigan.generator import Generator
-from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, vocode, vocode_in_parts
+from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, quickest, vocode, vocode_in_parts
 
 __all__ = [
     "PRESETS",
@@ -13,10 +14,12 @@ __all__ = [
     "V2",
     "V3",
     "VOCODERS",
+    "AmxGenerator",
     "Generator",
     "Vocoder",
     "VocoderConfig",
     "load_vocoder",
+    "quickest",
     "vocode",
     "vocode_in_parts",
 ]

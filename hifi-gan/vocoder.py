@@ -14,6 +14,7 @@ from torch import Tensor
 from common.errors import InputError
 from common.files import read_json
 from data.checkpoint_file import read_checkpoint
+from hifigan.amx_generator import AmxGenerator, fits
 from hifigan.checkpoint import fold, tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.distilled import FORMAT, read_distilled
@@ -116,6 +117,13 @@ def _read_file(path: Path, config: str | os.PathLike | None, expect: Audio) -> V
     return generator.eval()
 
 
+def quickest(vocoder: Vocoder, device: torch.device, precision: str) -> Vocoder:
+    """The vocoder on a device, as that computes it fastest in a precision, "fp32" or "bf16"."""
+    if isinstance(vocoder, Generator) and device.type == "cpu" and precision == "bf16" and fits(vocoder.config):
+        return AmxGenerator(vocoder)
+    return vocoder.to(device)
+
+
 def vocode(
     generator: Vocoder,
     mel: Tensor,
@@ -131,7 +139,7 @@ def vocode(
     Args:
         mel: (B, num_mels, T) or (num_mels, T), natural log.
         chunk_frames: None: all in one piece.
-        precision: "fp32", or "bf16" for bfloat16 autocast.
+        precision: "fp32", or "bf16" for bfloat16 autocast; an `AmxGenerator` has its own.
     Returns:
         (B, T * hop_size) float32 in [-1, 1]; B is 1 for a mel without batch axis.
     Raises:
@@ -147,7 +155,7 @@ def vocode(
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"precision must be fp32 or bf16, not {precision!r}")
     batch, _, frames = mel.shape
-    device = next(generator.parameters()).device
+    device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
     hop = config.hop_size
     left, right = generator.context
     size = chunk_frames or max(frames, 1)
