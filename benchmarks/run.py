@@ -29,6 +29,7 @@ from speed.outcome import Outcome, Settings
 BENCHMARKS = {
     "samplers": "speed.samplers",
     "steps": "speed.speech",
+    "vocoder": "speed.speech",
     "alignment_search": "alignment",
     "training": "speed.training",
     "backends": "speed.speech",

@@ -1,9 +1,10 @@
 """What a vocoder makes of recordings' mels, beside what the universal one makes of them.
 
-    python benchmarks/vocoders.py -f recordings.txt [--vocoder distilled] [-o out/vocoders]
+    python benchmarks/vocoders.py -f recordings.txt [--vocoder distilled] [--precision bf16] [-o out/vocoders]
 
 The filelist has lines `wav_path|text|group`; groups are averaged apart (voices that were met in training, and not).
-Time is that of whole recordings in one thread and float32, both vocoders in turn.
+Time is that of whole recordings in one thread, both vocoders in turn, the universal one by torch's layers. With
+`--precision bf16` the other speaks, and both are timed, in bfloat16: `--vocoder universal` is then the default.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from evaluation.contours import median_and_range
 from evaluation.sound import Sound
 from evaluation.speaker import cosine
 from evaluation.words import word_errors
-from hifigan import load_vocoder, vocode
+from hifigan import load_vocoder, quickest, vocode
 from params import Audio
 from speed.outcome import seconds_in_turn
 
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-f", "--filelist", required=True, help="wav_path|text|group, one a line")
     parser.add_argument("--vocoder", default="distilled", help="a name or a file; default: %(default)s")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="default: %(default)s")
     parser.add_argument("--asr", choices=("tiny", "base", "none"), default="base", help="default: %(default)s")
     parser.add_argument("-o", "--out", type=folder, default=Path("out/vocoders"), help="default: %(default)s")
     parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"), help="default: %(default)s")
@@ -54,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _compare(args: argparse.Namespace) -> None:
     audio = Audio()
-    sides = {"universal": load_vocoder("universal", expect=audio), "other": load_vocoder(args.vocoder, expect=audio)}
+    other = quickest(load_vocoder(args.vocoder, expect=audio), torch.device("cpu"), args.precision)
+    sides = {"universal": load_vocoder("universal", expect=audio), "other": other}
     analyser = Analyser(args.cache, audio, args.asr)
     groups = defaultdict(list)
     lines = read_filelist(args.filelist)
@@ -62,7 +65,10 @@ def _compare(args: argparse.Namespace) -> None:
         raise InputError(f"{args.filelist} names no recording")
     mels = [torch.from_numpy(mel_spectrogram(read_audio(line.wav, audio.sample_rate), audio)) for line in lines]
     for number, (line, mel) in enumerate(zip(tqdm(lines, "measure", unit="recording"), mels, strict=True)):
-        universal, other = (vocode(vocoder, mel, chunk_frames=256)[0].numpy() for vocoder in sides.values())
+        universal, other = (
+            vocode(vocoder, mel, chunk_frames=256, precision=precision)[0].numpy()
+            for vocoder, precision in zip(sides.values(), ("fp32", args.precision), strict=True)
+        )
         for name, samples in (("universal", universal), ("other", other)):
             write_wav(args.out / f"{number:02d}_{name}.wav", samples, audio.sample_rate)
         row = compare(analyser, line.text, Sound(universal, audio.sample_rate), Sound(other, audio.sample_rate))
@@ -71,7 +77,7 @@ def _compare(args: argparse.Namespace) -> None:
     table["all"] = summary([row for rows in groups.values() for row in rows])
     torch.set_num_threads(1)
     calls = {
-        name: (lambda vocoder=vocoder: [vocode(vocoder, mel) for mel in mels[:TIMED]])
+        name: (lambda vocoder=vocoder: [vocode(vocoder, mel, precision=args.precision) for mel in mels[:TIMED]])
         for name, vocoder in sides.items()
     }
     seconds = seconds_in_turn(calls, 3)

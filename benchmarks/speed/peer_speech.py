@@ -86,17 +86,19 @@ def _official(plan: dict[str, Any], steps: int) -> Callable[[dict], Iterator[flo
         with torch.no_grad():
             return model(ids, lengths, n_timesteps=steps, temperature=1.5)[1]
 
-    return _with_vocoder(plan, config.n_symbols, model.encoder, decode)
+    return _with_vocoder(plan, config.n_symbols, model.encoder, decode, _project_vocoder(plan))
 
 
-def _matcha(plan: dict[str, Any], steps: int, own_vocoder: bool = False) -> Callable[[dict], Iterator[float]]:
+def _matcha(plan: dict[str, Any], steps: int, vocoder: str = "torch") -> Callable[[dict], Iterator[float]]:
+    """vocoder: which V1, "torch" or "quickest" of this project's, or its "own"."""
     model = _matcha_model().eval()
     model.encoder = _FixedDurations(model.encoder)
 
     def decode(ids: Tensor, lengths: Tensor) -> Tensor:
         return model.synthesise(ids, lengths, n_timesteps=steps, temperature=0.667)["mel"]
 
-    return _with_vocoder(plan, _MATCHA_SYMBOLS, model.encoder, decode, _matcha_vocoder() if own_vocoder else None)
+    vocode = _matcha_vocoder() if vocoder == "own" else _project_vocoder(plan, vocoder == "quickest")
+    return _with_vocoder(plan, _MATCHA_SYMBOLS, model.encoder, decode, vocode)
 
 
 @torch.no_grad()
@@ -110,6 +112,17 @@ def _matcha_vocoder() -> Callable[[Tensor], Tensor]:
     with contextlib.redirect_stdout(sys.stderr):
         vocoder.remove_weight_norm()
     return torch.no_grad()(lambda mel: vocoder(mel)[:, 0])
+
+
+def _project_vocoder(plan: dict[str, Any], as_here: bool = False) -> Callable[[Tensor], Tensor]:
+    """This project's V1 in the plan's precision, by torch's layers, or as this project runs it."""
+    from hifigan import load_vocoder, quickest, vocode
+    from params import Audio
+
+    vocoder, precision = load_vocoder(expect=Audio()), plan["precision"]
+    if as_here:
+        vocoder = quickest(vocoder, torch.device("cpu"), precision)
+    return partial(vocode, vocoder, precision=precision)
 
 
 def _matcha_model() -> nn.Module:
@@ -172,16 +185,12 @@ def _with_vocoder(
     symbols: int,
     encoder: _FixedDurations,
     decode: Callable[[Tensor, Tensor], Tensor],
-    vocode: Callable[[Tensor], Tensor] | None = None,
+    vocode: Callable[[Tensor], Tensor],
 ) -> Callable[[dict], Iterator[float]]:
-    """vocode: mel (1, n_mels, T) to audio (1, samples); None: this project's V1, in the plan's precision."""
-    from hifigan import load_vocoder
-    from hifigan import vocode as vocode_with
+    """vocode: mel (1, n_mels, T) to audio (1, samples)."""
     from params import Audio
 
     audio = Audio()
-    if vocode is None:
-        vocode = partial(vocode_with, load_vocoder(expect=audio), precision=plan["precision"])
 
     def speak(text: dict[str, Any]) -> Iterator[float]:
         ids = torch.tensor([text["ids"]]) % symbols
@@ -225,7 +234,8 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], Callable[[dict], Iterator[float]]]
     "default model, OpenVINO": lambda plan: _default(plan, "openvino"),
     "Matcha-TTS, 4 steps": lambda plan: _matcha(plan, 4),
     "Matcha-TTS, 10 steps": lambda plan: _matcha(plan, 10),
-    "Matcha-TTS, 4 steps, own V1": lambda plan: _matcha(plan, 4, own_vocoder=True),
+    "Matcha-TTS, 4 steps, own V1": lambda plan: _matcha(plan, 4, "own"),
+    "Matcha-TTS, 4 steps, V1 as here": lambda plan: _matcha(plan, 4, "quickest"),
     "official Grad-TTS, 10 steps": lambda plan: _official(plan, 10),
     "Kokoro-82M, int8": _kokoro,
 }

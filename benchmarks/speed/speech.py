@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from common.device import has_bfloat16
 from common.errors import InputError
 from data.filelist import read_texts
+from data.model_file import load_checkpoint
+from hifigan import AmxGenerator, Vocoder, load_vocoder, quickest, vocode
 from speed.outcome import Outcome, Row, Settings, peak_gigabytes, seconds_in_turn
-from synthesis.synthesiser import Synthesiser, load_model
+from synthesis.backends.graph_modules import GraphVocoder, session_opener
+from synthesis.synthesiser import VOCODER_CHUNK, Synthesiser, load_model
 
 TEXTS = "resources/filelists/synthesis.txt"
 HELD_OUT = "resources/texts/held_out.txt"
@@ -66,6 +70,65 @@ def backends(settings: Settings) -> Outcome:
         outcome.lines.append(f"  {name}: RTF {value / audio:.3f} (the first time {first / audio:.3f})")
     best = min(times, key=times.get)
     outcome.rows = [Row(f"default model, text to wav, {best}: RTF", times[best] / audio, 0.35, 0.2, "", False)]
+    return outcome
+
+
+class _ByTorch(nn.Module):
+    """A vocoder by torch's own layers, also where the project has something faster."""
+
+    def __init__(self, generator: Vocoder) -> None:
+        super().__init__()
+        self.generator, self.config, self.context = generator, generator.config, generator.context
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        return self.generator(mel)
+
+
+def vocoder(settings: Settings) -> Outcome:
+    """V1 as it is run by default, against torch's layers and an OpenVINO graph: alone, and from text to wav."""
+    cpu, outcome = torch.device("cpu"), Outcome()
+    loaded, precision = load_checkpoint(settings.checkpoint), "bf16" if has_bfloat16(cpu) else "fp32"
+    universal = load_vocoder(expect=loaded.params.audio)
+    if not isinstance(quickest(universal, cpu, precision), AmxGenerator):
+        raise InputError("this processor has no matrix unit, or the kernel is not built: V1 is run by torch's layers")
+    texts = read_texts(TEXTS)[: 1 if settings.quick else None]
+
+    def box(generator: Vocoder, graph: bool = False) -> Synthesiser:
+        made = Synthesiser(load_checkpoint(settings.checkpoint), generator, cpu, precision)
+        if graph:
+            made.use_graphs("openvino", settings.out / "graphs")
+        return made
+
+    boxes = {"torch": (box(_ByTorch(universal)), box(universal))}
+    vocoders = {"ours": quickest(universal, cpu, precision), "torch": universal}
+    try:
+        opener = session_opener("openvino")
+        boxes["OpenVINO"] = box(_ByTorch(universal), True), box(universal, True)
+        vocoders["OpenVINO"] = GraphVocoder(universal, settings.out / "graphs", opener, precision)
+    except InputError as error:
+        outcome.lines.append(f"  without OpenVINO: {error}")
+    results = list(boxes["torch"][1].synthesise_each(texts, boxes["torch"][1].options()))
+    mels = [torch.from_numpy(result.mel) for result in results]
+    audio = sum(result.seconds for result in results)
+
+    def alone(generator: Vocoder) -> None:
+        for mel in mels:
+            vocode(generator, mel, chunk_frames=VOCODER_CHUNK, precision=precision)
+
+    alone_times = seconds_in_turn(
+        {name: (lambda generator=generator: alone(generator)) for name, generator in vocoders.items()}, settings.repeats
+    )
+    sides = {f"{name} {i}": pair[i] for name, pair in boxes.items() for i in range(2)}
+    times = seconds_in_turn(
+        {name: (lambda box=box: list(box.synthesise_each(texts, box.options()))) for name, box in sides.items()},
+        settings.repeats,
+    )
+    outcome.data = {"vocoder": alone_times, "text_to_wav": times, "audio_seconds": audio}
+    for name in boxes:
+        ratio, whole = alone_times[name] / alone_times["ours"], times[f"{name} 0"] / times[f"{name} 1"]
+        outcome.rows.append(Row(f"vocoder, time of V1 by {name} over the default's", ratio, 2.5, 5))
+        outcome.rows.append(Row(f"text to wav, {name}: time with V1 by {name} over the default's", whole, 1.7, 2.5))
+    outcome.lines += [f"  {name}: RTF {value / audio:.3f}" for name, value in (*alone_times.items(), *times.items())]
     return outcome
 
 
