@@ -28,7 +28,7 @@ MOST_REPEATS = 3  # of a round, which lasts about a minute and a half
 SYSTEMS = {
     "default model, torch": "its own evaluations, V1; the long sentence streamed",
     "default model, OpenVINO": "the same",
-    "Matcha-TTS, 4 steps": "its own code and size, 18.2 million random weights, float32, our frame counts; our V1 by torch",
+    "Matcha-TTS, 4 steps": "its own code and size, 18.2 million random weights, float32, our frame counts; V1 by torch",
     "Matcha-TTS, 10 steps": "the same",
     "Matcha-TTS, 4 steps, own V1": "the same; V1 by its own code too, in float32, as its command line speaks",
     "Matcha-TTS, 4 steps, V1 as here": "the same; the vocoder as this project runs it",
