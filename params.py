@@ -50,6 +50,7 @@ class Encoder:
     window_size: int = 4  # relative positions to each side
     prenet_layers: int = 3
     content_pictures: int = 2  # images of 80 rows drawn from the encoder's hidden states, beside mu (cond_grad_tts)
+    local_channels: int = 0  # of a network of a phone and its neighbours alone, beside it (cond_grad_tts); 0: none
 
 
 @dataclass(frozen=True)
