@@ -12,7 +12,7 @@ from torch import Tensor
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
 from model.contour import spread_smoothly
 from model.denoiser import BatchGuidedDenoiser, Denoiser
-from model.diffusion import ResidualDiffusion
+from model.diffusion import ResidualDiffusion, masked_mean
 from model.estimators import ESTIMATORS
 from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
@@ -40,6 +40,7 @@ class CondLosses:
     voicing: Tensor
     pitch: Tensor
     energy: Tensor
+    mean: Tensor
     diffusion: Tensor
     durations: Tensor  # (B, S) of the alignment that was found
     counts: dict[str, Tensor]  # by loss: how many cells, tokens, items or frames it is the mean of
@@ -192,16 +193,26 @@ class CondGradTTS(TextToMel):
         counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
         counts |= {"duration": text_mask.sum(), "length": text_mask.new_tensor(len(ids))}
         counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
-        diffusion = mel.new_zeros(())
-        if train_decoder:
+        diffusion = mean = mel.new_zeros(())
+        estimator = self.decoder.estimator
+        if train_decoder or estimator.expects:
             if self.training:
                 style = self.with_predicted_energy(style, frames, generator)
-            frames, mel = crop(frames, mel, crop_frames, generator)
+            frames, mel = crop(frames, mel, crop_frames if train_decoder else None, generator)
             counts["diffusion"] = frames.mask.sum()
             frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
-                diffusion = self.decoder.loss(mel, self.condition(frames, self.tokens(style, len(ids))), generator)
-        return CondLosses(prior, duration, length, voicing, pitch, energy, diffusion, durations, counts)
+                tokens = self.tokens(style, len(ids))
+                if train_decoder:
+                    condition = self.condition(frames, tokens)
+                    expected = condition.mean if estimator.expects else None
+                    diffusion = self.decoder.loss(mel, condition, generator)
+                else:
+                    expected = estimator.expected(frames.mu, frames.mask, tokens, frames.position, frames.content)
+            if expected is not None:
+                mean = 0.5 * masked_mean((mel - frames.mu - expected.to(mel.dtype)).square(), frames.mask)
+        counts["mean"] = counts["diffusion"]
+        return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)
 
     @torch.no_grad()
     def with_predicted_energy(

@@ -45,7 +45,7 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
         for type_name in site.keys:
             keys = {**site.keys, type_name: _rolled(site.keys[type_name])}
             sites = {**condition.sites, name: SiteCondition(keys, site.frame_query)}
-            result[f"{name}/{type_name}"] = change(replace(condition, sites=sites))
+            result[f"{name}/{type_name}"] = change(estimator.completed(replace(condition, sites=sites)))
     for type_name in encoded.types:
         tokens = encoded.types[type_name]
         traded = TypedTokens(*(getattr(tokens, field.name).roll(1, 0) for field in fields(tokens)))

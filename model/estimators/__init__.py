@@ -25,6 +25,7 @@ class Estimator(Protocol):
     length_multiple: int  # T must be a multiple of it
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether `blend` takes shares that differ from cell to cell
+    expects: bool  # whether its conditions have a `mean` that is trained by itself, and it `expected`
 
     @classmethod
     def of(cls, params: Params) -> Estimator:
@@ -39,6 +40,11 @@ class Estimator(Protocol):
         (B, pictures, n_mels, T) of the text encoder; None where the model has none. Raises ValueError for a T that is
         no multiple of `length_multiple`.
         """
+
+    def expected(
+        self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor | None, content: Tensor | None
+    ) -> Tensor:
+        """The mean alone of such a condition, of x_0 - mu, (B, n_mels, T). Arguments as of `prepare`."""
 
     def blend(
         self,

@@ -167,7 +167,7 @@ class UNet(nn.Module):
 
     length_multiple = 2 ** (len(LEVELS) - 1)
     types = ("speaker", "emotion")
-    attends = False
+    attends = expects = False
 
     def __init__(self, channels: int, n_mels: int = 80, speaker_channels: int = 0, time_scale: float = 1000.0) -> None:
         super().__init__()
