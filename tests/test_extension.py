@@ -68,6 +68,7 @@ class Rows(nn.Module):
     length_multiple = 1
     types = ("speaker",)
     attends = True
+    expects = False
 
     def __init__(self, n_mels: int, style_channels: int) -> None:
         super().__init__()

@@ -63,23 +63,23 @@ def test_left_of_the_crossing_everything_is_of_a_and_right_of_it_of_b(kind: str)
         same(mixed[..., at:], of_b[..., at:])
         assert (of_a - of_b).abs().max() > 1e-3
 
-    blended = plan.blended(model)
-    of_a, of_b = (model.condition(frames, model.style(style, 1)) for style in (a, b))
-    pictures_a, pictures_b = of_a.pictures.stacked(), of_b.pictures.stacked()
-    same(blended.condition.pictures.stacked()[..., :at], pictures_a[..., :at])
-    same(blended.condition.pictures.stacked()[..., at:], pictures_b[..., at:])
-    assert ((pictures_a - pictures_b).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
-
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     sites = estimator.attention_sites()
     handles = [
         site.register_forward_hook(lambda _, given, out, name=name: seen.update({name: (given[0], out)}))
         for name, (_, site) in sites.items()
     ]
+    blended = plan.blended(model)
     noise = torch.randn(frames.mu.shape, generator=seeded(0), dtype=DOUBLE)
     blended.x0(frames.mu + noise, 0.4)
     for handle in handles:
         handle.remove()
+
+    of_a, of_b = (model.condition(frames, model.style(style, 1)) for style in (a, b))
+    pictures_a, pictures_b = of_a.pictures.stacked(), of_b.pictures.stacked()
+    same(blended.condition.pictures.stacked()[..., :at], pictures_a[..., :at])
+    same(blended.condition.pictures.stacked()[..., at:], pictures_b[..., at:])
+    assert ((pictures_a - pictures_b).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
     for name, (level, site) in sites.items():
         x, output = seen[name]
         plain_a, plain_b = (site(x, condition.sites[name]) for condition in (of_a, of_b))
