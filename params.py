@@ -81,7 +81,7 @@ class Style:
 class Estimator:
     name: str = "cross_unet"  # a name in model.estimators.ESTIMATORS
     channels: int = 32  # of the finest level; doubled at each of the next two
-    frame_channels: int = 0  # of the 1-D network beside them (model/estimators/frame_network.py); 0: there is none
+    frame_channels: int = 0  # of the 1-D network before them (model/estimators/frame_network.py); 0: there is none
     heads: tuple[int, ...] = (1, 2, 4)  # of the style attention, by level
     head_channels: int = 16
     pe_scale: float = 1000.0  # of the time embedding of "unet"; 1 only for the very old official checkpoint
