@@ -179,6 +179,7 @@ def test_networks_that_add_nothing_at_first_join_a_model_without_them(folder, tr
         torch.testing.assert_close(found[key], value, msg=key)
     for key in ("encoder.local.to_parts.weight", "decoder.estimator.frames.to_mean.weight"):
         assert found[key].abs().max() < 1e-8
+    capsys.readouterr()
     again = ("estimator.frame_channels=12", "--init", str(tmp_path / "log" / "checkpoint.pt"))
     message = fails(capsys, of_the_run(folder, tmp_path / "other", *again, steps=1))
     assert "estimator.frame_channels is 12, but" in message
