@@ -173,7 +173,8 @@ class CondGradTTS(TextToMel):
         prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
         right. length: likewise of an item's tokens together, times `_LENGTH_WEIGHT`; a rate moves all tokens alike.
         voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over voiced
-        frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
+        frames and over all. mean: of mu and what the estimator expects beside it, as prior; 0 if it expects nothing.
+        diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
         text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
         mask, text_mask = frames.mask, text.mask.squeeze(1)
@@ -190,7 +191,7 @@ class CondGradTTS(TextToMel):
         weight = style.voicing * mask.squeeze(1)
         pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
         energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
-        counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
+        counts = dict.fromkeys(("prior", "voicing", "energy", "mean"), mask.sum())
         counts |= {"duration": text_mask.sum(), "length": text_mask.new_tensor(len(ids))}
         counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
         diffusion = mean = mel.new_zeros(())
@@ -198,20 +199,17 @@ class CondGradTTS(TextToMel):
         if train_decoder or estimator.expects:
             if self.training:
                 style = self.with_predicted_energy(style, frames, generator)
-            frames, mel = crop(frames, mel, crop_frames if train_decoder else None, generator)
-            counts["diffusion"] = frames.mask.sum()
             frames = replace(frames, mu=frames.mu.detach())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 tokens = self.tokens(style, len(ids))
+                if estimator.expects:  # cheap, so of whole utterances
+                    whole, whole_mel = crop(frames, mel, None)
+                    residual = estimator.expected(whole.mu, whole.mask, tokens, whole.position, whole.content)
+                    mean = 0.5 * masked_mean((whole_mel - whole.mu - residual).square(), whole.mask)
                 if train_decoder:
-                    condition = self.condition(frames, tokens)
-                    expected = condition.mean if estimator.expects else None
-                    diffusion = self.decoder.loss(mel, condition, generator)
-                else:
-                    expected = estimator.expected(frames.mu, frames.mask, tokens, frames.position, frames.content)
-            if expected is not None:
-                mean = 0.5 * masked_mean((mel - frames.mu - expected.to(mel.dtype)).square(), frames.mask)
-        counts["mean"] = counts["diffusion"]
+                    frames, mel = crop(frames, mel, crop_frames, generator)
+                    counts["diffusion"] = frames.mask.sum()
+                    diffusion = self.decoder.loss(mel, self.condition(frames, tokens), generator)
         return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)
 
     @torch.no_grad()
