@@ -209,7 +209,8 @@ class CondGradTTS(TextToMel):
                 if train_decoder:
                     frames, mel = crop(frames, mel, crop_frames, generator)
                     counts["diffusion"] = frames.mask.sum()
-                    diffusion = self.decoder.loss(mel, self.condition(frames, tokens), generator)
+                    condition = estimator.completed(self.condition(frames, tokens))
+                    diffusion = self.decoder.loss(mel, condition, generator)
         return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)
 
     @torch.no_grad()

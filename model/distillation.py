@@ -96,7 +96,7 @@ def distillation_losses(
         with lower:
             *before, last = _visits(teacher, frames, tokens, lesson, generator)
     with lower:
-        condition = student.condition(frames, tokens)
+        condition = student.decoder.estimator.completed(student.condition(frames, tokens))
         *earlier, made = (student.decoder.x0(visit.x, visit.t, condition) for visit in (*before, last))
         # The critic's gradient stops at a copy, and that of the copy is what the decoder is told.
         copy = made.detach().requires_grad_()

@@ -82,10 +82,6 @@ class Sampling:
     noise: Tensor | None = None
     autocast: torch.dtype | None = None
 
-    def lowered(self, like: Tensor) -> torch.autocast:
-        """The context of that precision, on the device of a tensor."""
-        return torch.autocast(like.device.type, self.autocast, enabled=self.autocast is not None)
-
 
 @dataclass(frozen=True)
 class Blend:
@@ -171,7 +167,7 @@ class TextToMel(nn.Module, ABC):
             generator=sampling.generator,
             noise=sampling.noise,
         )
-        with sampling.lowered(x):
+        with torch.autocast(x.device.type, sampling.autocast, enabled=sampling.autocast is not None):
             mel = chosen(denoiser, x, frames.mu, frames.mask, sampling.steps, tune=tune, generator=sampling.generator)
         longest = int(frames.lengths.max())
         mel = self.denormalise(mel)[:, :, :longest]
@@ -192,12 +188,9 @@ class TextToMel(nn.Module, ABC):
     def decode(self, frames: Frames, style: StyleSource, sampling: Sampling, guidance_scale: float = 1.0) -> Synthesis:
         """From frames to mels. Raises ValueError if an argument is out of range."""
         frames = self.levelled(frames, style)
-        with sampling.lowered(frames.mu):
-            if guidance_scale == 1:
-                denoiser = self.denoiser(frames, style)
-            else:
-                denoiser = self.guided(frames, style, guidance_scale)
-        return self.sample(denoiser, frames, sampling)
+        if guidance_scale == 1:
+            return self.sample(self.denoiser(frames, style), frames, sampling)
+        return self.sample(self.guided(frames, style, guidance_scale), frames, sampling)
 
     @torch.no_grad()
     def synthesise(

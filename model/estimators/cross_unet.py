@@ -216,18 +216,11 @@ class CrossUNet(nn.Module):
         if mu.shape[-1] % self.length_multiple:
             raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
         pictures, contours = self._draw(mu, mask, style, frame_position, content)
-        condition = CrossUNetCondition(
-            mu=mu,
-            mask=mask,
-            sites={
-                name: site.prepare(style, frame_position[:, :: 2**level])
-                for name, (level, site) in self.attention_sites().items()
-            },
-            padded=bool((mask == 0).any()),
-            pictures=pictures,
-            contours=contours,
-        )
-        return self.completed(condition)
+        sites = {
+            name: site.prepare(style, frame_position[:, :: 2**level])
+            for name, (level, site) in self.attention_sites().items()
+        }
+        return CrossUNetCondition(mu, mask, sites, bool((mask == 0).any()), pictures, contours)
 
     def expected(self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor) -> Tensor:
         """The mean alone of `FrameNetwork`, (B, n_mels, T); arguments as of `prepare`."""
@@ -248,7 +241,7 @@ class CrossUNet(nn.Module):
         return pictures, contours
 
     def completed(self, condition: CrossUNetCondition, attention: AttentionBlend | None = None) -> CrossUNetCondition:
-        """The condition with cells and mean of its pictures and keys."""
+        """The condition with cells and mean, made of its pictures and keys."""
         images = condition.pictures.stacked()
         weight = self.conv_in.weight[:, 1:]
         cells = F.conv2d(images.contiguous(memory_format=torch.channels_last), weight, padding=1)
@@ -300,7 +293,7 @@ class CrossUNet(nn.Module):
         attended = {"bundled": fields["pitch"]} if "bundled" in a.sites["middle"].keys else weight
         pictures = replace(b.pictures, pitch=pitch, energy=energy)
         attention = AttentionBlend(b, attended, keep_mass)
-        return self.completed(replace(a, pictures=pictures), attention), attention
+        return replace(a, pictures=pictures), attention
 
     def forward(
         self, x: Tensor, t: Tensor, condition: CrossUNetCondition, attention: AttentionBlend | None = None

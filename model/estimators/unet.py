@@ -255,6 +255,9 @@ class UNet(nn.Module):
         embedding = mix(a.embedding, b.embedding, share.flatten()[0])
         return replace(a, speaker=self.spk_mlp(embedding), embedding=embedding), None
 
+    def completed(self, condition: UNetCondition, attention: None = None) -> UNetCondition:
+        return condition
+
     def attention_sites(self) -> dict[str, Any]:
         return {}
 

@@ -73,12 +73,12 @@ class ReadingDenoiser:
         by_frame = reading.by_frame(self.cells)
         if not torch.is_grad_enabled():
             self.read.append(ReadField(t, reading.mass, by_frame))
-        decoder = self.model.decoder
+        decoder, estimator = self.model.decoder, self.model.decoder.estimator
         weight = reading.mass if self.one_comb else reading.mass * self.cells
-        condition, attention = decoder.estimator.blend(
+        condition, attention = estimator.blend(
             self.condition_a, self.condition_b, {"pitch": weight}, drawn_share=by_frame if self.one_comb else None
         )
-        return decoder.x0(x, t, condition, attention)
+        return decoder.x0(x, t, estimator.completed(condition, attention), attention)
 
     def score(self, x: Tensor, t: float) -> Tensor:
         from model.denoiser import score_from_x0

@@ -303,8 +303,7 @@ def interpolate(
 @torch.no_grad()
 def carry_out(model: TextToMel, kind: Kind, plan: Plan, sampling: Sampling) -> Interpolated:
     """The mel of a plan."""
-    with sampling.lowered(plan.frames.mu):
-        denoiser, tune = kind.denoiser(model, plan)
+    denoiser, tune = kind.denoiser(model, plan)
     synthesis = model.sample(denoiser, plan.frames, sampling, tune)
     synthesis = replace(synthesis, nfe=synthesis.nfe + getattr(tune, "evaluations", 0))
     kept = {"history": getattr(tune, "history", []), "read": getattr(denoiser, "read", [])}
