@@ -191,26 +191,28 @@ class CondGradTTS(TextToMel):
         weight = style.voicing * mask.squeeze(1)
         pitch = ((frames.log_f0 - style.log_f0).abs() * weight).sum() / weight.sum().clamp(min=1) / LOG_F0_SCALE
         energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
-        counts = dict.fromkeys(("prior", "voicing", "energy", "mean"), mask.sum())
+        counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
         counts |= {"duration": text_mask.sum(), "length": text_mask.new_tensor(len(ids))}
-        counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
+        counts |= {"pitch": weight.sum(), "mean": mask.sum(), "diffusion": mask.sum()}
         diffusion = mean = mel.new_zeros(())
         estimator = self.decoder.estimator
         if train_decoder or estimator.expects:
             if self.training:
                 style = self.with_predicted_energy(style, frames, generator)
+            # Whole utterances where they are cheap.
+            frames, mel = crop(frames, mel, crop_frames if train_decoder else None, generator)
             frames = replace(frames, mu=frames.mu.detach())
+            counts |= dict.fromkeys(("mean", "diffusion"), frames.mask.sum())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
                 tokens = self.tokens(style, len(ids))
-                if estimator.expects:  # cheap, so of whole utterances
-                    whole, whole_mel = crop(frames, mel, None)
-                    residual = estimator.expected(whole.mu, whole.mask, tokens, whole.position, whole.content)
-                    mean = 0.5 * masked_mean((whole_mel - whole.mu - residual).square(), whole.mask)
                 if train_decoder:
-                    frames, mel = crop(frames, mel, crop_frames, generator)
-                    counts["diffusion"] = frames.mask.sum()
                     condition = estimator.completed(self.condition(frames, tokens))
                     diffusion = self.decoder.loss(mel, condition, generator)
+                    expected = condition.mean if estimator.expects else None
+                else:
+                    expected = estimator.expected(frames.mu, frames.mask, tokens, frames.position, frames.content)
+            if expected is not None:
+                mean = 0.5 * masked_mean((mel - frames.mu - expected).square(), frames.mask)
         return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)
 
     @torch.no_grad()
