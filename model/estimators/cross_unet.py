@@ -308,8 +308,8 @@ class CrossUNet(nn.Module):
         embedding = self.time(t)
         x = (x * condition.mask)[:, None]  # (B, 1, n_mels, T)
         weight = self.conv_in.weight[:, :1]
-        hidden = F.conv2d(x.contiguous(memory_format=torch.channels_last), weight, self.conv_in.bias, padding=1)
-        hidden = hidden + condition.cells.to(hidden.dtype)  # (B, C, n_mels, T)
+        hidden = F.conv2d(x, weight, self.conv_in.bias, padding=1)  # of one channel, so its order says nothing
+        hidden = hidden.contiguous(memory_format=torch.channels_last) + condition.cells.to(hidden.dtype)
         skips = []
         for level, blocks in enumerate(self.down_blocks):
             for block in blocks:

@@ -67,7 +67,8 @@ class FrameNetwork(nn.Module):
 
     def cells(self, expected: Expectation) -> Tensor:
         """What is added to the U-Net's first cells, (B, cell_channels, n_mels, T)."""
-        return self.to_cells(torch.cat([expected.mean[:, None], expected.drawn], 1))
+        pictures = torch.cat([expected.mean[:, None], expected.drawn], 1)
+        return self.to_cells(pictures.contiguous(memory_format=torch.channels_last))
 
 
 class _FrameBlock(nn.Module):
