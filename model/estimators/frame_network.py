@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from model.lengths import masked
 from model.style_attention import StyleAttention
 
-_BLOCKS = 6
+_BLOCKS = 12
+_BEFORE_ATTENTION = 3  # of the blocks
 _DRAWN = 4  # pictures for the U-Net
 
 
@@ -55,7 +56,7 @@ class FrameNetwork(nn.Module):
         """
         hidden = self.inlet(images.flatten(1, 2)).transpose(1, 2).contiguous()  # (B, T, C)
         for number, block in enumerate(self.blocks):
-            if number == _BLOCKS // 2:
+            if number == _BEFORE_ATTENTION:
                 hidden = attend(hidden.transpose(1, 2)[:, :, None])[:, :, 0].transpose(1, 2)
             hidden = block(hidden, mask)
         hidden = F.silu(self.norm(hidden))
@@ -80,6 +81,8 @@ class _FrameBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.wide = nn.Linear(channels, 2 * channels)
         self.back = nn.Linear(2 * channels, channels)
+        for parameter in self.back.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x (B, T, C), mask (B, 1, T) or None where every frame is valid -> (B, T, C)."""
