@@ -210,7 +210,7 @@ class CondGradTTS(TextToMel):
                     diffusion = self.decoder.loss(mel, condition, generator)
                     expected = condition.mean if estimator.expects else None
                 else:
-                    expected = estimator.expected(frames.mu, frames.mask, tokens, frames.position, frames.content)
+                    expected = estimator.mean(frames.mu, frames.mask, tokens, frames.position, frames.content)
             if expected is not None:
                 mean = 0.5 * masked_mean((mel - frames.mu - expected).square(), frames.mask)
         return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)

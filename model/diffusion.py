@@ -77,6 +77,9 @@ class ConditionedDenoiser:
     def x0(self, x: Tensor, t: float) -> Tensor:
         return self.diffusion.x0(x, t, self._completed, self.attention)
 
+    def expected(self) -> Tensor:
+        return self._completed.expected()
+
 
 class NoiseDiffusion(Diffusion):
     """The parametrisation of Grad-TTS (arXiv 2105.06337, equation 14): the network is the score of the noisy mel.

@@ -98,7 +98,7 @@ def test_what_it_expects_is_found_alone_too() -> None:
     condition = model.decoder.estimator.completed(prepare(model, mu, content, LENGTHS, source))
     position = (torch.arange(mu.shape[2]) + 0.5).to(mu.dtype) / torch.tensor(LENGTHS)[:, None]
     style = model.style(source, len(mu))
-    alone = model.decoder.estimator.expected(mu, condition.mask, style, position, content)
+    alone = model.decoder.estimator.mean(mu, condition.mask, style, position, content)
     assert alone.std() > 0.1 and not (alone * (1 - condition.mask)).any()
     torch.testing.assert_close(alone, condition.mean)
 

@@ -224,11 +224,12 @@ def test_every_sampler_reads_each_pitch_once_a_step(sampler: str) -> None:
 def test_the_joint_prediction_has_bs_envelope_and_as_fine_structure() -> None:
     denoiser, a, b = joint(envelopes=True)
     x = torch.randn(1, N_MELS, 6, generator=seeded(6), dtype=DOUBLE)
-    mel_a, mel_b = (each.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean for each in (a, b))
-    level_a, level_b = mel_a.mean(1, keepdim=True), mel_b.mean(1, keepdim=True)  # this smoothing's envelopes
     mask = denoiser.mask
-    expected = level_b + mask * (mel_a - level_a) + (1 - mask) * (mel_b - level_b)
-    same(denoiser.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean, expected)
+    for predicted in (lambda each: each.x0(x, 0.3), lambda each: each.expected()):
+        mel_a, mel_b = (predicted(each) * denoiser.mel_std + denoiser.mel_mean for each in (a, b))
+        level_a, level_b = mel_a.mean(1, keepdim=True), mel_b.mean(1, keepdim=True)  # this smoothing's envelopes
+        expected = level_b + mask * (mel_a - level_a) + (1 - mask) * (mel_b - level_b)
+        same(predicted(denoiser) * denoiser.mel_std + denoiser.mel_mean, expected)
     raw, a, b = joint()
     same(raw.x0(x, 0.3), raw.mask * a.x0(x, 0.3) + (1 - raw.mask) * b.x0(x, 0.3))
     score = raw.score(x, 0.3)

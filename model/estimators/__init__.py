@@ -25,7 +25,7 @@ class Estimator(Protocol):
     length_multiple: int  # T must be a multiple of it
     types: tuple[str, ...]  # of style that it reads (`model.style.TYPES`)
     attends: bool  # whether `blend` takes shares that differ from cell to cell
-    expects: bool  # whether it has `expected`, which is trained by itself
+    expects: bool  # whether it has `mean`, which is trained by itself
 
     @classmethod
     def of(cls, params: Params) -> Estimator:
@@ -41,7 +41,7 @@ class Estimator(Protocol):
         no multiple of `length_multiple`.
         """
 
-    def expected(
+    def mean(
         self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor | None, content: Tensor | None
     ) -> Tensor:
         """Mean of x_0 - mu that no latent is needed for, (B, n_mels, T). Arguments as of `prepare`."""

@@ -120,6 +120,11 @@ class CrossUNetCondition:
     cells: Tensor | None = None
     mean: Tensor | None = None
 
+    def expected(self) -> Tensor:
+        """x_0 without a latent, (B, n_mels, T): mu, and if it is known, the mean."""
+        residual = 0 if self.mean is None else self.mean.to(self.mu.dtype)
+        return (self.mu + residual) * self.mask
+
 
 class CrossUNet(nn.Module):
     """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up. Before
@@ -222,7 +227,7 @@ class CrossUNet(nn.Module):
         }
         return CrossUNetCondition(mu, mask, sites, bool((mask == 0).any()), pictures, contours)
 
-    def expected(self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor) -> Tensor:
+    def mean(self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor) -> Tensor:
         """The mean alone of `FrameNetwork`, (B, n_mels, T); arguments as of `prepare`."""
         pictures, _ = self._draw(mu, mask, style, frame_position, content)
         keys = self.frames.attention.prepare(style, frame_position)

@@ -154,6 +154,9 @@ class UNetCondition:
     speaker: Tensor | None
     embedding: Tensor | None = None
 
+    def expected(self) -> Tensor:
+        return self.mu * self.mask
+
 
 class UNet(nn.Module):
     """Three levels over (mel bin, frame), with linear attention (Grad-TTS, arXiv 2105.06337, section 3.4).
