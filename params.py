@@ -129,7 +129,7 @@ class Train:
 @dataclass(frozen=True)
 class Inference:
     steps: int = 10
-    sampler: str = "edm-2m"  # a name in model.sampling.SAMPLERS; "edm-2m-few" is meant for two to four steps
+    sampler: str = "edm-2m"  # a name in model.sampling.SAMPLERS; "edm-2m-few" is meant for one to four steps
     temperature: float = 1.5  # the noise's standard deviation is 1 / temperature, as in Grad-TTS
     length_scale: float = 1.0
     guidance_scale: float = 1.0  # 1: off
