@@ -63,8 +63,9 @@ class ConditionedDenoiser:
 
     @cached_property
     def _completed(self) -> Any:
-        """At the first evaluation, in whose precision it is."""
-        return self.diffusion.estimator.completed(self.condition, self.attention)
+        """At the first evaluation, in whose precision it is; no latent is in it, so no gradient is either."""
+        with torch.no_grad():
+            return self.diffusion.estimator.completed(self.condition, self.attention)
 
     @property
     def mass(self) -> dict[tuple[str, str], Tensor]:
