@@ -72,6 +72,21 @@ def test_several_processes_have_the_losses_of_one(folder, alone, tmp_path, count
     assert saving.load(log_dir).step == STEPS
 
 
+def test_a_taught_decoder_and_its_critic_learn_the_same_in_several(folder, alone, tmp_path):
+    curves = []
+    for count in (1, 2):
+        log_dir = tmp_path / str(count) / "log"
+        taught = ["inference.steps=2", "inference.sampler=edm-2m-few", f"train.teacher={alone / 'checkpoint.pt'}"]
+        finish(start_all(count, settings(folder, log_dir, steps=8, valid_every=8) + taught, log_dir.parent))
+        curves.append(losses_of(log_dir))
+    one, two = curves
+    assert one.keys() == two.keys() and len(one) == 4
+    for name, values in one.items():
+        assert list(values) == list(two[name]) == list(range(1, 9))
+        assert list(two[name].values()) == pytest.approx(list(values.values()), abs=1e-4), name
+    assert any(one["train/features"].values()) and not all(one["train/features"].values())  # both kinds of batches
+
+
 def stop_at(step: int) -> None:
     run = Trainer.run
     Trainer.run = lambda self, _: run(self, lambda: self.step >= step)

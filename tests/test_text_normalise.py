@@ -43,6 +43,16 @@ SPOKEN = {
     "5 m\u00b2 and 6 ft.": "five square meters and six feet.",
     "5'10\"": "five foot ten",
     "He is 5'11 tall": "he is five foot eleven tall",
+    'A 12" record, 6\' wide and 4" high.': "a twelve inch record, six feet wide and four inches high.",
+    'He said "I am 12" and left.': "he said i am twelve and left.",
+    "He said 'I am 6' and left.": "he said i am six and left.",
+    "Set a 30s timer, wait for 15s, then 2.5s and 1 s.": (
+        "set a thirty second timer, wait for fifteen seconds, then two point five seconds and one second."
+    ),
+    "After 1980s pop, in the 30s, two 45s.": "after nineteen eighties pop, in the thirties, two forty-fives.",
+    "A 5 km run, an 8 oz steak, 500 mAh, 2 yrs.": (
+        "a five kilometer run, an eight ounce steak, five hundred milliamp hours, two years."
+    ),
     "5 kg < 10 kg, 5% > 3%, \u00a35 < \u00a310": (
         "five kilograms is less than ten kilograms, five percent is greater than three percent, "
         "five pounds is less than ten pounds"

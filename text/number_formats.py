@@ -61,6 +61,10 @@ _UNITS = {
     "mins": ("minute", "minutes"),
     "hr": ("hour", "hours"),
     "hrs": ("hour", "hours"),
+    "wk": ("week", "weeks"),
+    "wks": ("week", "weeks"),
+    "yr": ("year", "years"),
+    "yrs": ("year", "years"),
     "Hz": ("hertz", "hertz"),
     "kHz": ("kilohertz", "kilohertz"),
     "MHz": ("megahertz", "megahertz"),
@@ -75,6 +79,7 @@ _UNITS = {
     "kW": ("kilowatt", "kilowatts"),
     "MW": ("megawatt", "megawatts"),
     "kWh": ("kilowatt hour", "kilowatt hours"),
+    "mAh": ("milliamp hour", "milliamp hours"),
     "V": ("volt", "volts"),
     "°C": ("degree celsius", "degrees celsius"),
     "°F": ("degree fahrenheit", "degrees fahrenheit"),
@@ -143,9 +148,7 @@ def _money(number: str, scale: str | None, names: tuple[str, str, str, str]) -> 
 
 def _symbol_first(match: re.Match) -> str:
     names = _CURRENCIES[match[1]]
-    if _ARTICLE.search(match.string[max(0, match.start() - 8) : match.start()]) and _NOUN.match(
-        match.string, match.end()
-    ):
+    if _is_attribute(match):
         names = (names[0], names[0], *names[2:])  # a five-dollar bill
     return _money(match[2], match[3] or match[4], names)
 
@@ -183,7 +186,7 @@ def _half_of_day(half: str, match: re.Match) -> str:
 def _unit(match: re.Match) -> str:
     number, hyphen, unit, power = match.groups()
     one, many = _UNITS[unit]
-    name = one if _is_one(number) or hyphen == "-" else many  # a ten-kilometer run
+    name = one if _is_one(number) or hyphen == "-" or _is_attribute(match) else many  # a ten-kilometer run
     if power and " per " in name:
         return f"{decimal(number)} {name} {power}"  # of what comes last
     return f"{decimal(number)} {f'{_POWERS[power]} ' if power else ''}{name}"
@@ -201,9 +204,35 @@ def _fraction(match: re.Match) -> str:
     return f"{whole(whole_part)} and {words}" if whole_part else words
 
 
+def _seconds(match: re.Match) -> str:
+    """What lasts so long, has a space before its s, or a point in its number; 45s are records, and the 30s years."""
+    number, space = match.groups()
+    lasts = len(number) <= 2 and _LASTS.search(match.string[: match.start()])
+    if not (space or "." in number or lasts):
+        return match[0]
+    return f"{decimal(number)} {'second' if _is_one(number) or _is_attribute(match) else 'seconds'}"
+
+
+def _is_attribute(match: re.Match) -> bool:
+    """Whether it lies between an article and a noun, as in a 12" record."""
+    before = match.string[max(0, match.start() - 8) : match.start()]
+    return bool(_ARTICLE.search(before) and _NOUN.match(match.string, match.end()))
+
+
 def _decade(match: re.Match) -> str:
     n = int(match[1])
     return to_plural(year(n) if n > 99 else cardinal(n))
+
+
+def _length(match: re.Match) -> str:
+    """Feet or inches, unless the sign ends something quoted before."""
+    before = match.string[: match.start()]
+    is_inch = match[2] == '"'
+    opened = len(_QUOTES.findall(before)) % 2 if is_inch else len(_OPENED.findall(before))
+    if opened:
+        return match[0]
+    one, many = ("inch", "inches") if is_inch else ("foot", "feet")
+    return f"{decimal(match[1])} {one if _is_one(match[1]) or _is_attribute(match) else many}"
 
 
 def _ordinal(match: re.Match) -> str:
@@ -222,6 +251,9 @@ def _phone(match: re.Match) -> str:
     return ", ".join(digits(group, zero="oh") for group in re.findall(r"\d+", match[0]))
 
 
+_LASTS = re.compile(r"\b(?:an?|another|for|after|every|within|takes?|took|lasts?|lasted|waits?|waited)\s$", re.I)
+_QUOTES = re.compile(r'(?<!\d)"')  # but for those of inches
+_OPENED = re.compile(r"(?:^|[\s(])'(?!\d\d\b)")  # '90s opens nothing
 _ARTICLE = re.compile(r"(?<!\w)[Aa]n?\s$")
 _NOUN = re.compile(r"(?:\s|-(?!an?-))[a-z]")
 _SENTENCE_ENDS = re.compile(r"\s*$|\s+[A-Z]")
@@ -265,6 +297,7 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (r"\b(\d{4})-(\d{2})-(\d{2})\b", lambda m: _date(m[2], m[3], m[1])),
     (r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b", lambda m: _date(m[1], m[2], m[3])),
     (rf"\b({_MONTH}) (\d{{1,2}})(?=\s*(?:[,.;:?!)]|$)(?!\d)|,? \d{{4}}\b)", lambda m: f"{m[1]} {_day(m[2])}"),
+    (rf"(?<![\w.,/'-])({_NUMBER})(\s)?s\b", _seconds),
     (r"(?<![\d.,])'?(\d{2}|\d{3}0)'?s\b", _decade),
     (r"(?<![\w'])'(\d)(\d)(?![\d'])", lambda m: f"oh {cardinal(int(m[2]))}" if m[1] == "0" else f"{m[1]}{m[2]}"),
     # phone numbers
@@ -300,6 +333,7 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match], str | None]], ...] = (
     (rf"(?<![\d:.,])(\d|1[0-2])\s?{_HALF}", _hour),
     # quantities
     (r"\b(\d)'\s?(\d{1,2})(?:\"|\b)", lambda m: f"{cardinal(int(m[1]))} foot {cardinal(int(m[2]))}"),
+    (rf"(?<![\w.,/'])({_NUMBER})(['\"])(?![\w'\"])", _length),
     (rf"(?<![\d.,/\u2044])({_NUMBER})(\s|-)?({_UNIT})(?![\w/]){_NO_END}(?:\s+(squared|cubed)\b)?", _unit),
     (rf"(?<![\d.,/\u2044])({_NUMBER})\s?%", lambda m: f"{decimal(m[1])} percent"),
     (r"(?<![\d.,/])(?:(\d+)[ -])?(\d{1,4})[/\u2044](\d{1,4})(?![\d/])(?:(?:st|nd|rd|th)s?\b)?", _fraction),
