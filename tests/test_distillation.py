@@ -20,6 +20,7 @@ from training import saving
 
 from .official_weights import random_state
 from .test_train_script import arguments, fails, folder, of_the_run, small_vocoder, trained  # noqa: F401 (fixtures)
+from .tiny_corpus import taught_by
 from .tiny_synthesiser import tiny_model
 
 LESSON = Lesson(evaluations=2, temperature=2.0)
@@ -145,8 +146,7 @@ def distilled(folder, trained, tmp_path_factory) -> Path:  # noqa: F811
 
 
 def run(folder, teacher: Path, log_dir: Path, *more: str, **train) -> list[str]:  # noqa: F811
-    given = ["inference.steps=2", "inference.sampler=edm-2m-few", f"train.teacher={teacher / 'checkpoint.pt'}"]
-    return of_the_run(folder, log_dir, *given, *more, valid_every=2, **train)
+    return of_the_run(folder, log_dir, *taught_by(teacher), *more, valid_every=2, **train)
 
 
 def test_a_run_with_a_teacher_changes_the_decoder_alone(trained, distilled):  # noqa: F811

@@ -22,7 +22,7 @@ from model.randomness import BatchShare, Dropout, drawing_for, drawn
 from training import corpus, saving
 from training.trainer import Trainer
 
-from .tiny_corpus import write_corpus
+from .tiny_corpus import taught_by, write_corpus
 from .training_process import Run, arguments, losses_of, start_all, until, within
 
 STEPS = 20
@@ -76,8 +76,8 @@ def test_a_taught_decoder_and_its_critic_learn_the_same_in_several(folder, alone
     curves = []
     for count in (1, 2):
         log_dir = tmp_path / str(count) / "log"
-        taught = ["inference.steps=2", "inference.sampler=edm-2m-few", f"train.teacher={alone / 'checkpoint.pt'}"]
-        finish(start_all(count, settings(folder, log_dir, steps=8, valid_every=8) + taught, log_dir.parent))
+        given = settings(folder, log_dir, steps=8, valid_every=8) + taught_by(alone)
+        finish(start_all(count, given, log_dir.parent))
         curves.append(losses_of(log_dir))
     one, two = curves
     assert one.keys() == two.keys() and len(one) == 4

@@ -51,6 +51,11 @@ def _write_labels(wav: Path, text: str, seconds: float) -> None:
     )
 
 
+def taught_by(log_dir: Path) -> list[str]:
+    """Settings of a run whose teacher is the model of another one."""
+    return ["inference.steps=2", "inference.sampler=edm-2m-few", f"train.teacher={log_dir / 'checkpoint.pt'}"]
+
+
 def training_params(corpus: Path, log_dir: Path, **train: object) -> Params:
     """Batches of 4 out of 10 utterances: three an epoch, the last one shorter."""
     settings: dict[str, object] = {

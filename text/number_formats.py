@@ -117,6 +117,20 @@ def _is_one(number: str) -> bool:
     return number.replace(",", "") == "1"
 
 
+def _before(match: re.Match) -> str:
+    """The end of what lies before: enough for the longest word that is looked for there."""
+    return match.string[max(0, match.start() - 10) : match.start()]
+
+
+def _is_attribute(match: re.Match) -> bool:
+    """Whether it lies between an article and a noun, as in a 12" record."""
+    return bool(_ARTICLE.search(_before(match)) and _NOUN.match(match.string, match.end()))
+
+
+def _measured(match: re.Match, number: str, one: str, many: str) -> str:
+    return f"{decimal(number)} {one if _is_one(number) or _is_attribute(match) else many}"
+
+
 def _day(text: str) -> str:
     return to_ordinal(cardinal(int(text)))
 
@@ -186,10 +200,12 @@ def _half_of_day(half: str, match: re.Match) -> str:
 def _unit(match: re.Match) -> str:
     number, hyphen, unit, power = match.groups()
     one, many = _UNITS[unit]
-    name = one if _is_one(number) or hyphen == "-" or _is_attribute(match) else many  # a ten-kilometer run
-    if power and " per " in name:
-        return f"{decimal(number)} {name} {power}"  # of what comes last
-    return f"{decimal(number)} {f'{_POWERS[power]} ' if power else ''}{name}"
+    if hyphen == "-":
+        many = one  # a ten-kilometer run
+    if power and " per " in one:
+        return f"{_measured(match, number, one, many)} {power}"  # of what comes last
+    square = f"{_POWERS[power]} " if power else ""
+    return _measured(match, number, square + one, square + many)
 
 
 def _fraction(match: re.Match) -> str:
@@ -207,16 +223,8 @@ def _fraction(match: re.Match) -> str:
 def _seconds(match: re.Match) -> str:
     """What lasts so long, has a space before its s, or a point in its number; 45s are records, and the 30s years."""
     number, space = match.groups()
-    lasts = len(number) <= 2 and _LASTS.search(match.string[: match.start()])
-    if not (space or "." in number or lasts):
-        return match[0]
-    return f"{decimal(number)} {'second' if _is_one(number) or _is_attribute(match) else 'seconds'}"
-
-
-def _is_attribute(match: re.Match) -> bool:
-    """Whether it lies between an article and a noun, as in a 12" record."""
-    before = match.string[max(0, match.start() - 8) : match.start()]
-    return bool(_ARTICLE.search(before) and _NOUN.match(match.string, match.end()))
+    lasts = len(number) <= 2 and _LASTS.search(_before(match))
+    return _measured(match, number, *_UNITS["sec"]) if space or "." in number or lasts else match[0]
 
 
 def _decade(match: re.Match) -> str:
@@ -229,10 +237,7 @@ def _length(match: re.Match) -> str:
     before = match.string[: match.start()]
     is_inch = match[2] == '"'
     opened = len(_QUOTES.findall(before)) % 2 if is_inch else len(_OPENED.findall(before))
-    if opened:
-        return match[0]
-    one, many = ("inch", "inches") if is_inch else ("foot", "feet")
-    return f"{decimal(match[1])} {one if _is_one(match[1]) or _is_attribute(match) else many}"
+    return match[0] if opened else _measured(match, match[1], *(("inch", "inches") if is_inch else _UNITS["ft"]))
 
 
 def _ordinal(match: re.Match) -> str:
