@@ -50,6 +50,7 @@ class Encoder:
     window_size: int = 4  # relative positions to each side
     prenet_layers: int = 3
     content_pictures: int = 2  # images of 80 rows drawn from the encoder's hidden states, beside mu (cond_grad_tts)
+    local_channels: int = 0  # of a network of a phone and its neighbours alone, beside it (cond_grad_tts); 0: none
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Style:
 class Estimator:
     name: str = "cross_unet"  # a name in model.estimators.ESTIMATORS
     channels: int = 32  # of the finest level; doubled at each of the next two
-    frame_channels: int = 0  # of the 1-D network beside them (model/estimators/frame_network.py); 0: there is none
+    frame_channels: int = 0  # of the 1-D network before them (model/estimators/frame_network.py); 0: there is none
     heads: tuple[int, ...] = (1, 2, 4)  # of the style attention, by level
     head_channels: int = 16
     pe_scale: float = 1000.0  # of the time embedding of "unet"; 1 only for the very old official checkpoint
@@ -128,7 +129,7 @@ class Train:
 @dataclass(frozen=True)
 class Inference:
     steps: int = 10
-    sampler: str = "edm-2m"  # a name in model.sampling.SAMPLERS; "edm-2m-few" is meant for two to four steps
+    sampler: str = "edm-2m"  # a name in model.sampling.SAMPLERS; "edm-2m-few" is meant for one to four steps
     temperature: float = 1.5  # the noise's standard deviation is 1 / temperature, as in Grad-TTS
     length_scale: float = 1.0
     guidance_scale: float = 1.0  # 1: off

@@ -12,7 +12,7 @@ from torch import Tensor
 from model.cond_text_encoder import CondTextEncoder, CondTextEncoding, round_durations
 from model.contour import spread_smoothly
 from model.denoiser import BatchGuidedDenoiser, Denoiser
-from model.diffusion import ResidualDiffusion
+from model.diffusion import ResidualDiffusion, masked_mean
 from model.estimators import ESTIMATORS
 from model.hearing import Hearing
 from model.lengths import check_frames, duration_path, padded_length, sequence_mask
@@ -40,6 +40,7 @@ class CondLosses:
     voicing: Tensor
     pitch: Tensor
     energy: Tensor
+    mean: Tensor
     diffusion: Tensor
     durations: Tensor  # (B, S) of the alignment that was found
     counts: dict[str, Tensor]  # by loss: how many cells, tokens, items or frames it is the mean of
@@ -172,7 +173,8 @@ class CondGradTTS(TextToMel):
         prior: mean squared error of mu, per normalised cell, halved. duration: Poisson deviance per token, 0 when
         right. length: likewise of an item's tokens together, times `_LENGTH_WEIGHT`; a rate moves all tokens alike.
         voicing: cross-entropy per frame. pitch, energy: mean absolute error of the standardised prediction, over voiced
-        frames and over all. diffusion: `ResidualDiffusion.loss`; about 1 before training.
+        frames and over all. mean: of mu and what the estimator expects beside it, as prior; 0 if it expects nothing.
+        diffusion: `ResidualDiffusion.loss`; about 1 before training.
         """
         text, frames, mel = self.aligned(ids, id_lengths, mel, mel_lengths, style, token_spans, autocast)
         mask, text_mask = frames.mask, text.mask.squeeze(1)
@@ -191,17 +193,27 @@ class CondGradTTS(TextToMel):
         energy = ((frames.energy - style.energy).abs() * mask.squeeze(1)).sum() / mask.sum()
         counts = dict.fromkeys(("prior", "voicing", "energy"), mask.sum())
         counts |= {"duration": text_mask.sum(), "length": text_mask.new_tensor(len(ids))}
-        counts |= {"pitch": weight.sum(), "diffusion": mask.sum()}
-        diffusion = mel.new_zeros(())
-        if train_decoder:
+        counts |= {"pitch": weight.sum(), "mean": mask.sum(), "diffusion": mask.sum()}
+        diffusion = mean = mel.new_zeros(())
+        estimator = self.decoder.estimator
+        if train_decoder or estimator.expects:
             if self.training:
                 style = self.with_predicted_energy(style, frames, generator)
-            frames, mel = crop(frames, mel, crop_frames, generator)
-            counts["diffusion"] = frames.mask.sum()
+            # Whole utterances where they are cheap.
+            frames, mel = crop(frames, mel, crop_frames if train_decoder else None, generator)
             frames = replace(frames, mu=frames.mu.detach())
+            counts |= dict.fromkeys(("mean", "diffusion"), frames.mask.sum())
             with torch.autocast(mel.device.type, dtype=autocast, enabled=autocast is not None):
-                diffusion = self.decoder.loss(mel, self.condition(frames, self.tokens(style, len(ids))), generator)
-        return CondLosses(prior, duration, length, voicing, pitch, energy, diffusion, durations, counts)
+                tokens = self.tokens(style, len(ids))
+                if train_decoder:
+                    condition = estimator.completed(self.condition(frames, tokens))
+                    diffusion = self.decoder.loss(mel, condition, generator)
+                    expected = condition.mean if estimator.expects else None
+                else:
+                    expected = estimator.mean(frames.mu, frames.mask, tokens, frames.position, frames.content)
+            if expected is not None:
+                mean = 0.5 * masked_mean((mel - frames.mu - expected).square(), frames.mask)
+        return CondLosses(prior, duration, length, voicing, pitch, energy, mean, diffusion, durations, counts)
 
     @torch.no_grad()
     def with_predicted_energy(

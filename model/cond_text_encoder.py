@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import params
@@ -63,30 +64,58 @@ class CondTextEncoder(nn.Module):
             self.loudness = nn.Linear(len(LOUDNESS), config.channels, bias=False)
             nn.init.zeros_(self.loudness.weight)
         self.contours = ContourPredictor(config.channels, config.filter_channels_duration, config.dropout)
-        self.content = nn.Conv1d(config.channels, config.content_pictures * n_mels, 1)
+        drawn = config.content_pictures * n_mels
+        self.content = nn.Conv1d(config.channels, drawn, 1)
+        self.local = None
+        if config.local_channels:
+            self.local = LocalNetwork(config.channels, config.local_channels, (n_mels, drawn))
         self.voicing = nn.Conv1d(config.channels, 1, 1)
 
     def forward(self, ids: Tensor, lengths: Tensor, speaker: Tensor, emotion: Tensor) -> CondTextEncoding:
         """ids (B, S), lengths (B,), speaker and emotion ids (B,) or vectors (B, width)."""
-        x, mask = self.text.embed(ids, lengths)
+        symbols, mask = self.text.look_up(ids, lengths)
         who = self.speaker(speaker)  # (B, C)
         if self.loudness is not None:
             who = who + self.loudness(emotion[:, LOUDNESS])
-        hidden = self.text.encoder(x + who[:, :, None], mask)  # (B, C, S)
+        hidden = self.text.encoder(self.text.prenet(symbols, mask) + who[:, :, None], mask)  # (B, C, S)
+        mu, content = self.text.proj_m(hidden), self.content(hidden)
+        if self.local is not None:
+            local_mu, local_content = self.local(symbols + who[:, :, None], mask)
+            mu, content = mu + local_mu, content + local_content
         pace = self.duration_speaker(speaker) + self.duration_emotion(emotion)
         melody = self.contour_speaker(speaker) + self.contour_emotion(emotion)
         # What predicts prosody must not shape the encoder (Grad-TTS, section 3.4).
         durations = self.text.proj_w(hidden.detach() + pace[:, :, None], mask)
         log_f0, energy = self.contours(hidden.detach() + melody[:, :, None], mask)
         return CondTextEncoding(
-            mu=self.text.proj_m(hidden) * mask,
+            mu=mu * mask,
             log_durations=durations.squeeze(1),
             voicing=(self.voicing(hidden) * mask).squeeze(1),
             log_f0=log_f0,
             energy=energy,
-            content=self.content(hidden) * mask,
+            content=content * mask,
             mask=mask,
         )
+
+
+class LocalNetwork(nn.Module):
+    """What a symbol and its two neighbours to either side add, whatever the rest of the text is.
+
+    Layers of attention blur which phone it was, above all in words that are new; here it stays plain. Adds nothing
+    until it has learned something.
+    """
+
+    def __init__(self, channels: int, local_channels: int, widths: tuple[int, ...]) -> None:
+        """widths: of the parts of the output."""
+        super().__init__()
+        self.widths = widths
+        self.along = nn.Conv1d(channels, local_channels, 5, padding=2)
+        self.to_parts = nn.Conv1d(local_channels, sum(widths), 1, bias=False)
+        nn.init.zeros_(self.to_parts.weight)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """x (B, C, S), mask (B, 1, S) -> the parts, (B, width, S) each, not zero outside the mask."""
+        return self.to_parts(F.gelu(self.along(x * mask))).split(self.widths, 1)
 
 
 def round_durations(expected: Tensor) -> Tensor:

@@ -29,6 +29,10 @@ class Denoiser(Protocol):
         """Prediction of the clean mel, E[x_0 | x_t = x]; x and the result are (B, 80, T), t is in (0, 1]."""
         ...
 
+    def expected(self) -> Tensor:
+        """The clean mel as far as no latent is needed to tell it, (B, 80, T), without an evaluation; mu at worst."""
+        ...
+
 
 def x0_from_score(schedule: Schedule, score: Tensor, x: Tensor, mu: Tensor, t: Time) -> Tensor:
     """The data prediction that belongs to a score: mu + ((x - mu) + sigma^2 score) / alpha.
@@ -66,6 +70,9 @@ class GuidedDenoiser:
     def x0(self, x: Tensor, t: float) -> Tensor:
         return self._mix(self.conditional.x0(x, t), self.free.x0(x, t))
 
+    def expected(self) -> Tensor:
+        return self._mix(self.conditional.expected(), self.free.expected())
+
     def _mix(self, conditional: Tensor, free: Tensor) -> Tensor:
         return free + self.scale * (conditional - free)
 
@@ -90,6 +97,9 @@ class BatchGuidedDenoiser:
 
     def x0(self, x: Tensor, t: float) -> Tensor:
         return self._mix(self.both.x0(torch.cat([x, x]), t))
+
+    def expected(self) -> Tensor:
+        return self._mix(self.both.expected())
 
     def _mix(self, predictions: Tensor) -> Tensor:
         conditional, free = predictions.chunk(2)  # (B, 80, T) each

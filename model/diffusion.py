@@ -1,7 +1,8 @@
 """The two parametrisations: what the network is asked for, and how score and data prediction follow from it.
 
 Both are modules that hold the network as `.estimator` and have one interface. Sizes: x, x0, mu (B, 80, T), mask
-(B, 1, T), t a float for the whole batch or a tensor (B,). A *condition* is what `estimator.prepare` returned.
+(B, 1, T), t a float for the whole batch or a tensor (B,). A *condition* is what `estimator.prepare` returned, for
+`score`, `x0` and `loss` of a diffusion what `estimator.completed` made of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -59,16 +61,25 @@ class ConditionedDenoiser:
     def schedule(self) -> Schedule:
         return self.diffusion.schedule
 
+    @cached_property
+    def _completed(self) -> Any:
+        """At the first evaluation, in whose precision it is; no latent is in it, so no gradient is either."""
+        with torch.no_grad():
+            return self.diffusion.estimator.completed(self.condition, self.attention)
+
     @property
     def mass(self) -> dict[tuple[str, str], Tensor]:
         """Where attention went in the last evaluation, if it was kept (`model.style_attention.AttentionBlend`)."""
         return {} if self.attention is None else self.attention.mass
 
     def score(self, x: Tensor, t: float) -> Tensor:
-        return self.diffusion.score(x, t, self.condition, self.attention)
+        return self.diffusion.score(x, t, self._completed, self.attention)
 
     def x0(self, x: Tensor, t: float) -> Tensor:
-        return self.diffusion.x0(x, t, self.condition, self.attention)
+        return self.diffusion.x0(x, t, self._completed, self.attention)
+
+    def expected(self) -> Tensor:
+        return self._completed.expected()
 
 
 class NoiseDiffusion(Diffusion):

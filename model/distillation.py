@@ -94,9 +94,9 @@ def distillation_losses(
             frames, _ = crop(frames, frames.mu, crop_frames, generator)
         tokens = teacher.tokens(style, len(ids))
         with lower:
-            *before, last = _visits(teacher, frames, tokens, lesson, generator)
+            begin, (*before, last) = _path(teacher, frames, tokens, lesson, generator)
     with lower:
-        condition = student.condition(frames, tokens)
+        condition = student.decoder.estimator.completed(student.condition(frames, tokens))
         *earlier, made = (student.decoder.x0(visit.x, visit.t, condition) for visit in (*before, last))
         # The critic's gradient stops at a copy, and that of the copy is what the decoder is told.
         copy = made.detach().requires_grad_()
@@ -114,6 +114,7 @@ def distillation_losses(
         pull = (made * direction).sum((1, 2))  # (B,), whose gradient is the direction
         last_distance = last_distance + pull - pull.detach()
     distances = [_distance(x0, visit.x0, frames.mask) for x0, visit in zip(earlier, before, strict=True)]
+    distances.append(_distance(condition.expected(), begin, frames.mask))
     return DistillationLosses(
         distillation=torch.stack([*distances, last_distance]).sum(0).mean(),
         realism=realism.detach().mean(),
@@ -160,10 +161,12 @@ def _as_in_synthesis(
     return frames, model.complete(style, frames)
 
 
-def _visits(
+def _path(
     teacher: CondGradTTS, frames: Frames, tokens: Style, lesson: Lesson, generator: torch.Generator | None
-) -> list[_Visit]:
-    """The places of the teacher's path from a random start, one for each evaluation."""
+) -> tuple[Tensor, list[_Visit]]:
+    """What the teacher expects at first (B, n_mels, T), and the places of its path from a random start, one for each
+    evaluation.
+    """
     sampler, denoiser = SAMPLERS[TAUGHT_SAMPLER], teacher.denoiser(frames, tokens)
     noise = standard_normal(frames.mu.shape, frames.mu, generator)
     x = sampler.start(denoiser.schedule, frames.mu, frames.mask, lesson.temperature, noise=noise)
@@ -176,4 +179,4 @@ def _visits(
         lesson.evaluations,
         callback=lambda _, t, x, x0: visits.append(_Visit(x, t, x0)),
     )
-    return visits
+    return denoiser.expected(), visits

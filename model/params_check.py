@@ -59,6 +59,7 @@ _RULES: dict[str, _Rule] = {
     "encoder.heads": _up_to(64),
     "encoder.window_size": _up_to(1000),
     "encoder.content_pictures": _up_to(64),
+    "encoder.local_channels": _up_to(4096, 0),
     "encoder.dropout": _BELOW_1,
     "encoder.prenet_dropout": _BELOW_1,
     "encoder.kernel_size": ((lambda value: 1 <= value <= 101 and value % 2 == 1), "odd, and at most 101"),

@@ -131,6 +131,7 @@ def multistep(
     *,
     grid: Callable[[Schedule, int], list[float]],
     order: int,
+    begins_expected: bool = False,
     callback: Callback | None = None,
     tune: Tune | None = None,
     generator: torch.Generator | None = None,
@@ -140,23 +141,27 @@ def multistep(
     The last interval is of first order, and the last evaluation's data prediction is the result.
 
     Args:
-        grid: from the schedule and the number of steps to the times of the evaluations, decreasing.
+        grid: from the schedule and the number of data predictions to their times, decreasing.
         order: 1 or 2.
+        begins_expected: before the evaluations there is a data prediction without one, `Denoiser.expected`.
     """
     schedule = denoiser.schedule
     _check(steps)
-    times = grid(schedule, steps)
+    times = grid(schedule, steps + begins_expected)
     x = x * mask
     previous: tuple[Tensor, float] | None = None  # the data prediction before, and log-SNR's step from there to here
-    for i, t in enumerate(times):
-        x, changed = _tuned(tune, i, t, x, mask)
-        if changed:
-            previous = None
-        x0 = denoiser.x0(x, t) * mask
-        if callback is not None:
-            callback(i, t, x, x0)
+    for i, t in enumerate(times, -int(begins_expected)):
+        if i < 0:
+            x0 = denoiser.expected().to(x) * mask
+        else:
+            x, changed = _tuned(tune, i, t, x, mask)
+            if changed:
+                previous = None
+            x0 = denoiser.x0(x, t) * mask
+            if callback is not None:
+                callback(i, t, x, x0)
         if i + 1 < steps:
-            after = times[i + 1]
+            after = times[i + 1 + begins_expected]
             h = schedule.lam(after) - schedule.lam(t)
             direction = x0
             if previous is not None and order == 2 and i + 2 < steps:
@@ -217,14 +222,14 @@ _S_MAX = 12.0
 _levels = partial(noise_level_times, s_max=_S_MAX, s_min=0.02, rho=5.0)
 
 
-def _levels_for_few(schedule: Schedule, steps: int) -> list[float]:
-    """Those of one evaluation more, but the last: at s_min the network changes nothing that is heard."""
-    return _levels(schedule, steps + 1)[:-1]
+def _levels_for_few(schedule: Schedule, predictions: int) -> list[float]:
+    """Those of one more, but the last: at s_min the network changes nothing that is heard."""
+    return _levels(schedule, predictions + 1)[:-1]
 
 
-def _edm_2m(grid: Callable[[Schedule, int], list[float]]) -> Sampler:
+def _edm_2m(grid: Callable[[Schedule, int], list[float]], begins_expected: bool = False) -> Sampler:
     return Sampler(
-        partial(multistep, grid=grid, order=2),
+        partial(multistep, grid=grid, order=2, begins_expected=begins_expected),
         # y = alpha s_max eps, and alpha s = sigma.
         start_std=lambda schedule: schedule.sigma(schedule.t_of_noise_level(_S_MAX)),
     )
@@ -237,7 +242,8 @@ SAMPLERS: dict[str, Sampler] = {
     "dpm++2m": Sampler(partial(multistep, grid=quadratic_times, order=2)),
     "ml-sde": Sampler(ml_sde),
     "edm-2m": _edm_2m(_levels),
-    "edm-2m-few": _edm_2m(_levels_for_few),
+    # At s_max the latent says next to nothing, so nobody has to look at it.
+    "edm-2m-few": _edm_2m(_levels_for_few, begins_expected=True),
 }
 
 

@@ -45,15 +45,6 @@ class Pictures:
         """(B, 3 + content, n_mels, T), in the order of the fields."""
         return torch.cat([self.mu[:, None], self.pitch[:, None], self.energy[:, None], self.content], 1)
 
-    def beside(self, x: Tensor) -> Tensor:
-        """x (B, n_mels, T) and all of them, (B, 4 + content, n_mels, T)."""
-        return torch.cat([x[:, None], self.stacked().to(x.dtype)], 1)
-
-    @classmethod
-    def unstacked(cls, images: Tensor) -> Pictures:
-        """The inverse of `stacked`."""
-        return cls(images[:, 0], images[:, 1], images[:, 2], images[:, 3:])
-
 
 class StylePictures(nn.Module):
     """Carries the pitch and energy types to the frames and draws them.

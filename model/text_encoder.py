@@ -82,9 +82,13 @@ class TextEncoder(nn.Module):
         Returns:
             (B, C, T), and the mask (B, 1, T).
         """
-        x = self.emb(ids).transpose(1, 2) * math.sqrt(self.channels)
-        mask = sequence_mask(lengths, ids.shape[1], x.dtype)
+        x, mask = self.look_up(ids, lengths)
         return self.prenet(x, mask), mask
+
+    def look_up(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Symbols through the embedding alone; as `embed`, but nothing is zero outside the mask."""
+        x = self.emb(ids).transpose(1, 2) * math.sqrt(self.channels)
+        return x, sequence_mask(lengths, ids.shape[1], x.dtype)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> TextEncoding:
         """Encode symbols; arguments as for `embed`. The duration predictor's gradient stops at its input."""

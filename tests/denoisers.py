@@ -39,6 +39,9 @@ class GaussianDenoiser:
     def x0(self, x: Tensor, t: float) -> Tensor:
         return x0_from_score(self.schedule, self.score(x, t), x, self.mu, t)
 
+    def expected(self) -> Tensor:
+        return self.mean
+
 
 @dataclass
 class WavyDenoiser:
@@ -51,6 +54,9 @@ class WavyDenoiser:
     def x0(self, x: Tensor, t: float) -> Tensor:
         self.calls.append((t, x))
         return self.mu + torch.sin(2 * (x - self.mu) + t) - 0.3 * torch.cos(x - self.mu)
+
+    def expected(self) -> Tensor:
+        return self.mu
 
     def score(self, x: Tensor, t: float) -> Tensor:
         return score_from_x0(self.schedule, self.x0(x, t), x, self.mu, t)

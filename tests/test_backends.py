@@ -59,7 +59,8 @@ def frames_and_style(model, tokens: int, batch: int = 1):
 
 def condition(estimator, model, frames, style):
     encoded = model.style(model.complete(style, frames), len(frames.mu))
-    return estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
+    prepared = estimator.prepare(frames.mu, frames.mask, encoded, frames.position, frames.content)
+    return estimator.completed(prepared)
 
 
 def test_the_encoder(backend, graphs):
@@ -88,7 +89,8 @@ def test_the_estimator_for_every_form_of_style(backend, graphs):
             conditions = [condition(estimator, model, frames, style)]
             if guided:
                 nothing = model.style(type(style)(), batch)
-                conditions.append(estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content))
+                prepared = estimator.prepare(frames.mu, frames.mask, nothing, frames.position, frames.content)
+                conditions.append(estimator.completed(prepared))
             for known in conditions:
                 forms.add(form_of(known))
                 x = torch.randn(frames.mu.shape, generator=torch.Generator().manual_seed(2))

@@ -11,15 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.cond_grad_tts import REFERENCE_FRAMES, CondGradTTS, CondLosses, crop
-from model.cond_text_encoder import CondTextEncoding, round_durations
+from model.cond_text_encoder import CondTextEncoding, LocalNetwork, round_durations
 from model.style import LOG_F0_CENTRE, LOG_F0_SCALE, TYPES, StyleSource, draw_known_types
 from model.text_to_mel import Frames, Sampling, Synthesis
 from monotonic_align import alignment_durations
 from params import Style
-from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model, without
+from tests.tiny_model import N_MELS, in_dtype, one_item, random_style, seeded, tiny_model, tiny_params, without
 
 DOUBLE = torch.float64
 IDS = torch.tensor([[1, 2, 3, 4, 5, 6], [7, 8, 9, 0, 0, 0]])
@@ -92,6 +92,33 @@ def test_a_text_of_no_length_gets_one_frame_on_its_last_token() -> None:
     assert round_durations(expected).tolist() == [[0, 0, 1, 0, 0], [1, 1, 3, 1, 0]]
 
 
+# The network of a symbol and its neighbours
+
+
+def test_it_adds_nothing_until_it_has_learned() -> None:
+    torch.manual_seed(0)
+    encoder = CondGradTTS(tiny_params(), 11, 5, 3).eval().encoder
+    labels = torch.tensor([0, 1])
+    with torch.no_grad():
+        before = encoder(IDS, ID_LENGTHS, labels, labels)
+        encoder.local = None
+        after = encoder(IDS, ID_LENGTHS, labels, labels)
+    assert before.mu.std() > 0.1
+    assert torch.equal(before.mu, after.mu) and torch.equal(before.content, after.content)
+
+
+def test_it_sees_two_neighbours_to_either_side() -> None:
+    torch.manual_seed(0)
+    network = LocalNetwork(4, 6, (3, 2)).double()
+    nn.init.normal_(network.to_parts.weight)
+    x = torch.randn(1, 4, 9, dtype=torch.float64, requires_grad=True)
+    mu, content = network(x, torch.ones(1, 1, 9, dtype=torch.float64))
+    assert mu.shape == (1, 3, 9) and content.shape == (1, 2, 9)
+    for part in (mu, content):
+        (gradient,) = torch.autograd.grad(part[..., 4].sum(), x, retain_graph=True)
+        assert gradient[0].any(0).nonzero().flatten().tolist() == [2, 3, 4, 5, 6]
+
+
 # Losses
 
 
@@ -103,6 +130,7 @@ def test_losses_are_finite_and_about_right(model: CondGradTTS) -> None:
     assert (found.durations[0] > 0).all() and (found.durations[1, :3] > 0).all()
     of_encoder = losses(model, train_decoder=False)
     assert of_encoder.diffusion == 0 and of_encoder.prior == found.prior
+    torch.testing.assert_close(of_encoder.mean, found.mean)
 
 
 def test_losses_are_the_written_out_ones(model: CondGradTTS) -> None:
@@ -195,6 +223,7 @@ def test_padding_changes_no_loss(model: CondGradTTS, monkeypatch: pytest.MonkeyP
     for name, weights in (
         ("prior", MEL_LENGTHS),
         ("voicing", MEL_LENGTHS),
+        ("mean", MEL_LENGTHS),
         ("diffusion", MEL_LENGTHS),
         ("duration", ID_LENGTHS),
         ("length", torch.ones(2)),

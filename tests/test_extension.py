@@ -68,6 +68,7 @@ class Rows(nn.Module):
     length_multiple = 1
     types = ("speaker",)
     attends = True
+    expects = False
 
     def __init__(self, n_mels: int, style_channels: int) -> None:
         super().__init__()
@@ -84,6 +85,9 @@ class Rows(nn.Module):
     def blend(self, a, b, weight, keep_mass=False):
         share = weight["speaker"].mean()
         return replace(a, bias=share * a.bias + (1 - share) * b.bias), None
+
+    def completed(self, condition, attention=None):
+        return condition
 
     def attention_sites(self):
         return {}

@@ -30,6 +30,8 @@ def test_scale_is_written_out() -> None:
             for name in ("score", "x0"):
                 a, b = getattr(conditional, name)(X, t), getattr(free, name)(X, t)
                 torch.testing.assert_close(getattr(guided, name)(X, t), (1 - scale) * b + scale * a)
+            mixed = (1 - scale) * free.expected() + scale * conditional.expected()
+            torch.testing.assert_close(guided.expected(), mixed)
 
 
 def test_at_scale_1_the_condition_is_left_alone_and_at_0_there_is_none() -> None:
@@ -68,11 +70,13 @@ def test_both_predictions_out_of_one_batch():
         schedule=conditional.schedule,
         score=lambda x, t: torch.cat([conditional.score(x[: len(X)], t), free.score(x[len(X) :], t)]),
         x0=lambda x, t: torch.cat([conditional.x0(x[: len(X)], t), free.x0(x[len(X) :], t)]),
+        expected=lambda: torch.cat([conditional.expected(), free.expected()]),
     )
     batched = BatchGuidedDenoiser(both, 2.5)
     assert batched.schedule is conditional.schedule
     torch.testing.assert_close(batched.score(X, 0.4), guided.score(X, 0.4))
     torch.testing.assert_close(batched.x0(X, 0.4), guided.x0(X, 0.4))
+    torch.testing.assert_close(batched.expected(), guided.expected())
 
 
 @pytest.mark.parametrize("kind", ["typed", "bundled"])
@@ -90,7 +94,7 @@ def test_a_style_beside_nothing_is_the_style_and_no_style(kind):
         def predict(source: StyleSource, mu: Tensor, mask: Tensor, position: Tensor, content: Tensor) -> Tensor:
             encoded = model.style(source, len(mu))
             condition = model.decoder.estimator.prepare(mu, mask, encoded, position, content)
-            return model.decoder.x0(mu + 0.3, 0.2, condition)
+            return model.decoder.x0(mu + 0.3, 0.2, model.decoder.estimator.completed(condition))
 
         both = predict(source.beside_nothing(2), *(torch.cat([x, x]) for x in inputs))
         apart = torch.cat([predict(source, *inputs), predict(StyleSource(), *inputs)])

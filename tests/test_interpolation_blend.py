@@ -63,23 +63,23 @@ def test_left_of_the_crossing_everything_is_of_a_and_right_of_it_of_b(kind: str)
         same(mixed[..., at:], of_b[..., at:])
         assert (of_a - of_b).abs().max() > 1e-3
 
-    blended = plan.blended(model)
-    of_a, of_b = (model.condition(frames, model.style(style, 1)) for style in (a, b))
-    pictures_a, pictures_b = of_a.pictures.stacked(), of_b.pictures.stacked()
-    same(blended.condition.pictures.stacked()[..., :at], pictures_a[..., :at])
-    same(blended.condition.pictures.stacked()[..., at:], pictures_b[..., at:])
-    assert ((pictures_a - pictures_b).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
-
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     sites = estimator.attention_sites()
     handles = [
         site.register_forward_hook(lambda _, given, out, name=name: seen.update({name: (given[0], out)}))
         for name, (_, site) in sites.items()
     ]
+    blended = plan.blended(model)
     noise = torch.randn(frames.mu.shape, generator=seeded(0), dtype=DOUBLE)
     blended.x0(frames.mu + noise, 0.4)
     for handle in handles:
         handle.remove()
+
+    of_a, of_b = (model.condition(frames, model.style(style, 1)) for style in (a, b))
+    pictures_a, pictures_b = of_a.pictures.stacked(), of_b.pictures.stacked()
+    same(blended.condition.pictures.stacked()[..., :at], pictures_a[..., :at])
+    same(blended.condition.pictures.stacked()[..., at:], pictures_b[..., at:])
+    assert ((pictures_a - pictures_b).abs().amax((0, 2, 3)) > 1e-3).tolist() == [False, True, True, False]
     for name, (level, site) in sites.items():
         x, output = seen[name]
         plain_a, plain_b = (site(x, condition.sites[name]) for condition in (of_a, of_b))
@@ -224,11 +224,12 @@ def test_every_sampler_reads_each_pitch_once_a_step(sampler: str) -> None:
 def test_the_joint_prediction_has_bs_envelope_and_as_fine_structure() -> None:
     denoiser, a, b = joint(envelopes=True)
     x = torch.randn(1, N_MELS, 6, generator=seeded(6), dtype=DOUBLE)
-    mel_a, mel_b = (each.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean for each in (a, b))
-    level_a, level_b = mel_a.mean(1, keepdim=True), mel_b.mean(1, keepdim=True)  # this smoothing's envelopes
     mask = denoiser.mask
-    expected = level_b + mask * (mel_a - level_a) + (1 - mask) * (mel_b - level_b)
-    same(denoiser.x0(x, 0.3) * denoiser.mel_std + denoiser.mel_mean, expected)
+    for predicted in (lambda each: each.x0(x, 0.3), lambda each: each.expected()):
+        mel_a, mel_b = (predicted(each) * denoiser.mel_std + denoiser.mel_mean for each in (a, b))
+        level_a, level_b = mel_a.mean(1, keepdim=True), mel_b.mean(1, keepdim=True)  # this smoothing's envelopes
+        expected = level_b + mask * (mel_a - level_a) + (1 - mask) * (mel_b - level_b)
+        same(predicted(denoiser) * denoiser.mel_std + denoiser.mel_mean, expected)
     raw, a, b = joint()
     same(raw.x0(x, 0.3), raw.mask * a.x0(x, 0.3) + (1 - raw.mask) * b.x0(x, 0.3))
     score = raw.score(x, 0.3)

@@ -46,6 +46,9 @@ class MassDenoiser:
         self.attention.mass["fine", "timbre"] = (3 * x).sigmoid()
         return x / 2
 
+    def expected(self) -> Tensor:
+        return torch.zeros(())
+
     def score(self, x: Tensor, t: float) -> Tensor:
         return -self.x0(x, t)
 
@@ -360,6 +363,18 @@ def test_the_reader_decides_what_is_drawn_and_the_gradient_reaches_the_predictio
             sure.reader = lambda x, log_s, one, other, gain=gain: PitchReading(0 * x + gain, torch.tensor(1.0))
             plain_pitch = model.denoiser(frames, with_pitch_of(style, b, model, frames)).x0(x, 0.5)
             torch.testing.assert_close(sure.x0(x, 0.5), plain_pitch, atol=1e-4, rtol=0)
+
+
+def test_without_a_latent_either_pitch_is_as_likely() -> None:
+    a, b = styles(torch.float32)
+    model = with_reader()
+    frames = frames_of(model, b)
+    plan, denoiser = reading_plan(model, frames, a, b)
+    half = {"pitch": torch.full_like(plan.mask, 0.5)}
+    other = Plan(frames, plan.style_a, plan.style_b, half, plan.mask)
+    with torch.no_grad():
+        torch.testing.assert_close(denoiser.expected(), other.blended(model).expected())
+        assert not torch.allclose(denoiser.expected(), model.denoiser(frames, plan.style_b).expected(), atol=1e-4)
 
 
 def with_pitch_of(style: StyleSource, other: StyleSource, model: CondGradTTS, frames: Frames) -> Style:

@@ -157,7 +157,7 @@ class _KnowsItsScale(torch.nn.Module):
         super().__init__()
         self.trained_with = trained_with
         self.time_pos_emb = estimator.time_pos_emb
-        self.prepare = estimator.prepare
+        self.prepare, self.completed = estimator.prepare, estimator.completed
         self.schedule = schedule
 
         self.length_multiple = estimator.length_multiple

@@ -166,6 +166,25 @@ def test_the_style_attention_can_be_replaced_in_a_new_run_alone(folder, trained,
     assert "style.kind is typed, but" in message
 
 
+def test_networks_that_add_nothing_at_first_join_a_model_without_them(folder, trained, tmp_path, capsys):
+    wider = ("estimator.frame_channels=8", "encoder.local_channels=6")
+    first = of_the_run(folder, tmp_path / "log", *wider, "--init", str(trained / "checkpoint.pt"), steps=1)
+    assert train_multi_speaker.main([*first, "train.learning_rate=1e-9"]) == 0
+    old = unpack(read_checkpoint(trained / "checkpoint.pt"))
+    new = unpack(read_checkpoint(tmp_path / "log" / "checkpoint.pt"), "weights")
+    assert (new.params.estimator.frame_channels, new.params.encoder.local_channels) == (8, 6)
+    found = new.model.state_dict()
+    assert set(old.model.state_dict()) < set(found)
+    for key, value in old.model.state_dict().items():
+        torch.testing.assert_close(found[key], value, msg=key)
+    for key in ("encoder.local.to_parts.weight", "decoder.estimator.frames.to_mean.weight"):
+        assert found[key].abs().max() < 1e-8
+    capsys.readouterr()
+    again = ("estimator.frame_channels=12", "--init", str(tmp_path / "log" / "checkpoint.pt"))
+    message = fails(capsys, of_the_run(folder, tmp_path / "other", *again, steps=1))
+    assert "estimator.frame_channels is 12, but" in message
+
+
 def test_without_a_vocoder_it_trains_all_the_same(folder, tmp_path, monkeypatch):
     def missing(*_, **__):
         raise InputError("no vocoder here")

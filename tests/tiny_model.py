@@ -22,7 +22,13 @@ def tiny_params(kind: str = "typed", **style: object) -> params.Params:
     return params.Params(
         audio=params.Audio(n_mels=N_MELS),
         encoder=params.Encoder(
-            channels=8, filter_channels=12, filter_channels_duration=8, layers=1, prenet_layers=1, content_pictures=1
+            channels=8,
+            filter_channels=12,
+            filter_channels_duration=8,
+            layers=1,
+            prenet_layers=1,
+            content_pictures=1,
+            local_channels=6,
         ),
         style=params.Style(kind=kind, token_channels=12, timbre_bottleneck=4, **style),
         estimator=params.Estimator(channels=4, frame_channels=8, heads=(1, 2, 2), head_channels=4),

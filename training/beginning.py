@@ -17,7 +17,7 @@ from model.cond_grad_tts import CondGradTTS
 from model.distillation import TAUGHT_SAMPLER
 from params import Params
 from text.front_end import FrontEnd, front_end
-from training.overrides import STYLE_KIND, resolve_params
+from training.overrides import replaceable_in, resolve_params
 from training.saving import TrainingState, load, state_path
 
 
@@ -76,7 +76,7 @@ def begin(
             _check_deaf(params)
         return Beginning(model, params, reader, speakers, emotions, None, True)
     origin = str(log_dir if state is not None else init or params.train.teacher)
-    replaceable = (STYLE_KIND,) if state is None and teacher is None else ()
+    replaceable = replaceable_in(start.params) if state is None and teacher is None else ()
     params = resolve_params(config, overrides, start.params, origin, replaceable)
     reader = front_end(params.text.front_end, start.symbols, params.text.add_blank)
     model = rebuilt(start, params).model

@@ -39,6 +39,7 @@ LOSS_GUIDE = """\
 | voicing | 0.7 | 0.25 or lower |
 | pitch | 1 | 0.4 or lower; 1 is 7 semitones. Voices that are heard with another's F0 keep it up |
 | energy | 0.8 | 0.25 or lower; 1 is a standard deviation |
+| mean | 0.5 | 0.08 or lower; what the network along the frames expects, half a mean square |
 | diffusion | 1 | 0.4 to 0.6, and then almost flat for most of the run. **That is normal**: it is a mean over noise \
 levels, most of which cannot be predicted better. Watch validation, pictures and audio instead |
 | distillation | 0.3, or 0 where the text's own frames are taken | of a run with a teacher; it may rise a little |

@@ -26,7 +26,9 @@ _FREE = (
     "diffusion.noise_",
 )  # fmt: skip
 MOST_CONFIG_BYTES = 2**20
-STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
+_STYLE_KIND = "style.kind"  # a new run may replace the style attention of the model that it starts from
+# Widths of networks that add nothing until they have learned: a new run may give them to a model without.
+_ADDED = ("encoder.local_channels", "estimator.frame_channels")
 
 
 class _Loader(yaml.SafeLoader):
@@ -72,6 +74,12 @@ def resolve_params(
         where = asked.get(str(error).split()[0])
         raise InputError(f"{where}: {error}" if where else str(error)) from error
     return params
+
+
+def replaceable_in(trained: Params) -> tuple[str, ...]:
+    """Keys that a new run may change of the model that it starts from, which then learns them anew."""
+    values = flat_params(trained)
+    return (_STYLE_KIND, *(key for key in _ADDED if values[key] == 0))
 
 
 def _on_a_trained_model(

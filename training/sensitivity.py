@@ -34,10 +34,10 @@ def style_sensitivity(model: CondGradTTS, batch: Batch, crop_frames: int, seed: 
     noise = torch.randn(mel.shape, generator=generator).to(mel)
     x = (mel - frames.mu + _NOISE * std * noise) / (std * (1 + _NOISE**2) ** 0.5)
     t = x.new_full((len(x),), _NOISE * std).log()
-    base = estimator(x, t, condition)
+    base = estimator(x, t, estimator.completed(condition))
 
     def change(other: CrossUNetCondition) -> float:
-        return float((estimator(x, t, other) - base).norm() / base.norm().clamp(min=1e-8))
+        return float((estimator(x, t, estimator.completed(other)) - base).norm() / base.norm().clamp(min=1e-8))
 
     result = {}
     for name in estimator.attention_sites():

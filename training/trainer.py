@@ -35,7 +35,7 @@ from training.style_batch import at_other_levels, style_of_batch
 _VALIDATION_BATCHES = 2
 _SENSITIVITY_ITEMS = 4
 _CRITIC_FASTER = 2.5  # its learning rate, in units of the decoder's
-_LOSSES = ("prior", "duration", "length", "voicing", "pitch", "energy", "diffusion")
+_LOSSES = ("prior", "duration", "length", "voicing", "pitch", "energy", "mean", "diffusion")
 
 
 class Trainer:

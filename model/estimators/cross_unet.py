@@ -98,6 +98,7 @@ class Upsample(nn.Module):
 # Residual blocks of the way down, by level; the way up has the same, the middle two. A convolution costs about the same
 # at every level, what goes with it costs four times more at each finer one.
 BLOCKS = (1, 2, 1)
+FRAME_SITE = "frames"  # the attention of the network along the frames, which has one row of cells
 _TIME_SCALE = 16.0  # of log s, which lies in about [-4, 2]
 
 
@@ -105,20 +106,28 @@ _TIME_SCALE = 16.0  # of log s, which lies in about [-4, 2]
 class CrossUNetCondition:
     """What does not depend on the latent or the noise level.
 
-    mu (B, n_mels, T); mask (B, 1, T); pictures: beside x, zero outside the mask; sites: keys of the style by site;
-    padded: whether any frame is masked; contours: what the pictures were drawn from.
+    mu (B, n_mels, T); mask (B, 1, T); sites: keys of the style by site; padded: whether any frame is masked; pictures:
+    of text and style, zero outside the mask; contours: what they were drawn from. `CrossUNet.completed` adds cells
+    (B, C, n_mels, T), which join the latent's first ones, and mean (B, n_mels, T), of an `Expectation`.
     """
 
     mu: Tensor
     mask: Tensor
-    pictures: Pictures
     sites: dict[str, SiteCondition]
     padded: bool
+    pictures: Pictures | None = None
     contours: FrameContours | None = None
+    cells: Tensor | None = None
+    mean: Tensor | None = None
+
+    def expected(self) -> Tensor:
+        """x_0 without a latent, (B, n_mels, T): mu, and if it is known, the mean."""
+        residual = 0 if self.mean is None else self.mean.to(self.mu.dtype)
+        return (self.mu + residual) * self.mask
 
 
 class CrossUNet(nn.Module):
-    """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up. Beside
+    """Three levels over (mel bin, frame); style attention on the way down, in the middle and on the way up. Before
     them, if `params.estimator.frame_channels` is not 0, a network over frames alone.
 
     The noise level modulates every residual block; the style enters through attention and the pictures alone, so that
@@ -129,8 +138,12 @@ class CrossUNet(nn.Module):
     types = TYPES
     attends = True
 
-    def __init__(self, params: EstimatorParams, style: StyleParams, audio: Audio, content_pictures: int) -> None:
+    def __init__(
+        self, params: EstimatorParams, style: StyleParams, audio: Audio, content_pictures: int, residual_std: float
+    ) -> None:
+        """residual_std: of x_0 - mu (`params.diffusion`)."""
         super().__init__()
+        self.residual_std = residual_std
         widths = [params.channels * 2**level for level in range(len(BLOCKS))]
         embedding = 4 * params.channels
         types = TYPES if style.kind == "typed" else ("bundled",)
@@ -156,11 +169,11 @@ class CrossUNet(nn.Module):
             nn.Linear(embedding, embedding),
             nn.SiLU(),
         )
-        images, width = 4 + content_pictures, params.frame_channels
+        pictures, width = 3 + content_pictures, params.frame_channels
         self.frames = None
         if width:
-            self.frames = FrameNetwork(images, audio.n_mels, width, widths[0], embedding, attention(-1, width))
-        self.conv_in = nn.Conv2d(images, widths[0], 3, padding=1)
+            self.frames = FrameNetwork(pictures, audio.n_mels, width, widths[0], attention(-1, width))
+        self.conv_in = nn.Conv2d(1 + pictures, widths[0], 3, padding=1)
         levels = range(len(BLOCKS))
         self.down_blocks = nn.ModuleList(blocks(i) for i in levels)
         self.down_attention = nn.ModuleList(attention(i) for i in levels)
@@ -179,13 +192,18 @@ class CrossUNet(nn.Module):
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
 
+    @property
+    def expects(self) -> bool:
+        return self.frames is not None
+
     @classmethod
     def of(cls, params: Params) -> CrossUNet:
-        return cls(params.estimator, params.style, params.audio, params.encoder.content_pictures)
+        residual_std = params.diffusion.residual_std
+        return cls(params.estimator, params.style, params.audio, params.encoder.content_pictures, residual_std)
 
     def attention_sites(self) -> dict[str, tuple[int, StyleAttention]]:
-        """Every style attention by name, with its level (0: finest). The one of "frames" has one row of cells."""
-        sites = {} if self.frames is None else {"frames": (0, self.frames.attention)}
+        """Every style attention by name, with its level (0: finest)."""
+        sites = {} if self.frames is None else {FRAME_SITE: (0, self.frames.attention)}
         sites |= {f"down{level}": (level, site) for level, site in enumerate(self.down_attention)}
         sites["middle"] = (len(BLOCKS) - 1, self.middle_attention)
         sites |= {f"up{level}": (int(level), site) for level, site in self.up_attention.items()}
@@ -202,23 +220,55 @@ class CrossUNet(nn.Module):
         """
         if mu.shape[-1] % self.length_multiple:
             raise ValueError(f"the number of frames must be a multiple of {self.length_multiple}, not {mu.shape[-1]}")
+        pictures, contours = self._draw(mu, mask, style, frame_position, content)
+        sites = {
+            name: site.prepare(style, frame_position[:, :: 2**level])
+            for name, (level, site) in self.attention_sites().items()
+        }
+        return CrossUNetCondition(mu, mask, sites, bool((mask == 0).any()), pictures, contours)
+
+    def mean(self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor) -> Tensor:
+        """The mean alone of `FrameNetwork`, (B, n_mels, T); arguments as of `prepare`."""
+        pictures, _ = self._draw(mu, mask, style, frame_position, content)
+        keys = self.frames.attention.prepare(style, frame_position)
+        return self.frames(pictures.stacked(), mask, lambda hidden: self.frames.attention(hidden, keys)).mean
+
+    def _draw(
+        self, mu: Tensor, mask: Tensor, style: Style, frame_position: Tensor, content: Tensor
+    ) -> tuple[Pictures, FrameContours]:
         contours = self.pictures.contours(style, mu, frame_position)
-        return CrossUNetCondition(
-            mu=mu,
-            mask=mask,
-            pictures=Pictures(
-                mu=mu * mask,
-                pitch=self.pictures.draw_pitch(contours) * mask,
-                energy=self.pictures.draw_energy(contours) * mask,
-                content=content * mask[:, None],
-            ),
-            sites={
-                name: site.prepare(style, frame_position[:, :: 2**level])
-                for name, (level, site) in self.attention_sites().items()
-            },
-            padded=bool((mask == 0).any()),
-            contours=contours,
+        pictures = Pictures(
+            mu=mu * mask,
+            pitch=self.pictures.draw_pitch(contours) * mask,
+            energy=self.pictures.draw_energy(contours) * mask,
+            content=content * mask[:, None],
         )
+        return pictures, contours
+
+    def completed(self, condition: CrossUNetCondition, attention: AttentionBlend | None = None) -> CrossUNetCondition:
+        """The condition with cells and mean, made of its pictures and keys."""
+        images = condition.pictures.stacked()
+        weight = self.conv_in.weight[:, 1:]
+        cells = F.conv2d(images.contiguous(memory_format=torch.channels_last), weight, padding=1)
+        if self.frames is None:
+            return replace(condition, cells=cells)
+        expected = self.frames(
+            images,
+            condition.mask if condition.padded else None,
+            lambda hidden: self._attend(FRAME_SITE, self.frames.attention, hidden, condition, attention),
+        )
+        return replace(condition, cells=cells + self.frames.cells(expected), mean=expected.mean)
+
+    @staticmethod
+    def _attend(
+        name: str,
+        site: StyleAttention,
+        hidden: Tensor,
+        condition: CrossUNetCondition,
+        attention: AttentionBlend | None,
+    ) -> Tensor:
+        other = attention.other.sites[name] if attention is not None else None
+        return site(hidden, condition.sites[name], attention, other, name)
 
     def blend(
         self,
@@ -247,7 +297,8 @@ class CrossUNet(nn.Module):
             pitch = self.pictures.draw_pitch(blend_pitch(a.contours, b.contours, share)) * a.mask
         attended = {"bundled": fields["pitch"]} if "bundled" in a.sites["middle"].keys else weight
         pictures = replace(b.pictures, pitch=pitch, energy=energy)
-        return replace(a, pictures=pictures), AttentionBlend(b, attended, keep_mass)
+        attention = AttentionBlend(b, attended, keep_mass)
+        return replace(a, pictures=pictures), attention
 
     def forward(
         self, x: Tensor, t: Tensor, condition: CrossUNetCondition, attention: AttentionBlend | None = None
@@ -255,18 +306,15 @@ class CrossUNet(nn.Module):
         """EDM's F (B, n_mels, T), zero outside the mask; x (B, n_mels, T) scaled noisy residual, t (B,) log s."""
 
         def attend(name: str, site: StyleAttention, hidden: Tensor) -> Tensor:
-            other = attention.other.sites[name] if attention is not None else None
-            return site(hidden, condition.sites[name], attention, other, name)
+            return self._attend(name, site, hidden, condition, attention)
 
         mask = condition.mask[:, None]  # (B, 1, 1, T)
         masks = [mask[..., :: 2**level] if condition.padded else None for level in range(len(BLOCKS))]
         embedding = self.time(t)
-        images = condition.pictures.beside(x * condition.mask)
-        if self.frames is None:
-            hidden = self.conv_in(images.contiguous(memory_format=torch.channels_last))  # (B, C, n_mels, T)
-        else:
-            drawn, said = self.frames(images, embedding, masks[0], lambda x: attend("frames", self.frames.attention, x))
-            hidden = self.frames.first_cells(self.conv_in, images, drawn)
+        x = (x * condition.mask)[:, None]  # (B, 1, n_mels, T)
+        weight = self.conv_in.weight[:, :1]
+        hidden = F.conv2d(x, weight, self.conv_in.bias, padding=1)  # of one channel, so its order says nothing
+        hidden = hidden.contiguous(memory_format=torch.channels_last) + condition.cells.to(hidden.dtype)
         skips = []
         for level, blocks in enumerate(self.down_blocks):
             for block in blocks:
@@ -285,5 +333,12 @@ class CrossUNet(nn.Module):
                 hidden = attend(f"up{level}", self.up_attention[str(level)], hidden)
                 hidden = self.upsample[level - 1](hidden, masks[level])
         output = self.conv_out(masked(F.silu(self.norm_out(hidden)), masks[0]))  # (B, 1, n_mels, T)
-        output = output[:, 0] if self.frames is None else output[:, 0] + said
+        output = output[:, 0]
+        if condition.mean is not None:
+            output = output + self._share_of_mean(t)[:, None, None] * condition.mean
         return output * condition.mask
+
+    def _share_of_mean(self, t: Tensor) -> Tensor:
+        """What the expected residual counts in F where no latent is known, (B,): s / (sd sqrt(sd^2 + s^2))."""
+        s = t.exp()
+        return s / (self.residual_std * (self.residual_std**2 + s**2).sqrt())

@@ -154,6 +154,9 @@ class UNetCondition:
     speaker: Tensor | None
     embedding: Tensor | None = None
 
+    def expected(self) -> Tensor:
+        return self.mu * self.mask
+
 
 class UNet(nn.Module):
     """Three levels over (mel bin, frame), with linear attention (Grad-TTS, arXiv 2105.06337, section 3.4).
@@ -167,7 +170,7 @@ class UNet(nn.Module):
 
     length_multiple = 2 ** (len(LEVELS) - 1)
     types = ("speaker", "emotion")
-    attends = False
+    attends = expects = False
 
     def __init__(self, channels: int, n_mels: int = 80, speaker_channels: int = 0, time_scale: float = 1000.0) -> None:
         super().__init__()
@@ -254,6 +257,9 @@ class UNet(nn.Module):
             raise ValueError("this model has no cross-attention, so it interpolates only linearly")
         embedding = mix(a.embedding, b.embedding, share.flatten()[0])
         return replace(a, speaker=self.spk_mlp(embedding), embedding=embedding), None
+
+    def completed(self, condition: UNetCondition, attention: None = None) -> UNetCondition:
+        return condition
 
     def attention_sites(self) -> dict[str, Any]:
         return {}

@@ -39,11 +39,17 @@ class JoinedDenoiser:
         return self.a.evaluations + self.b.evaluations
 
     def x0(self, x: Tensor, t: float) -> Tensor:
-        x0_a, x0_b = self.a.x0(x, t), self.b.x0(x, t)  # (1, n_mels, T) each
+        return self._joint(self.a.x0(x, t), self.b.x0(x, t))
+
+    def expected(self) -> Tensor:
+        return self._joint(self.a.expected(), self.b.expected())
+
+    def _joint(self, x0_a: Tensor, x0_b: Tensor) -> Tensor:
+        """Of both (1, n_mels, T)."""
         if self.smoothing is None:
             return self.mask * x0_a + (1 - self.mask) * x0_b
-        with torch.autocast(x.device.type, enabled=False):  # else what is smoothed is rounded to bfloat16
-            mel_a, mel_b = (x0.to(x) * self.mel_std + self.mel_mean for x0 in (x0_a, x0_b))
+        with torch.autocast(x0_a.device.type, enabled=False):  # else what is smoothed is rounded to bfloat16
+            mel_a, mel_b = (x0.to(self.mu) * self.mel_std + self.mel_mean for x0 in (x0_a, x0_b))
             joint = exchange_fine_structure(mel_a, mel_b, self.mask, self.smoothing)
             return (joint - self.mel_mean) / self.mel_std
 

@@ -73,12 +73,22 @@ class ReadingDenoiser:
         by_frame = reading.by_frame(self.cells)
         if not torch.is_grad_enabled():
             self.read.append(ReadField(t, reading.mass, by_frame))
-        decoder = self.model.decoder
-        weight = reading.mass if self.one_comb else reading.mass * self.cells
-        condition, attention = decoder.estimator.blend(
+        condition, attention = self._blended(reading.mass, by_frame)
+        return self.model.decoder.x0(x, t, condition, attention)
+
+    def expected(self) -> Tensor:
+        """As long as there is no latent to read, either pitch is as likely."""
+        even = torch.full_like(self.cells, 0.5)
+        return self._blended(even, even[:, 0])[0].expected()
+
+    def _blended(self, mass: Tensor, by_frame: Tensor) -> tuple[Any, Any]:
+        """The completed condition of a field and a's part of each frame, and the edit of the attention."""
+        weight = mass if self.one_comb else mass * self.cells
+        estimator = self.model.decoder.estimator
+        condition, attention = estimator.blend(
             self.condition_a, self.condition_b, {"pitch": weight}, drawn_share=by_frame if self.one_comb else None
         )
-        return decoder.x0(x, t, condition, attention)
+        return estimator.completed(condition, attention), attention
 
     def score(self, x: Tensor, t: float) -> Tensor:
         from model.denoiser import score_from_x0

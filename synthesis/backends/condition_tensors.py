@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model.estimators.cross_unet import CrossUNetCondition
+from model.estimators.cross_unet import FRAME_SITE, CrossUNetCondition
 from model.estimators.unet import UNetCondition
 from model.style_attention import SiteCondition, TypeKeys
-from model.style_pictures import Pictures
 
 Condition = CrossUNetCondition | UNetCondition
 FRAMES, LEVEL, TOKENS = "frames", "level", "tokens"  # axes whose size is free; a level has its own number of frames
@@ -21,10 +20,11 @@ class Form:
     """What is fixed in a graph: which estimator, and for `cross_unet` how many tokens each type has at each site.
 
     sites: (site, ((type, "local", "one" or "several"), ...)); a type with one token has no key (`TypeKeys.single`).
-    speaker: for `unet`, whether there is one.
+    mean: whether there is one. speaker: for `unet`, whether there is one.
     """
 
     sites: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    mean: bool = False
     speaker: bool = False
 
 
@@ -34,8 +34,9 @@ def form_of(condition: Condition) -> Form:
     return Form(
         sites=tuple(
             (name, tuple((type_name, _kind(keys)) for type_name, keys in site.keys.items()))
-            for name, site in condition.sites.items()
-        )
+            for name, site in _read_by_evaluations(condition)
+        ),
+        mean=condition.mean is not None,
     )
 
 
@@ -44,8 +45,10 @@ def tensors_of(condition: Condition) -> dict[str, Tensor]:
     if isinstance(condition, UNetCondition):
         tensors = {"mask": condition.mask, "mu": condition.mu}
         return tensors if condition.speaker is None else {**tensors, "speaker": condition.speaker}
-    tensors = {"mask": condition.mask, "pictures": condition.pictures.stacked()}
-    for site_name, site in condition.sites.items():
+    tensors = {"mask": condition.mask, "cells": condition.cells}
+    if condition.mean is not None:
+        tensors["mean"] = condition.mean
+    for site_name, site in _read_by_evaluations(condition):
         tensors[f"{site_name}.frame_query"] = site.frame_query
         for type_name, keys in site.keys.items():
             for part in ("value",) if keys.single else ("key", "value", "bias"):
@@ -71,9 +74,9 @@ def condition_of(form: Form, tensors: Mapping[str, Tensor]) -> Condition:
             )
             keys[type_name] = TypeKeys(key, value, bias)
         sites[site_name] = SiteCondition(keys, tensors[f"{site_name}.frame_query"])
-    # mu is in the pictures already; a graph always masks, so that it fits padded batches too.
+    # mu is in the cells already; a graph always masks, so that it fits padded batches too.
     return CrossUNetCondition(
-        mu=mask, mask=mask, pictures=Pictures.unstacked(tensors["pictures"]), sites=sites, padded=True
+        mu=mask, mask=mask, sites=sites, padded=True, cells=tensors["cells"], mean=tensors.get("mean")
     )
 
 
@@ -82,7 +85,9 @@ def free_axes(form: Form) -> dict[str, dict[int, str]]:
     if not form.sites:
         axes = {"mask": {0: "batch", 2: FRAMES}, "mu": {0: "batch", 2: FRAMES}}
         return {**axes, "speaker": {0: "batch"}} if form.speaker else axes
-    axes = {"mask": {0: "batch", 2: FRAMES}, "pictures": {0: "batch", 3: FRAMES}}
+    axes = {"mask": {0: "batch", 2: FRAMES}, "cells": {0: "batch", 3: FRAMES}}
+    if form.mean:
+        axes["mean"] = {0: "batch", 2: FRAMES}
     for site_name, types in form.sites:
         frames = f"{LEVEL}_{site_name}"
         axes[f"{site_name}.frame_query"] = {0: "batch", 1: frames}
@@ -94,6 +99,11 @@ def free_axes(form: Form) -> dict[str, dict[int, str]]:
             }[kind]
             axes |= {f"{site_name}.{type_name}.{part}": {0: "batch", **free} for part, free in parts.items()}
     return axes
+
+
+def _read_by_evaluations(condition: CrossUNetCondition) -> list[tuple[str, SiteCondition]]:
+    """Its sites but for the one that was read when it was completed."""
+    return [(name, site) for name, site in condition.sites.items() if name != FRAME_SITE]
 
 
 def _kind(keys: TypeKeys) -> str:

@@ -65,6 +65,9 @@ class GraphEstimator(nn.Module):
     def blend(self, *arguments: Any, **options: Any) -> Any:
         return self.estimator.blend(*arguments, **options)
 
+    def completed(self, *arguments: Any) -> Condition:
+        return self.estimator.completed(*arguments)
+
     def forward(self, x: Tensor, t: Tensor, condition: Condition, attention: Any = None) -> Tensor:
         if attention is not None or x.requires_grad:
             return self.estimator(x, t, condition, attention)
