@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -170,20 +170,29 @@ def vocode(
 
 
 def vocode_in_parts(
-    generator: Vocoder, mel: Tensor, first_frames: int, most_frames: int, *, precision: str = "fp32"
+    generator: Vocoder,
+    mels: Iterable[Tensor],
+    frames: int,
+    first_frames: int,
+    most_frames: int,
+    *,
+    precision: str = "fp32",
 ) -> Iterator[Tensor]:
-    """One mel to audio, part by part, to be heard from the first on: (1, samples) each, which joined are `vocode`'s.
+    """One mel to audio, part by part, each as soon as it can be heard: (1, samples), which joined are `vocode`'s.
 
-    mel: (1, num_mels, T), natural log. first_frames: of the first part; every further one has twice as many, up to
-    most_frames.
+    mels: the mel's stretches, (1, num_mels, T) each, natural log; frames: of all of them. first_frames: of the first
+    part; every further one has twice as many, up to most_frames, or as many as are known.
     """
-    hop, (left, right), frames = generator.config.hop_size, generator.context, mel.shape[2]
-    start, size = 0, first_frames
-    while start < frames:
-        stop, begin = min(start + size, frames), max(0, start - left)
-        audio = vocode(generator, mel[:, :, begin : stop + right], precision=precision)
-        yield audio[:, (start - begin) * hop : (stop - begin) * hop]
-        start, size = stop, min(2 * size, most_frames)
+    hop, (left, right) = generator.config.hop_size, generator.context
+    start, size, mel = 0, first_frames, None
+    for stretch in mels:
+        mel = stretch if mel is None else torch.cat([mel, stretch], 2)
+        known = frames if mel.shape[2] == frames else mel.shape[2] - right  # whose surroundings are there
+        while start < known:
+            stop, begin = min(start + size, known), max(0, start - left)
+            audio = vocode(generator, mel[:, :, begin : stop + right], precision=precision)
+            yield audio[:, (start - begin) * hop : (stop - begin) * hop]
+            start, size = stop, min(2 * size, most_frames)
 
 
 def _default_files() -> tuple[Path, Path]:

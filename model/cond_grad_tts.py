@@ -67,7 +67,7 @@ class CondGradTTS(TextToMel):
             raise ValueError(f"there is no estimator {params.estimator.name!r}; there are {', '.join(ESTIMATORS)}")
         estimator = ESTIMATORS[params.estimator.name].of(params)
         self.types = tuple(name for name in TYPES if name in ("speaker", "emotion", *estimator.types))
-        self.attends = estimator.attends
+        self.attends = self.local = estimator.attends  # the norms of an estimator that does not see the whole
         diffusion = params.diffusion
         self.decoder = ResidualDiffusion(
             estimator,
@@ -319,10 +319,10 @@ class CondGradTTS(TextToMel):
     @torch.no_grad()
     def denoiser(self, frames: Frames, style: StyleSource | Style, blend: Blend | None = None) -> Denoiser:
         """style: completed where it is a source; tokens are taken as they are."""
-        condition = self.condition(frames, self._tokens(style, frames))
+        condition = self.condition(frames, self.tokens_at(style, frames))
         if blend is None:
             return self.decoder.denoiser(condition)
-        other = self.condition(frames, self._tokens(blend.style, frames))
+        other = self.condition(frames, self.tokens_at(blend.style, frames))
         blended, attention = self.decoder.estimator.blend(condition, other, blend.weight, blend.keep_mass)
         return self.decoder.denoiser(blended, attention)
 
@@ -338,7 +338,8 @@ class CondGradTTS(TextToMel):
         """What the estimator reads of the text and the style."""
         return self.decoder.estimator.prepare(frames.mu, frames.mask, style, frames.position, frames.content)
 
-    def _tokens(self, style: StyleSource | Style, frames: Frames) -> Style:
+    def tokens_at(self, style: StyleSource | Style, frames: Frames) -> Style:
+        """The tokens that are decoded at these frames: of a style, completed; tokens are taken as they are."""
         return style if isinstance(style, Style) else self.tokens(self.complete(style, frames), len(frames.mu))
 
     def tokens(self, style: StyleSource, batch_size: int) -> Style:

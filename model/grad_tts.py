@@ -66,6 +66,7 @@ class GradTTS(TextToMel):
     attends = False
     guides = False
     usual_sampler = "euler"
+    local = False  # its norms see the whole utterance
 
     def __init__(self, config: GradTTSConfig) -> None:
         super().__init__()

@@ -49,6 +49,15 @@ class Frames:
     level: Tensor | None = None
     loudness: Tensor | None = None
 
+    def window(self, begin: int, end: int) -> Frames:
+        """Some of the frames, each as it is in the whole; durations are the whole's."""
+        over_frames = {
+            name: value[..., begin:end]
+            for name, value in vars(self).items()
+            if value is not None and name not in ("durations", "lengths", "level")
+        }
+        return replace(self, **over_frames, lengths=(self.lengths - begin).clamp(0, end - begin))
+
     def with_pitch(self, style: StyleSource, log_f0: Tensor) -> StyleSource:
         """The style with a contour (B, T) at these frames; which of them are voiced, the text says."""
         voicing = (self.voicing > 0.5).to(log_f0)
@@ -105,6 +114,7 @@ class TextToMel(nn.Module, ABC):
     attends: bool  # whether a blend may differ from cell to cell
     guides: bool  # whether it can predict without a style, as guidance needs
     usual_sampler: str  # a name in `model.sampling.SAMPLERS`
+    local: bool  # whether a frame's decoding owes little to frames far from it (`model.windows`)
     reader: PitchReader | None  # which of two pitches a latent has; in a file of its own, beside the checkpoint
 
     def __init__(self) -> None:
@@ -210,15 +220,15 @@ class TextToMel(nn.Module, ABC):
 
 def _at_level(mel: Tensor, lengths: Tensor, level: Tensor) -> Tensor:
     """The mel (B, n_mels, T), louder or softer as a whole; lengths, level (B,)."""
-    return _louder(mel, lengths, (level - level_of_mel(mel, lengths))[:, None])
+    return louder(mel, lengths, (level - level_of_mel(mel, lengths))[:, None])
 
 
 def _as_loud(mel: Tensor, lengths: Tensor, loudness: Tensor) -> Tensor:
     """The mel (B, n_mels, T) with the energy (B, T), where something is heard; lengths (B,)."""
-    return _louder(mel, lengths, lacking_energy(mel, loudness, lengths))
+    return louder(mel, lengths, lacking_energy(mel, loudness, lengths))
 
 
-def _louder(mel: Tensor, lengths: Tensor, by: Tensor) -> Tensor:
-    """by (B, T) or (B, 1), natural log of amplitude."""
+def louder(mel: Tensor, lengths: Tensor, by: Tensor) -> Tensor:
+    """The mel (B, n_mels, T) louder by (B, T) or (B, 1), natural log of amplitude, within lengths (B,)."""
     inside = sequence_mask(lengths, mel.shape[2]) > 0  # (B, 1, T)
     return torch.where(inside, (mel + by[:, None]).clamp(min=SILENCE), mel)

@@ -24,7 +24,9 @@ from model.prosody import TokenProsody
 from model.sampling import SAMPLERS, Sampler
 from model.style import StyleSource
 from model.text_to_mel import Frames, Sampling, Synthesis
+from model.windows import decode_in_windows
 from synthesis.backends.choice import choose_backend
+from synthesis.growing_mel import GrowingMel
 from synthesis.options import PRECISIONS, SOLVERS, Options, check_solver
 from synthesis.parts import MANNER, VOICE, parts_taken
 from synthesis.pieces import SpokenPiece, join_pieces
@@ -46,6 +48,7 @@ _FILE = str | os.PathLike
 GRAPHS = "cache/graphs"  # the folder of exported graphs
 MOST_TOKENS = 6000  # of a piece; the text encoder's memory grows with the square
 MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
+FIRST_WINDOW, MOST_WINDOW = 128, 512  # frames that are decoded at a time where a text is streamed
 FIRST_CHUNK = 32  # frames that are vocoded first where a text is streamed
 HEARD_BESIDE = 24  # frames beside a word that are heard with it: the tracker's window and the vocoder's context
 VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
@@ -371,8 +374,9 @@ class Synthesiser:
     ) -> Iterator[StreamedPart]:
         """Speak texts sentence by sentence, and every sentence part by part, each handed over before the next is begun.
 
-        Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces.
-        A sentence's mel is decoded as a whole; its first part is a third of a second, the further ones are longer.
+        Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces,
+        or, of long sentences, nearly that (`model.windows`). A sentence's first part is a third of a second, the
+        further ones are longer.
         options: None for the checkpoint's own; further arguments and errors as for `synthesise`.
         """
         chosen = self.options() if options is None else options
@@ -523,21 +527,39 @@ class Synthesiser:
 
     def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPart]:
         """One text (`requests`, by_sentence), part by part, each as soon as it can be heard."""
-        hop = self.params.audio.hop_length
-        sentences = zip(self._decoded(request, options), self.silences(request), strict=True)
-        for number, (decoded, silence) in enumerate(sentences):
-            output, mel_end = decoded.output, self.now()
+        hop, start = self.params.audio.hop_length, 0.0
+        for number, (piece, silence) in enumerate(zip(request.spoken, self.silences(request), strict=True)):
+            start += silence * self.frame_seconds
+            generator = piece_generator(options.seed, request.index, number)
+            began = self.now()
+            growing = GrowingMel(*self._stretches(request, piece, options, generator, start), self.now, began)
             pause = np.zeros(silence * hop, dtype=np.float32)
             parts: list[np.ndarray] = []
-            heard = vocode_in_parts(self._vocoder, output.mel, FIRST_CHUNK, VOCODER_CHUNK, precision=self.precision)
-            for part in heard:
+            for part in vocode_in_parts(
+                self._vocoder, growing, growing.frames, FIRST_CHUNK, VOCODER_CHUNK, precision=self.precision
+            ):
                 parts.append(self._checked(part, request.index))
                 sentence = None
-                if sum(map(len, parts)) == output.mel.shape[2] * hop:
-                    times = (mel_end - decoded.began, self.now() - mel_end)
-                    sentence = self._spoken(output, decoded.piece.encoded, np.concatenate(parts), *times)
+                if sum(map(len, parts)) == growing.frames * hop:
+                    times = growing.seconds, self.now() - began - growing.seconds
+                    sentence = self._spoken(growing.whole(), piece.encoded, np.concatenate(parts), *times)
                 yield StreamedPart(request, number, np.concatenate([pause, parts[-1]]), sentence)
                 pause = pause[:0]
+            start += growing.frames * self.frame_seconds
+            check_seconds(start)
+
+    def _stretches(
+        self, request: Request, piece: TextPiece, options: Options, generator: torch.Generator, start: float
+    ) -> tuple[int, Iterator[Synthesis]]:
+        """A piece's frames, and its mel in stretches: of what is heard or changed as a whole, one."""
+        local = self.model.local and options.guidance_scale == 1 and self._asked(piece) is None
+        if not local:
+            output = self.decode_piece(request, piece, options, generator, start=start).output
+            return output.mel.shape[2], iter([output])
+        _, frames, style = self._framed(request, piece, options, None, start)
+        sampling = self.sampling(options, generator)
+        windows = decode_in_windows(self.model, frames, style, sampling, FIRST_WINDOW, MOST_WINDOW)
+        return int(frames.lengths), windows
 
     def silences(self, request: Request) -> list[int]:
         """Frames of silence before each piece."""
@@ -650,6 +672,20 @@ class Synthesiser:
         start: float,
     ) -> DecodedPiece:
         began = self.now()
+        text, frames, style = self._framed(request, piece, options, restyle, start)
+        output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
+        mel = output.mel[0].cpu().numpy()
+        return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
+
+    def _framed(
+        self,
+        request: Request,
+        piece: TextPiece,
+        options: Options,
+        restyle: Callable[[StyleSource, Frames], StyleSource] | None,
+        start: float,
+    ) -> tuple[Any, Frames, StyleSource]:
+        """A piece's encoded text, its frames, and the style that they are decoded in."""
         asked = self._asked(piece)
         style = self.style_of(request, piece)
         text, frames = self.encoded_piece(piece, style, options)
@@ -660,9 +696,7 @@ class Synthesiser:
             style = self._with_melody(style, piece, frames, asked, start)
         if restyle is not None:
             style = restyle(style, frames)
-        output = self.model.decode(frames, style, self.sampling(options, generator), options.guidance_scale)
-        mel = output.mel[0].cpu().numpy()
-        return DecodedPiece(piece, self.levelled(output, piece), text, style, mel, began)
+        return text, frames, style
 
     def _heard_words(self, decoded: DecodedPiece, pitches: Sequence[float]) -> dict[int, np.ndarray]:
         """Of the words whose pitch is changed, the F0 of their frames in Hz, at the level before it was changed."""

@@ -15,12 +15,16 @@ import torch
 
 from common.errors import InputError
 from data.wav_stream import WavStream
+from hifigan import vocode
 from inference import main
+from model.windows import BESIDE
 from synthesis import load_model
 from synthesis.pieces import PAUSE_SECONDS, split_text
-from synthesis.synthesiser import FIRST_CHUNK, StreamedPart, Synthesiser
+from synthesis.prosody_edits import ProsodyEdits
+from synthesis.synthesiser import FIRST_CHUNK, FIRST_WINDOW, StreamedPart, Synthesiser
 from tests.official_weights import random_state
 from tests.tiny_synthesiser import tiny_loaded, tiny_vocoder, write_tiny_files
+from text.prosody import Prosody
 
 TEXT = "One day. Two birds sing here! Is it so?"
 LONG = "The first sentence is here, and it goes on for a while. " * 5 + "Then comes the last one."
@@ -36,7 +40,8 @@ def synthesiser() -> Synthesiser:
     return Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"))
 
 
-def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser):
+def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser, monkeypatch):
+    monkeypatch.setattr("synthesis.synthesiser.FIRST_WINDOW", 512)  # a sentence is decoded at once
     options = synthesiser.options(steps=2, seed=3)
     (whole,) = synthesiser.synthesise_each([LONG], options)
     parts = list(synthesiser.stream([LONG], options))
@@ -48,7 +53,8 @@ def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser):
     np.testing.assert_allclose(joined.audio, whole.audio, atol=1e-5)
 
 
-def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser):
+def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser, monkeypatch):
+    monkeypatch.setattr("synthesis.synthesiser.FIRST_WINDOW", 512)
     parts = list(synthesiser.stream(["A single sentence that goes on and on, and then a little more."], None))
     frames = [len(part.audio) // HOP for part in parts]
     assert len(parts) > 2 and frames[:-1] == [FIRST_CHUNK * 2**i for i in range(len(parts) - 1)]
@@ -56,6 +62,43 @@ def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser):
     sentence = parts[-1].sentence
     assert np.array_equal(np.concatenate([part.audio for part in parts]), sentence.audio)
     assert len(sentence.audio) == sentence.mel.shape[1] * HOP
+
+
+@pytest.mark.parametrize("hears", [False, True])
+def test_a_sentence_is_heard_before_it_is_decoded_to_its_end(monkeypatch, hears):
+    loaded = tiny_loaded(voice_channels=8) if hears else tiny_loaded()
+    synthesiser, calls = Synthesiser(loaded, tiny_vocoder(), torch.device("cpu")), []
+    monkeypatch.setattr("model.windows._MOST_LOUDER", 10)  # an untrained model is far from the level that it predicts
+    sample = synthesiser.model.sample
+    monkeypatch.setattr(
+        synthesiser.model, "sample", lambda *given, **more: calls.append(given[1]) or sample(*given, **more)
+    )
+    (whole,) = synthesiser.synthesise_each([LONG.replace(". ", ", ")[:240] + "."], synthesiser.options(steps=2))
+    calls.clear()
+    stream = synthesiser.stream([whole.text], synthesiser.options(steps=2))
+    first = next(stream)
+    assert len(calls) == 1 and calls[0].mask.shape[2] == FIRST_WINDOW + BESIDE < whole.mel.shape[1]
+    parts = [first, *stream]
+    assert len(calls) > 2
+    sentence = parts[-1].sentence
+    assert sentence.mel.shape == whole.mel.shape and np.array_equal(sentence.durations, whole.durations)
+    assert np.array_equal(sentence.mu, whole.mu) and sentence.nfe == whole.nfe
+    # .3 dB: the beginning is as loud as it alone should be
+    np.testing.assert_allclose(sentence.mel, whole.mel, atol=0.04 if hears else 0.01)
+    # what is heard is the mel that was made, without seams
+    audio = vocode(synthesiser._vocoder, torch.from_numpy(sentence.mel))[0].numpy()
+    np.testing.assert_allclose(np.concatenate([part.audio for part in parts]), audio, atol=1e-5)
+    assert sentence.mel_seconds > 0 and sentence.vocoder_seconds > 0
+
+
+@pytest.mark.parametrize("asked", [{"edits": ProsodyEdits(overall=Prosody(volume=-3))}, {"guidance_scale": 1.5}])
+def test_what_is_changed_as_a_whole_is_decoded_as_a_whole(synthesiser, monkeypatch, asked):
+    monkeypatch.setattr("synthesis.synthesiser.FIRST_WINDOW", 8)
+    scale = asked.pop("guidance_scale", None)
+    options = synthesiser.options(steps=1, guidance_scale=scale)
+    (whole,) = synthesiser.synthesise_each(["A short sentence."], options, **asked)
+    *_, last = synthesiser.stream(["A short sentence."], options, **asked)
+    assert np.array_equal(last.sentence.mel, whole.mel)
 
 
 def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
@@ -73,9 +116,9 @@ def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
 
 def test_a_sentence_is_there_before_the_next_is_begun(synthesiser, monkeypatch):
     decoded = []
-    decode = synthesiser.decode_piece
+    decode = synthesiser.encoded_piece
     monkeypatch.setattr(
-        synthesiser, "decode_piece", lambda *given, **start: decoded.append(given) or decode(*given, **start)
+        synthesiser, "encoded_piece", lambda *given, **start: decoded.append(given) or decode(*given, **start)
     )
     for number, part in enumerate(groupby(synthesiser.stream([TEXT]), sentence_of)):
         assert len(decoded) == number + 1, part
