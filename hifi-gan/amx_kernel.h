@@ -61,6 +61,7 @@ static inline ptrdiff_t stage_room(const Stage *s, ptrdiff_t rows) {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__) && (__GNUC__ >= 11 || __clang_major__ >= 12) && defined(__linux__)
+#include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -71,11 +72,13 @@ static inline ptrdiff_t stage_room(const Stage *s, ptrdiff_t rows) {
 /* Whether this processor has the unit and the system lets this process use it, which has to be asked for once. */
 static int amx_permitted(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    enum { EDX_AMX_BF16 = 1 << 22, EDX_AMX_TILE = 1 << 24, EAX_AVX512_BF16 = 1 << 5 };
+    unsigned eax, ebx, ecx, edx;
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bf16") ||
-        !__builtin_cpu_supports("amx-tile") || !__builtin_cpu_supports("amx-bf16"))
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
         return 0;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(edx & EDX_AMX_BF16) || !(edx & EDX_AMX_TILE)) return 0;
+    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & EAX_AVX512_BF16)) return 0;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
