@@ -8,6 +8,7 @@ on a stretch of time that stays in the processor's cache, and nothing but what t
 from __future__ import annotations
 
 import math
+import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -29,6 +30,7 @@ except ImportError:  # not built: torch's layers say the same
 STEP = 32  # channels, and rows of time, that are computed at once
 STRETCH = 2**18  # values of one layer in a stretch of time
 MARGIN = 2 * STEP  # rows of zeros around what a layer reads
+KEPT = 2**22  # values at most of an array that is kept for the next call: new memory costs time
 
 
 def fits(config: VocoderConfig) -> bool:
@@ -46,6 +48,27 @@ def fits(config: VocoderConfig) -> bool:
     )
 
 
+class _Memory(threading.local):
+    """Arrays of bfloat16's bits by name, those of the last call where they are large enough; for one thread."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, values: int) -> np.ndarray:
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < values:
+            kept = np.empty(values, np.uint16)
+            if values <= KEPT:
+                self._kept[name] = kept
+        return kept[:values]
+
+    def rows(self, name: str, count: int, channels: int) -> np.ndarray:
+        """(rows, channels) to write `count` of, from `MARGIN` on, between rows of zeros."""
+        rows = self.array(name, (count + 2 * MARGIN) * channels).reshape(-1, channels)
+        rows[:MARGIN] = rows[MARGIN + count :] = 0
+        return rows
+
+
 class AmxGenerator(nn.Module):
     """A `Vocoder`; of a `Generator` whose configuration `fits`, with a copy of its weights."""
 
@@ -53,6 +76,7 @@ class AmxGenerator(nn.Module):
         super().__init__()
         self.config = config = generator.config
         self.context = generator.context
+        self._memory = _Memory()
         blocks = len(config.resblock_kernel_sizes)
         self._first = _packed(generator.conv_pre.weight, generator.conv_pre.bias, -(END_KERNEL // 2))
         self._last = _packed(generator.conv_post.weight, generator.conv_post.bias, -(END_KERNEL // 2))
@@ -82,7 +106,7 @@ class AmxGenerator(nn.Module):
         threads = torch.get_num_threads()
         stretches = self._stretches(mel.shape[2], threads)
         longest = max(stage.room(_longest(ends)) for (stage, _, _), ends in zip(self._stages, stretches, strict=True))
-        rooms = [np.empty(longest, np.uint16) for _ in range(threads)]
+        rooms = [self._memory.array(f"room {thread}", longest) for thread in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
             audio = [self._one(item, stretches, rooms, pool) for item in mel]
         return torch.tanh(torch.stack(audio)).unsqueeze(1)
@@ -101,11 +125,11 @@ class AmxGenerator(nn.Module):
         bins, total = mel.shape
         given = torch.zeros(total + 2 * MARGIN, math.ceil(bins / STEP) * STEP, dtype=torch.bfloat16)
         given[MARGIN : MARGIN + total, :bins] = mel.T
-        rows = _zeros_around(total, self.config.upsample_initial_channel)
+        rows = self._memory.rows("first", total, self.config.upsample_initial_channel)
         self._first.active(_bits(given), MARGIN, MARGIN + total, rows, SLOPE)
-        for (stage, rate, channels), ends in zip(self._stages, stretches, strict=True):
+        for number, ((stage, rate, channels), ends) in enumerate(zip(self._stages, stretches, strict=True)):
             before, total = rows, total * rate
-            rows = _zeros_around(total, channels)
+            rows = self._memory.rows(f"stage {number}", total, channels)
             shares = [list(pairwise(ends))[thread :: len(rooms)] for thread in range(len(rooms))]
             list(pool.map(partial(_run, stage, before, rows, total), shares, rooms))
         audio = np.empty(total + 2 * MARGIN, np.float32)
@@ -132,13 +156,6 @@ def _reach(config: VocoderConfig) -> int:
         kernel // 2 * max(dilations)
         for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
     )
-
-
-def _zeros_around(count: int, channels: int) -> np.ndarray:
-    """Rows of bfloat16's bits to write into, from `MARGIN` on, between rows of zeros."""
-    rows = np.empty((count + 2 * MARGIN, channels), np.uint16)
-    rows[:MARGIN] = rows[MARGIN + count :] = 0
-    return rows
 
 
 def _bits(x: Tensor) -> np.ndarray:
