@@ -78,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--stream", action="store_true", help="part by part; tells when the first can be heard")
     parser.add_argument(
+        "--early",
+        action="store_true",
+        help="with --stream: decode long sentences in stretches, so that the first comes sooner; nearly the same sound",
+    )
+    parser.add_argument(
         "--time-scale",
         type=float,
         choices=(1.0, 1000.0),
@@ -135,6 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int | None:
         interpolation_options.interpolations(args, Interpolation())  # so that what cannot be used is said at once
         if args.stream:
             raise InputError("--stream speaks in one style; leave it out, or the second style")
+    if args.early and not args.stream:
+        raise InputError("--early is about --stream; give both, or neither")
     if args.workers > 1 and args.stream:
         raise InputError("--stream speaks one text after another; leave it out, or --workers")
     for name in (args.checkpoint, *(args.ref or ()), *(args.ref2 or ())):

@@ -30,6 +30,9 @@ def decode_in_windows(
     first: frames of the first stretch, a multiple of 4; each further one has twice as many, up to most; none is much
     shorter than the one before. An utterance that is one stretch is what `decode` makes of it.
     """
+    if frames.mu.shape[2] < first + first // 2:
+        yield model.decode(frames, style, sampling)
+        return
     frames = model.levelled(frames, style)
     tokens = model.tokens_at(style, frames)
     noise = frame_normal(frames.mu, sampling.generator) if sampling.noise is None else sampling.noise

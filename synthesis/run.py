@@ -150,7 +150,7 @@ class Run:
                 how["bad_lines"].skipping(request.place, TextError),
                 WavStream(self.args.out / f"{request.index:04d}.wav", synthesiser.params.audio.sample_rate) as wav,
             ):
-                for part in synthesiser.stream_one(request, self.options):
+                for part in synthesiser.stream_one(request, self.options, self.args.early):
                     wav.append(part.audio)
                     if part.sentence is not None:
                         pieces.append(part.sentence)

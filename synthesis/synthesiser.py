@@ -371,18 +371,20 @@ class Synthesiser:
         edits: ProsodyEdits = NO_EDITS,
         phones: bool = False,
         lexicon: Lexicon | None = None,
+        early: bool = False,
     ) -> Iterator[StreamedPart]:
         """Speak texts sentence by sentence, and every sentence part by part, each handed over before the next is begun.
 
-        Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces,
-        or, of long sentences, nearly that (`model.windows`). A sentence's first part is a third of a second, the
-        further ones are longer.
+        Every text is split into its sentences, short ones too; otherwise it is what `synthesise` makes of such pieces.
+        A sentence's first part is a third of a second, the further ones are longer.
+        early: decode a long sentence in stretches too (`model.windows`), where nothing is asked that changes it as a
+            whole; it is then nearly what `synthesise` makes.
         options: None for the checkpoint's own; further arguments and errors as for `synthesise`.
         """
         chosen = self.options() if options is None else options
         asked = {"take": take, "edits": edits, "phones": phones, "lexicon": lexicon}
         requests = self.requests(texts, speaker, emotion, ref, by_sentence=True, **asked)
-        return (streamed for request in requests for streamed in self.stream_one(request, chosen))
+        return (streamed for request in requests for streamed in self.stream_one(request, chosen, early))
 
     # ------------------------------------------------------------------ before
 
@@ -525,14 +527,15 @@ class Synthesiser:
             check_seconds(start)
             yield decoded
 
-    def stream_one(self, request: Request, options: Options) -> Iterator[StreamedPart]:
-        """One text (`requests`, by_sentence), part by part, each as soon as it can be heard."""
+    def stream_one(self, request: Request, options: Options, early: bool = False) -> Iterator[StreamedPart]:
+        """One text (`requests`, by_sentence), part by part, each as soon as it can be heard; early: as of `stream`."""
         hop, start = self.params.audio.hop_length, 0.0
         for number, (piece, silence) in enumerate(zip(request.spoken, self.silences(request), strict=True)):
             start += silence * self.frame_seconds
             generator = piece_generator(options.seed, request.index, number)
             began = self.now()
-            growing = GrowingMel(*self._stretches(request, piece, options, generator, start), self.now, began)
+            stretches = self._stretches(request, piece, options, generator, start, early)
+            growing = GrowingMel(*stretches, self.now, began)
             pause = np.zeros(silence * hop, dtype=np.float32)
             parts: list[np.ndarray] = []
             for part in vocode_in_parts(
@@ -549,11 +552,17 @@ class Synthesiser:
             check_seconds(start)
 
     def _stretches(
-        self, request: Request, piece: TextPiece, options: Options, generator: torch.Generator, start: float
+        self,
+        request: Request,
+        piece: TextPiece,
+        options: Options,
+        generator: torch.Generator,
+        start: float,
+        early: bool,
     ) -> tuple[int, Iterator[Synthesis]]:
-        """A piece's frames, and its mel in stretches: of what is heard or changed as a whole, one."""
+        """A piece's frames, and its mel in stretches; early: several, where nothing changes it as a whole."""
         local = self.model.local and options.guidance_scale == 1 and self._asked(piece) is None
-        if not local:
+        if not (early and local):
             output = self.decode_piece(request, piece, options, generator, start=start).output
             return output.mel.shape[2], iter([output])
         _, frames, style = self._framed(request, piece, options, None, start)

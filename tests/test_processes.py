@@ -53,7 +53,7 @@ def alone(folder, tmp_path_factory) -> Path:
 
 def largest_difference(a: Path, b: Path) -> float:
     curves = losses_of(a), losses_of(b)
-    assert curves[0].keys() == curves[1].keys() and len(curves[0]) == 7
+    assert curves[0].keys() == curves[1].keys() and len(curves[0]) == 8
     for name, values in curves[0].items():
         assert list(values) == list(curves[1][name]) == [*range(4 if "diffusion" in name else 1, STEPS + 1)], name
     return max(abs(value - curves[1][name][step]) for name in curves[0] for step, value in curves[0][name].items())

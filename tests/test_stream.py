@@ -40,8 +40,7 @@ def synthesiser() -> Synthesiser:
     return Synthesiser(tiny_loaded(), tiny_vocoder(), torch.device("cpu"))
 
 
-def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser, monkeypatch):
-    monkeypatch.setattr("synthesis.synthesiser.FIRST_WINDOW", 512)  # a sentence is decoded at once
+def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser):
     options = synthesiser.options(steps=2, seed=3)
     (whole,) = synthesiser.synthesise_each([LONG], options)
     parts = list(synthesiser.stream([LONG], options))
@@ -53,8 +52,7 @@ def test_a_long_text_streams_as_it_is_spoken_whole(synthesiser, monkeypatch):
     np.testing.assert_allclose(joined.audio, whole.audio, atol=1e-5)
 
 
-def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser, monkeypatch):
-    monkeypatch.setattr("synthesis.synthesiser.FIRST_WINDOW", 512)
+def test_a_sentence_is_heard_before_it_is_vocoded_to_its_end(synthesiser):
     parts = list(synthesiser.stream(["A single sentence that goes on and on, and then a little more."], None))
     frames = [len(part.audio) // HOP for part in parts]
     assert len(parts) > 2 and frames[:-1] == [FIRST_CHUNK * 2**i for i in range(len(parts) - 1)]
@@ -75,7 +73,7 @@ def test_a_sentence_is_heard_before_it_is_decoded_to_its_end(monkeypatch, hears)
     )
     (whole,) = synthesiser.synthesise_each([LONG.replace(". ", ", ")[:240] + "."], synthesiser.options(steps=2))
     calls.clear()
-    stream = synthesiser.stream([whole.text], synthesiser.options(steps=2))
+    stream = synthesiser.stream([whole.text], synthesiser.options(steps=2), early=True)
     first = next(stream)
     assert len(calls) == 1 and calls[0].mask.shape[2] == FIRST_WINDOW + BESIDE < whole.mel.shape[1]
     parts = [first, *stream]
@@ -97,8 +95,15 @@ def test_what_is_changed_as_a_whole_is_decoded_as_a_whole(synthesiser, monkeypat
     scale = asked.pop("guidance_scale", None)
     options = synthesiser.options(steps=1, guidance_scale=scale)
     (whole,) = synthesiser.synthesise_each(["A short sentence."], options, **asked)
-    *_, last = synthesiser.stream(["A short sentence."], options, **asked)
+    *_, last = synthesiser.stream(["A short sentence."], options, early=True, **asked)
     assert np.array_equal(last.sentence.mel, whole.mel)
+
+
+def test_a_short_sentence_is_the_same_when_it_comes_early():
+    synthesiser = Synthesiser(tiny_loaded(voice_channels=8), tiny_vocoder(), torch.device("cpu"))
+    parts = [list(synthesiser.stream(["Good night."], early=early)) for early in (False, True)]
+    audio = [np.concatenate([part.audio for part in found]) for found in parts]
+    assert len(audio[0]) < FIRST_WINDOW * 1.5 * HOP and np.array_equal(*audio)
 
 
 def test_a_short_text_streams_by_sentence_with_pauses(synthesiser):
@@ -174,7 +179,7 @@ def arguments(files, out, *more: object) -> list[str]:
 
 
 def test_the_command_line_streams(files, tmp_path, capsys):
-    assert main(arguments(files, tmp_path, "--stream", "--plots")) == 0
+    assert main(arguments(files, tmp_path, "--stream", "--early", "--plots")) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("first audio after ") and shown[1].startswith("0000") and "3 pieces" in shown[1]
     rows = json.loads((tmp_path / "report.json").read_text())["results"]
@@ -189,6 +194,7 @@ def test_the_command_line_streams(files, tmp_path, capsys):
     ("more", "message"),
     [
         (["--stream", "-s2", "bert"], "--stream speaks in one style"),
+        (["--early"], "--early is about --stream"),
         (["--solver", "rk45"], "there is no sampler 'rk45'; there are euler, "),
         (["--solver", "nowhere.json"], "nowhere.json: no such solver file"),
         (["--solver", "SOLVER"], "was fitted for 1 steps, not 2"),
