@@ -514,10 +514,6 @@ class Synthesiser:
     # ---------------------------------------------------------------- speaking
 
     def _pieces(self, request: Request, options: Options) -> Iterator[SpokenPiece]:
-        for decoded in self._decoded(request, options):
-            yield self.vocoded(decoded.output, decoded.piece.encoded, decoded.began, request.index)
-
-    def _decoded(self, request: Request, options: Options) -> Iterator[DecodedPiece]:
         start = 0.0  # of the piece in the text, in seconds
         for number, (piece, silence) in enumerate(zip(request.spoken, self.silences(request), strict=True)):
             start += silence * self.frame_seconds
@@ -525,7 +521,7 @@ class Synthesiser:
             decoded = self.decode_piece(request, piece, options, generator, start=start)
             start += decoded.output.mel.shape[2] * self.frame_seconds
             check_seconds(start)
-            yield decoded
+            yield self.vocoded(decoded.output, piece.encoded, decoded.began, request.index)
 
     def stream_one(self, request: Request, options: Options, early: bool = False) -> Iterator[StreamedPart]:
         """One text (`requests`, by_sentence), part by part, each as soon as it can be heard; early: as of `stream`."""
@@ -536,6 +532,8 @@ class Synthesiser:
             began = self.now()
             stretches = self._stretches(request, piece, options, generator, start, early)
             growing = GrowingMel(*stretches, self.now, began)
+            start += growing.frames * self.frame_seconds
+            check_seconds(start)
             pause = np.zeros(silence * hop, dtype=np.float32)
             parts: list[np.ndarray] = []
             for part in vocode_in_parts(
@@ -548,8 +546,6 @@ class Synthesiser:
                     sentence = self._spoken(growing.whole(), piece.encoded, np.concatenate(parts), *times)
                 yield StreamedPart(request, number, np.concatenate([pause, parts[-1]]), sentence)
                 pause = pause[:0]
-            start += growing.frames * self.frame_seconds
-            check_seconds(start)
 
     def _stretches(
         self,

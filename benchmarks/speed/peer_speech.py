@@ -68,14 +68,8 @@ def _default(plan: dict[str, Any], backend: str) -> Callable[[dict], Iterator[fl
     rate = synthesiser.params.audio.sample_rate
 
     def speak(text: dict[str, Any]) -> Iterator[float]:
-        texts, speaker = [text["text"]], text["speaker"]
-        streamed = text["streamed"]
-        parts = (
-            synthesiser.stream(texts, speaker=speaker, early=True)
-            if streamed
-            else synthesiser.synthesise(texts, speaker=speaker)
-        )
-        for part in parts:
+        speak = partial(synthesiser.stream, early=True) if text["streamed"] else synthesiser.synthesise
+        for part in speak([text["text"]], speaker=text["speaker"]):
             yield len(part.audio) / rate
 
     return speak

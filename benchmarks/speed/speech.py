@@ -20,6 +20,7 @@ from data.filelist import read_texts
 from data.model_file import load_checkpoint
 from hifigan import AmxGenerator, Vocoder, load_vocoder, quickest, vocode
 from speed.outcome import Outcome, Row, Settings, peak_gigabytes, seconds_in_turn
+from synthesis.backends.choice import choose_backend
 from synthesis.backends.graph_modules import GraphVocoder, session_opener
 from synthesis.synthesiser import VOCODER_CHUNK, Synthesiser, load_model
 
@@ -89,7 +90,8 @@ def vocoder(settings: Settings) -> Outcome:
     cpu, outcome = torch.device("cpu"), Outcome()
     loaded, precision = load_checkpoint(settings.checkpoint), "bf16" if has_bfloat16(cpu) else "fp32"
     universal = load_vocoder(expect=loaded.params.audio)
-    if not isinstance(quickest(universal, cpu, precision), AmxGenerator):
+    ours = quickest(universal, cpu, precision)
+    if not isinstance(ours, AmxGenerator):
         raise InputError("this processor has no matrix unit, or the kernel is not built: V1 is run by torch's layers")
     texts = read_texts(TEXTS)[: 1 if settings.quick else None]
 
@@ -100,9 +102,9 @@ def vocoder(settings: Settings) -> Outcome:
         return made
 
     boxes = {"torch": (box(_ByTorch(universal)), box(universal))}
-    vocoders = {"ours": quickest(universal, cpu, precision), "torch": universal}
+    vocoders = {"ours": ours, "torch": universal}
     try:
-        opener = session_opener("openvino")
+        opener = session_opener(choose_backend("openvino", cpu, precision))
         boxes["OpenVINO"] = box(_ByTorch(universal), True), box(universal, True)
         vocoders["OpenVINO"] = GraphVocoder(universal, settings.out / "graphs", opener, precision)
     except InputError as error:
