@@ -1,4 +1,4 @@
-"""Packages, dependencies and what is compiled: the alignment search and the vocoder's kernel."""
+"""Packages, dependencies and what is compiled: the alignment search and the vocoder's kernels."""
 
 from __future__ import annotations
 
@@ -42,13 +42,16 @@ alignment_search = Extension(
     extra_compile_args=["-O3"],
 )
 
-vocoder_kernel = Extension(
-    "hifigan.amx",
-    ["hifi-gan/amx.pyx"],
-    depends=["hifi-gan/amx_kernel.h"],
-    include_dirs=["hifi-gan"],
-    extra_compile_args=["-O3"],
-)
+vocoder_kernels = [
+    Extension(
+        f"hifigan.{name}",
+        [f"hifi-gan/{name}.pyx"],
+        depends=[f"hifi-gan/{name}_kernel.h"],
+        include_dirs=["hifi-gan"],
+        extra_compile_args=["-O3"],
+    )
+    for name in ("amx", "fourier")
+]
 
 setup(
     name="cond-grad-tts",
@@ -70,7 +73,7 @@ setup(
         "evaluation": ["*.css", "*.js"],
         "studio": ["*.css", "*.js"],
     },
-    ext_modules=cythonize([alignment_search, vocoder_kernel], build_dir="build"),
+    ext_modules=cythonize([alignment_search, *vocoder_kernels], build_dir="build"),
     cmdclass={"build_ext": BuildWithOpenMP},
     install_requires=[
         "torch>=2.13",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import common  # noqa: F401 - first, so that Ctrl-C while torch loads is one line
 from hifigan.amx_generator import AmxGenerator
 from hifigan.configuration import PRESETS, V1, V2, V3, VocoderConfig
+from hifigan.fourier_generator import FourierGenerator
 from hifigan.generator import Generator
 from hifigan.vocoder import VOCODERS, Vocoder, load_vocoder, quickest, vocode, vocode_in_parts
 
@@ -15,6 +16,7 @@ __all__ = [
     "V3",
     "VOCODERS",
     "AmxGenerator",
+    "FourierGenerator",
     "Generator",
     "Vocoder",
     "VocoderConfig",

@@ -14,10 +14,12 @@ from torch import Tensor
 from common.errors import InputError
 from common.files import read_json
 from data.checkpoint_file import read_checkpoint
-from hifigan.amx_generator import AmxGenerator, fits
+from hifigan import amx_generator, fourier_generator
+from hifigan.amx_generator import AmxGenerator
 from hifigan.checkpoint import fold, tensors_of
 from hifigan.configuration import PRESETS, VocoderConfig
 from hifigan.distilled import FORMAT, read_distilled
+from hifigan.fourier_generator import FourierGenerator
 from hifigan.generator import Generator
 from model.randomness import SkipInit
 
@@ -119,8 +121,11 @@ def _read_file(path: Path, config: str | os.PathLike | None, expect: Audio) -> V
 
 def quickest(vocoder: Vocoder, device: torch.device, precision: str) -> Vocoder:
     """The vocoder on a device, as that computes it fastest in a precision, "fp32" or "bf16"."""
-    if isinstance(vocoder, Generator) and device.type == "cpu" and precision == "bf16" and fits(vocoder.config):
-        return AmxGenerator(vocoder)
+    if isinstance(vocoder, Generator) and device.type == "cpu":
+        if precision == "bf16" and amx_generator.fits(vocoder.config):
+            return AmxGenerator(vocoder)
+        if precision == "fp32" and fourier_generator.fits(vocoder.config):
+            return FourierGenerator(vocoder)
     return vocoder.to(device)
 
 

@@ -17,7 +17,7 @@ from common.device import bound_kernels, choose_device, has_bfloat16, return_mem
 from common.errors import BadLines, InputError, TextError
 from data.filelist import TextLine, usual_emotion
 from data.model_file import load_checkpoint
-from hifigan import AmxGenerator, Vocoder, load_vocoder, quickest, vocode, vocode_in_parts
+from hifigan import AmxGenerator, FourierGenerator, Vocoder, load_vocoder, quickest, vocode, vocode_in_parts
 from model.checkpoint import Loaded
 from model.grad_tts import GradTTS
 from model.prosody import TokenProsody
@@ -203,7 +203,7 @@ class Synthesiser:
         opener, folder = session_opener(backend), Path(folder)
         self.model.encoder = GraphEncoder(self.model.encoder, folder, opener)
         self.model.decoder.estimator = GraphEstimator(self.model.decoder.estimator, folder, opener, self.precision)
-        if not isinstance(self._vocoder, AmxGenerator):  # which no graph is faster than
+        if not isinstance(self._vocoder, AmxGenerator | FourierGenerator):  # which no graph is faster than
             self._vocoder = GraphVocoder(self._vocoder, folder, opener, self.precision)
         self.backend = backend
 
