@@ -1,11 +1,11 @@
 /* HiFi-GAN's stages with the convolutions of their residual blocks as products in the frequency domain, in float32.
 
    Everything is (rows of time, channels), channels innermost. A tile is 32 rows, as far from each other as the
-   convolution's dilation. Its spectrum times that of the weights gives the 33 - taps output rows that do not reach round
-   its ends (overlap-save), so that for each of 17 frequencies there is one product of matrices, tiles x channels times
-   channels x channels. Each of the 15 complex ones is three real ones (Gauss). That makes 47 products for 33 - taps rows,
-   where the plain way has `taps` for each row: a fifth of them for 11 taps, half for 3. The transforms go over 8 channels
-   at once and rearrange nothing. */
+   convolution's dilation. Its spectrum times that of the weights gives the 33 - taps output rows that do not reach
+   round its ends (overlap-save), so that for each of 17 frequencies there is one product of matrices, tiles x channels
+   times channels x channels. Each of the 15 complex ones is three real ones (Gauss; as in Zlateski et al.,
+   arXiv:1809.07851). That makes 47 products for 33 - taps rows, where the plain way has `taps` for each row: a fifth of
+   them for 11 taps, half for 3. The transforms go over 8 channels at once and rearrange nothing. */
 #ifndef HIFIGAN_FOURIER_KERNEL_H
 #define HIFIGAN_FOURIER_KERNEL_H
 
@@ -44,8 +44,8 @@ typedef struct {
 } Stage;
 
 /* What a convolution is given, and what becomes of its output: with its bias, residual[row] and sum[row] (may be NULL)
-   it is added up; scaled, where there is a sum. Rows `begin` to `end` are wanted; of `in` there are the rows from `low` to
-   `high`, and zeros are taken for what is beyond. */
+   it is added up; scaled, where there is a sum. Rows `begin` to `end` are wanted; of `in` there are the rows from `low`
+   to `high`, and zeros are taken for what is beyond. */
 typedef struct {
     const float *in, *residual, *sum;
     float *out;
@@ -57,8 +57,8 @@ static inline ptrdiff_t spectra_stride(ptrdiff_t channels) {
     return AT_ONCE * channels + PANEL; /* not a multiple of the cache's period */
 }
 
-/* Values of working space of a thread for so many output rows: spectra in and out, what is within a pair, a block's sum,
-   the blocks' sum, a row of zeros. */
+/* Values of working space of a thread for so many output rows: spectra in and out, what is within a pair, a block's
+   sum, the blocks' sum, a row of zeros. */
 static inline ptrdiff_t stage_room(const Stage *s, ptrdiff_t rows) {
     return 2 * PRODUCTS * spectra_stride(s->channels) + (3 * (rows + 2 * s->halo) + 1) * s->channels;
 }
@@ -180,9 +180,9 @@ AVX2 static INLINE void inverse(const float *in, ptrdiff_t stride, Lanes *rows) 
 #pragma GCC unroll 8
     for (int k = 1; k <= 8; k++) {
         const float *const low = in + 3 * (k - 1) * stride, *const high = in + 3 * (15 - k) * stride;
-        const Lanes l1 = *(const Loose *)low, l2 = *(const Loose *)(low + stride), l3 = *(const Loose *)(low + 2 * stride);
-        const Lanes h1 = *(const Loose *)high, h2 = *(const Loose *)(high + stride), h3 = *(const Loose *)(high + 2 * stride);
-        const Lanes lr = l1 - l3, li = l1 + l2, hr = h1 - h3, hi = h1 + h2;
+        const Lanes l = *(const Loose *)low, h = *(const Loose *)high;
+        const Lanes lr = l - *(const Loose *)(low + 2 * stride), li = l + *(const Loose *)(low + stride);
+        const Lanes hr = h - *(const Loose *)(high + 2 * stride), hi = h + *(const Loose *)(high + stride);
         const Lanes a = lr + hr, b = li - hi;   /* of the even rows: X(k) + conj X(16 - k) */
         const Lanes tr = lr - hr, ti = li + hi; /* of the odd ones, to be turned back */
         const Lanes c = tr * COSINE[k] - ti * COSINE[8 - k], d = ti * COSINE[k] + tr * COSINE[8 - k];
@@ -195,9 +195,9 @@ AVX2 static INLINE void inverse(const float *in, ptrdiff_t stride, Lanes *rows) 
 }
 
 /* weights: (taps, channels in, channels out). To packed, so that `inverse` of the products with what `forward` gives is
-   the convolution's output: with the weights' Re and Im, and 1 / 32 for the transforms there and back, the products are by
-   Re, -(Re + Im) and Re - Im, since (a + b) Re - b (Re - Im) and (a + b) Re - a (Re + Im) are the real and imaginary part of
-   (a + i b) (Re - i Im). */
+   the convolution's output: with the weights' Re and Im, and 1 / 32 for the transforms there and back, the products are
+   by Re, -(Re + Im) and Re - Im, since (a + b) Re - b (Re - Im) and (a + b) Re - a (Re + Im) are the real and imaginary
+   part of (a + i b) (Re - i Im). */
 AVX2 static void transform_weights(const float *weights, ptrdiff_t taps, ptrdiff_t channels, float *packed) {
     static const float nothing[LANES];
     for (ptrdiff_t in = 0; in < channels; in++) {
@@ -219,8 +219,8 @@ AVX2 static void transform_weights(const float *weights, ptrdiff_t taps, ptrdiff
     }
 }
 
-/* ROWS rows of `depth` values, `in_stride` apart, times a panel of weights, (depth, 16), and `start` added: 16 values of each
-   row of `out`, `out_stride` apart. */
+/* ROWS rows of `depth` values, `in_stride` apart, times a panel of weights, (depth, 16), plus `start`: 16 values of
+   each row of `out`, `out_stride` apart. */
 AVX2 static INLINE void product(const float *in, ptrdiff_t in_stride, ptrdiff_t depth, const float *panel,
                                 const float *start, float *out, ptrdiff_t out_stride) {
     Lanes sums[ROWS][2];
@@ -370,15 +370,15 @@ static void run_stretch(const Stage *s, const float *in, float *out, ptrdiff_t r
             for (int i = 0; i < 2; i++) {
                 const Convolution *const c = &s->pairs[block][pair][i];
                 reach -= c->taps / 2 * c->dilation;
-                Task task = {.in = i ? within : value, .out = i ? y : within, .slope = s->slope, .scale = 1, .low = from,
-                             .high = to, .begin = MOST(begin - reach, 0) - low, .end = LEAST(end + reach, rows) - low};
+                Task task = {.in = i ? within : value, .out = i ? y : within, .residual = i ? value : NULL,
+                             .slope = s->slope, .scale = ends_stage ? 1.0f / (float)s->blocks : 1,
+                             .low = from, .high = to,
+                             .begin = MOST(begin - reach, 0) - low, .end = LEAST(end + reach, rows) - low};
                 from = task.begin, to = task.end;
-                if (i) task.residual = value;
                 if (i && ends_block) {
                     task.sum = block ? sum : NULL;
                     task.out = ends_stage ? out + low * s->channels : sum;
                 }
-                if (i && ends_stage) task.scale = 1.0f / (float)s->blocks;
                 convolve(c, &task, s->channels, zeros, room);
             }
             value = y;
@@ -391,17 +391,22 @@ static void run_stage(const Stage *s, const float *in, float *out, ptrdiff_t row
                       ptrdiff_t room, ptrdiff_t threads) {
     (void)threads; /* where there is no OpenMP */
 #pragma omp parallel for num_threads((int)threads) schedule(dynamic)
-    for (ptrdiff_t i = 0; i < stretches; i++)
-        run_stretch(s, in, out, rows, rows * i / stretches, rows * (i + 1) / stretches, rooms + thread_number() * room);
+    for (ptrdiff_t i = 0; i < stretches; i++) {
+        const ptrdiff_t begin = rows * i / stretches, end = rows * (i + 1) / stretches;
+        run_stretch(s, in, out, rows, begin, end, rooms + thread_number() * room);
+    }
 }
 
 /* in: (rows, inputs); out: (rows * rate, outputs). */
 static void upsample(const Upsampling *u, const float *in, float *out, ptrdiff_t rows, float slope, float *rooms,
                      ptrdiff_t room, ptrdiff_t threads) {
     const ptrdiff_t parts = (rows + threads * AT_ONCE - 1) / (threads * AT_ONCE) * threads;
+    (void)threads;
 #pragma omp parallel for num_threads((int)threads) schedule(dynamic)
-    for (ptrdiff_t i = 0; i < parts; i++)
-        upsample_rows(u, in, out, rows, rows * i / parts, rows * (i + 1) / parts, slope, rooms + thread_number() * room);
+    for (ptrdiff_t i = 0; i < parts; i++) {
+        const ptrdiff_t begin = rows * i / parts, end = rows * (i + 1) / parts;
+        upsample_rows(u, in, out, rows, begin, end, slope, rooms + thread_number() * room);
+    }
 }
 
 #else /* another processor */
