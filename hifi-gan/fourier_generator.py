@@ -80,9 +80,10 @@ class FourierGenerator(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1], on `torch.get_num_threads()`."""
-        first = self.generator.conv_pre(channels_innermost(mel)).transpose(1, 2).contiguous()  # (B, T, C)
-        x = torch.stack([self._staged(item.numpy()) for item in first]).transpose(1, 2)
-        return torch.tanh(self.generator.conv_post(functional.leaky_relu_(x, LAST_SLOPE)))
+        with torch.autocast("cpu", enabled=False):
+            first = self.generator.conv_pre(channels_innermost(mel)).transpose(1, 2).contiguous()  # (B, T, C)
+            x = torch.stack([self._staged(item.numpy()) for item in first]).transpose(1, 2)
+            return torch.tanh(self.generator.conv_post(functional.leaky_relu_(x, LAST_SLOPE)))
 
     def _staged(self, x: np.ndarray) -> Tensor:
         """(T, C) -> (T * hop_size, C / 2^stages)."""

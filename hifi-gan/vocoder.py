@@ -144,7 +144,7 @@ def vocode(
     Args:
         mel: (B, num_mels, T) or (num_mels, T), natural log.
         chunk_frames: None: all in one piece.
-        precision: "fp32", or "bf16" for bfloat16 autocast; an `AmxGenerator` has its own.
+        precision: "fp32", or "bf16" for bfloat16 autocast; an `AmxGenerator` and a `FourierGenerator` have their own.
     Returns:
         (B, T * hop_size) float32 in [-1, 1]; B is 1 for a mel without batch axis.
     Raises:

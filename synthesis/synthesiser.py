@@ -51,7 +51,7 @@ MOST_SECONDS = 3600  # of a text, whose audio and mels are in memory together
 FIRST_WINDOW, MOST_WINDOW = 128, 512  # frames that are decoded at a time where a text is streamed
 FIRST_CHUNK = 32  # frames that are vocoded first where a text is streamed
 HEARD_BESIDE = 24  # frames beside a word that are heard with it: the tracker's window and the vocoder's context
-VOCODER_CHUNK = 256  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
+VOCODER_CHUNK = 512  # frames that are vocoded at a time: memory stays bounded, and it is not slower than the whole
 
 
 @dataclass(frozen=True)
