@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hifigan.configuration import END_KERNEL, VocoderConfig, resblock_radius
+from hifigan.configuration import END_KERNEL, VocoderConfig, resblock_radius, stages_are_even
 from hifigan.generator import LAST_SLOPE, SLOPE, Generator
 
 try:
@@ -35,16 +35,11 @@ KEPT = 2**22  # values at most of an array that is kept for the next call: new m
 
 def fits(config: VocoderConfig) -> bool:
     """Whether this processor has the unit, and the generator's sizes are such as it computes."""
-    channels = [config.upsample_initial_channel // 2**stage for stage in range(len(config.upsample_rates) + 1)]
-    rates = list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
     return (
         amx is not None
         and amx.AVAILABLE
-        and config.resblock == "1"
         and len(config.resblock_kernel_sizes) == amx.STAGE_BLOCKS
-        and all(len(dilations) <= amx.MOST_PAIRS for dilations in config.resblock_dilation_sizes)
-        and all(kernel == 2 * rate and rate % 2 == 0 for rate, kernel in rates)
-        and all(width % STEP == 0 for width in channels)
+        and stages_are_even(config, channels=STEP, pairs=amx.MOST_PAIRS)
     )
 
 

@@ -173,6 +173,21 @@ def resblock_radius(config: VocoderConfig) -> int:
     )
 
 
+def stages_are_even(config: VocoderConfig, *, channels: int, pairs: int) -> bool:
+    """Whether a kernel computes the stages that takes so many channels at once and at most so many pairs of a block.
+
+    They have to be of paired convolutions, their transposed ones of twice as many taps as their rate, an even number.
+    """
+    widths = [config.upsample_initial_channel // 2**stage for stage in range(len(config.upsample_rates) + 1)]
+    rates = zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True)
+    return (
+        config.resblock == "1"
+        and all(len(dilations) <= pairs for dilations in config.resblock_dilation_sizes)
+        and all(kernel == 2 * rate and rate % 2 == 0 for rate, kernel in rates)
+        and all(width % channels == 0 for width in widths)
+    )
+
+
 def context_frames(config: VocoderConfig, stages: int | None = None, radius: int = END_KERNEL // 2) -> tuple[int, int]:
     """Frames to the left and to the right of a frame on which its `hop_size` samples depend.
 

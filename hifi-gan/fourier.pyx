@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""HiFi-GAN's stages, their residual blocks in the frequency domain. Checks nothing: `hifigan.fourier_generator` calls it rightly."""
+"""HiFi-GAN's stages, their residual blocks in the frequency domain.
+
+Checks nothing: `hifigan.fourier_generator` calls it rightly.
+"""
 
 from libc.string cimport memset
 

@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hifigan.configuration import VocoderConfig, resblock_radius
+from hifigan.configuration import VocoderConfig, resblock_radius, stages_are_even
 from hifigan.convolution import channels_innermost
 from hifigan.generator import LAST_SLOPE, SLOPE, Generator, ResBlock1
 
@@ -33,17 +33,12 @@ _ALIGNED = 16  # values: a line of the cache
 
 def fits(config: VocoderConfig) -> bool:
     """Whether this processor has the instructions, and the generator's sizes are such as are computed."""
-    channels = [config.upsample_initial_channel // 2**stage for stage in range(len(config.upsample_rates) + 1)]
-    rates = list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
     return (
         fourier is not None
         and fourier.AVAILABLE
-        and config.resblock == "1"
         and len(config.resblock_kernel_sizes) <= fourier.MOST_BLOCKS
-        and all(kernel % 2 and kernel <= fourier.MOST_TAPS for kernel in config.resblock_kernel_sizes)
-        and all(0 < len(dilations) <= fourier.MOST_PAIRS for dilations in config.resblock_dilation_sizes)
-        and all(kernel == 2 * rate and rate % 2 == 0 for rate, kernel in rates)
-        and all(width % fourier.CHANNELS == 0 for width in channels)
+        and max(config.resblock_kernel_sizes) <= fourier.MOST_TAPS
+        and stages_are_even(config, channels=fourier.CHANNELS, pairs=fourier.MOST_PAIRS)
     )
 
 
@@ -82,11 +77,10 @@ class FourierGenerator(nn.Module):
         """(B, num_mels, T) natural-log mel -> (B, 1, T * hop_size) audio in [-1, 1], on `torch.get_num_threads()`."""
         with torch.autocast("cpu", enabled=False):
             first = self.generator.conv_pre(channels_innermost(mel)).transpose(1, 2).contiguous()  # (B, T, C)
-            x = torch.stack([self._staged(item.numpy()) for item in first]).transpose(1, 2)
-            return torch.tanh(self.generator.conv_post(functional.leaky_relu_(x, LAST_SLOPE)))
+            return torch.cat([self._one(item.numpy()) for item in first])
 
-    def _staged(self, x: np.ndarray) -> Tensor:
-        """(T, C) -> (T * hop_size, C / 2^stages)."""
+    def _one(self, x: np.ndarray) -> Tensor:
+        """What the first convolution makes of a mel, (T, C) -> (1, 1, T * hop_size) audio."""
         threads = torch.get_num_threads()
         for stage in self._stages:
             rows = len(x) * stage.rate
@@ -95,7 +89,8 @@ class FourierGenerator(nn.Module):
             rooms = self._rooms.rooms(threads, stage.room(math.ceil(rows / stretches)))
             stage.run(x, between, out, stretches, rooms)
             x = out
-        return torch.from_numpy(x)
+        x = functional.leaky_relu_(torch.from_numpy(x), LAST_SLOPE)  # (T * hop_size, C / 2^stages)
+        return torch.tanh(self.generator.conv_post(x.T.unsqueeze(0)))
 
 
 def _transformed(blocks: Sequence[ResBlock1], channels: int) -> list[list[tuple[fourier.Convolution, ...]]]:
