@@ -134,7 +134,7 @@ def alignment_search(settings: Settings) -> Outcome:
         outcome.data[f"{tokens}x{frames}"] = seconds
         outcome.lines.append(f"  {tokens} x {frames}: {ratios[-1]:.2f}x the faster peer, {copies[-1]:.2f} copies")
     outcome.rows = [
-        Row(f"alignment search, worst of {len(sizes)} sizes, against {' and '.join(peers)}", min(ratios), 1.5, 4),
+        Row(f"alignment search, worst of {len(sizes)} sizes, against {' and '.join(peers)}", min(ratios), 3.5, 4),
         Row("alignment search, time in copies of the scores, worst size", max(copies), float("inf"), 2, "", False),
     ]
     return outcome

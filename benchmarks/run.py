@@ -30,6 +30,8 @@ BENCHMARKS = {
     "samplers": "speed.samplers",
     "steps": "speed.speech",
     "vocoder": "speed.speech",
+    "vocoder_quality": "vocoders",
+    "many_texts": "speed.speech",
     "alignment_search": "alignment",
     "training": "speed.training",
     "backends": "speed.speech",
@@ -48,6 +50,7 @@ def main() -> int:
     parser.add_argument("--official", default="logs/official_small/checkpoint.pt", help="default: %(default)s")
     parser.add_argument("--solvers", nargs="*", default=[], help="tuned solvers of the official one, .json")
     parser.add_argument("--filelist", default="corpora/default/train.txt", help="to train on; default: %(default)s")
+    parser.add_argument("--recordings", help="a filelist of some, which the vocoders then say again")
     parser.add_argument("--threads", type=whole(1, MOST_THREADS), default=cores(), help="default: %(default)s")
     parser.add_argument("--repeats", type=whole(1, 10_000), default=5, help="of each side; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
@@ -67,7 +70,15 @@ def main() -> int:
 def _compare(args: argparse.Namespace) -> None:
     repeats = 1 if args.quick else args.repeats
     settings = Settings(
-        args.checkpoint, args.official, tuple(args.solvers), args.filelist, args.threads, repeats, args.quick, args.out
+        args.checkpoint,
+        args.official,
+        tuple(args.solvers),
+        args.filelist,
+        args.recordings,
+        args.threads,
+        repeats,
+        args.quick,
+        args.out,
     )
     outcomes: dict[str, Outcome] = {}
     for name in args.only or BENCHMARKS:

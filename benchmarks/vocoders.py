@@ -14,29 +14,36 @@ import json
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from common.arguments import Parser, folder
+from common.device import has_bfloat16
 from common.errors import InputError, reports_input_errors
 from common.files import in_use
 from data.audio import read_audio, write_wav
-from data.filelist import read_filelist
+from data.filelist import TextLine, Utterance, read_filelist
 from data.mel import mel_spectrogram
 from evaluation.analyser import Analyser
 from evaluation.contours import median_and_range
 from evaluation.sound import Sound
 from evaluation.speaker import cosine
 from evaluation.words import word_errors
-from hifigan import load_vocoder, quickest, vocode
+from held_out.reference import read_reference
+from hifigan import Vocoder, load_vocoder, quickest, vocode
 from params import Audio
-from speed.outcome import seconds_in_turn
+from speed.outcome import Outcome, Row, Settings, seconds_in_turn
+from synthesis.synthesiser import VOCODER_CHUNK, load_model
 
 COLUMNS = ("mos_universal", "mos", "wer_universal", "wer", "f0_semitones", "cosine", "snr_db", "log_spectral_db")
 TIMED = 5  # recordings
+CPU = torch.device("cpu")
 
 
 @reports_input_errors
@@ -54,31 +61,64 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """text: what is said. mel (1, n_mels, T): of a recording, or predicted."""
+
+    text: str
+    mel: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The universal vocoder by torch's layers in float32, and another one in its precision."""
+
+    universal: Vocoder
+    other: Vocoder
+    precision: str
+
+    @classmethod
+    def of(cls, name: str, precision: str, audio: Audio) -> Sides:
+        other = quickest(load_vocoder(name, expect=audio), CPU, precision)
+        return cls(load_vocoder("universal", expect=audio), other, precision)
+
+    def __call__(self, mel: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """What both make of a mel (1, n_mels, T): samples (T * hop,) each."""
+        sides = ((self.universal, "fp32"), (self.other, self.precision))
+        made = (vocode(side, mel, chunk_frames=VOCODER_CHUNK, precision=precision) for side, precision in sides)
+        universal, other = (samples[0].numpy() for samples in made)
+        return universal, other
+
+    def rows(
+        self, speech: Iterable[Speech], analyser: Analyser, sample_rate: int, out: Path | None = None
+    ) -> Iterator[dict[str, float]]:
+        """What is measured of each (`compare`); out: where the wavs go, if they are wanted."""
+        for number, each in enumerate(speech):
+            sounds = [Sound(samples, sample_rate) for samples in self(each.mel)]
+            if out is not None:
+                for name, sound in zip(("universal", "other"), sounds, strict=True):
+                    write_wav(out / f"{number:02d}_{name}.wav", sound.audio, sample_rate)
+            yield compare(analyser, each.text, *sounds)
+
+
 def _compare(args: argparse.Namespace) -> None:
     audio = Audio()
-    other = quickest(load_vocoder(args.vocoder, expect=audio), torch.device("cpu"), args.precision)
-    sides = {"universal": load_vocoder("universal", expect=audio), "other": other}
+    sides = Sides.of(args.vocoder, args.precision, audio)
     analyser = Analyser(args.cache, audio, args.asr)
     groups = defaultdict(list)
     lines = read_filelist(args.filelist)
     if not lines:
         raise InputError(f"{args.filelist} names no recording")
-    mels = [torch.from_numpy(mel_spectrogram(read_audio(line.wav, audio.sample_rate), audio)) for line in lines]
-    for number, (line, mel) in enumerate(zip(tqdm(lines, "measure", unit="recording"), mels, strict=True)):
-        universal, other = (
-            vocode(vocoder, mel, chunk_frames=256, precision=precision)[0].numpy()
-            for vocoder, precision in zip(sides.values(), ("fp32", args.precision), strict=True)
-        )
-        for name, samples in (("universal", universal), ("other", other)):
-            write_wav(args.out / f"{number:02d}_{name}.wav", samples, audio.sample_rate)
-        row = compare(analyser, line.text, Sound(universal, audio.sample_rate), Sound(other, audio.sample_rate))
+    speech = [_recorded(line, audio) for line in lines]
+    rows = sides.rows(speech, analyser, audio.sample_rate, args.out)
+    for line, row in zip(tqdm(lines, "measure", unit="recording"), rows, strict=True):
         groups[line.speaker or "all"].append(row)
     table = {group: summary(rows) for group, rows in groups.items()}
     table["all"] = summary([row for rows in groups.values() for row in rows])
     torch.set_num_threads(1)
     calls = {
-        name: (lambda vocoder=vocoder: [vocode(vocoder, mel, precision=args.precision) for mel in mels[:TIMED]])
-        for name, vocoder in sides.items()
+        name: (lambda side=side: [vocode(side, each.mel, precision=args.precision) for each in speech[:TIMED]])
+        for name, side in (("universal", sides.universal), ("other", sides.other))
     }
     seconds = seconds_in_turn(calls, 3)
     ratio = seconds["universal"] / seconds["other"]
@@ -90,6 +130,52 @@ def _compare(args: argparse.Namespace) -> None:
         print(f"not measured: {what} ({why})")
     results = {"means": table, "time_ratio": ratio, "recordings": groups}
     (args.out / "table.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def vocoder_quality(settings: Settings) -> Outcome:
+    """What is vocoded by default beside V1 in float32: the default model's held-out sentences, and recordings."""
+    audio, outcome = Audio(), Outcome()
+    sides = Sides.of("universal", "bf16" if has_bfloat16(CPU) else "fp32", audio)
+    analyser = Analyser(Path("cache/evaluation"), audio, "none" if settings.quick else "base")
+    recordings = [] if settings.recordings is None else read_filelist(settings.recordings)
+    sets = {
+        "held-out sentences": _held_out(settings),
+        "recordings": [_recorded(line, audio) for line in recordings[: 2 if settings.quick else None]],
+    }
+    for name, speech in sets.items():
+        if not speech:
+            outcome.lines.append(f"  without {name}: give a list of them with --{name}")
+            continue
+        rows = tqdm(sides.rows(speech, analyser, audio.sample_rate), name, len(speech), leave=False)
+        means = outcome.data[name] = summary(list(rows))
+        outcome.lines.append(f"  {len(speech)} {name}: " + ", ".join(f"{key} {means[key]:.4g}" for key in COLUMNS))
+        outcome.rows += _quality_rows(f"{len(speech)} {name}", means)
+    outcome.lines += [f"  not measured: {what} ({why})" for what, why in analyser.unavailable.items()]
+    return outcome
+
+
+def _quality_rows(of: str, means: dict[str, float]) -> list[Row]:
+    """Without what could not be measured."""
+    rows = [
+        Row(f"vocoder, {of}: MOS below V1's", means["mos_universal"] - means["mos"], 0.08, 0.02, "", False),
+        Row(f"vocoder, {of}: WER above V1's", 100 * (means["wer"] - means["wer_universal"]), 0.5, 0, "points", False),
+        Row(f"vocoder, {of}: F0 median off V1's", means["f0_semitones"], 0.1, 0.02, "st", False),
+        Row(f"vocoder, {of}: speaker cosine to V1's", means["cosine"], 0.95, 0.98, ""),
+    ]
+    return [row for row in rows if not math.isnan(row.value)]
+
+
+def _held_out(settings: Settings) -> list[Speech]:
+    """The held-out sentences by the speakers of the corpus, as the default model predicts them."""
+    model = load_model(settings.checkpoint, device="cpu", precision="auto")
+    sentences = read_reference("resources/held_out_reference.npz").sentences[: 2 if settings.quick else None]
+    texts = [TextLine(i, i + 1, sentence.text, sentence.speaker) for i, sentence in enumerate(sentences)]
+    results = tqdm(model.synthesise_each(texts, model.options()), "speak", len(texts), leave=False)
+    return [Speech(text.text, torch.from_numpy(result.mel)) for text, result in zip(texts, results, strict=True)]
+
+
+def _recorded(line: Utterance, audio: Audio) -> Speech:
+    return Speech(line.text, torch.from_numpy(mel_spectrogram(read_audio(line.wav, audio.sample_rate), audio)))
 
 
 def compare(analyser: Analyser, text: str, universal: Sound, other: Sound) -> dict[str, float]:

@@ -14,7 +14,7 @@ from .tiny_corpus import training_params, write_corpus
 
 def test_both_architectures_train_in_our_way(tmp_path):
     folder = write_corpus(tmp_path / "corpus")
-    settings = Settings("", "", (), str(folder / "train.txt"), threads=1, repeats=1, quick=True, out=tmp_path)
+    settings = Settings("", "", (), str(folder / "train.txt"), None, threads=1, repeats=1, quick=True, out=tmp_path)
     params = training_params(folder, tmp_path / "log", encoder_steps=0)
     trainer, step = speed._ours(settings, params)
     losses, norm = step()

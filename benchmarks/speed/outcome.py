@@ -40,13 +40,15 @@ def own_peak_gigabytes() -> float:
 class Settings:
     """checkpoint: the default model; official: a trained model of the official architecture; solvers: tuned ones of it.
 
-    quick: sizes that only show that everything runs. repeats: of each side, in turn. out: folder for files.
+    filelist: to train on. recordings: a filelist of some, for the vocoders. quick: sizes that only show that everything
+    runs. repeats: of each side, in turn. out: folder for files.
     """
 
     checkpoint: str
     official: str
     solvers: tuple[str, ...]
     filelist: str
+    recordings: str | None
     threads: int
     repeats: int
     quick: bool

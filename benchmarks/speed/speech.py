@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ TEXTS = "resources/filelists/synthesis.txt"
 HELD_OUT = "resources/texts/held_out.txt"
 MANY_STEPS = 50
 HELD_OUT_SENTENCES = 20  # that both numbers of steps speak
+MANY_TEXTS = 200
 LENGTHS = (1, 2, 4, 8, 15, 30, 60, 90, 120)  # seconds, about
 MIDDLE = 30  # seconds; the slopes below and above it are compared
 MEMORY_SECONDS = 60  # of the text whose peak memory is taken
@@ -146,7 +148,7 @@ def steps(settings: Settings) -> Outcome:
     }
     times = seconds_in_turn(sides, settings.repeats)
     ratio = times[str(many)] / times[str(few)]
-    outcome = Outcome([Row(f"default model, text to wav, {few} steps: time ratio to {many}", ratio, 4, 15)])
+    outcome = Outcome([Row(f"default model, text to wav, {few} steps: time ratio to {many}", ratio, 8, 12)])
     outcome.data = {"seconds": times}
     if not settings.quick:
         outcome.lines = _quality(settings, few, many)
@@ -155,13 +157,37 @@ def steps(settings: Settings) -> Outcome:
 
 def _quality(settings: Settings, few: int, many: int) -> list[str]:
     """evaluate.py's table of the first held-out sentences, spoken with both numbers of steps."""
-    texts = settings.out / "held_out.txt"
-    lines = Path(HELD_OUT).read_text(encoding="utf-8").splitlines()
-    texts.write_text("".join(f"{line.partition('|')[2]}\n" for line in lines[:HELD_OUT_SENTENCES]), encoding="utf-8")
+    texts = _held_out(settings, HELD_OUT_SENTENCES)
     runs = {steps: settings.out / f"steps_{steps}" for steps in (few, many)}
     for steps, folder in runs.items():
         _call("inference.py", "-f", texts, "-c", settings.checkpoint, "-t", steps, "-o", folder, "--device", "cpu")
     return _call("evaluate.py", runs[few], "--baseline", runs[many], "--asr", "base").splitlines()
+
+
+def many_texts(settings: Settings) -> Outcome:
+    """A long list spoken by inference.py: two workers against one process, starts included."""
+    texts = _held_out(settings, 4 if settings.quick else MANY_TEXTS)
+
+    def speak(workers: int) -> None:
+        arguments = ["-f", texts, "-c", settings.checkpoint, "-o", settings.out / f"workers_{workers}"]
+        arguments += ["--device", "cpu", "--threads", max(settings.threads // workers, 1)]
+        _call("inference.py", *arguments, "--workers", workers)
+
+    # Minutes each, so what comes and goes weighs little, and each is measured twice.
+    seconds = seconds_in_turn({"1": lambda: speak(1), "2": lambda: speak(2)}, min(settings.repeats, 2), warm_up=0)
+    ratio = seconds["1"] / seconds["2"]
+    outcome = Outcome([Row("many texts, time of one process over that of two workers", ratio, 1.1, 1.5)])
+    outcome.data = {"seconds": seconds}
+    outcome.lines = [f"  --workers {workers}: {value:.1f} s" for workers, value in seconds.items()]
+    return outcome
+
+
+def _held_out(settings: Settings, count: int) -> Path:
+    """A file of so many held-out sentences; where there are fewer, from the first one again."""
+    sentences = [line.partition("|")[2] for line in Path(HELD_OUT).read_text(encoding="utf-8").splitlines()]
+    texts = settings.out / "held_out.txt"
+    texts.write_text("".join(f"{sentence}\n" for sentence in islice(cycle(sentences), count)), encoding="utf-8")
+    return texts
 
 
 def _call(script: str, *arguments: object) -> str:
