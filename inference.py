@@ -29,7 +29,7 @@ from typing import Any
 from common.arguments import DEVICES, Parser, folder, shard, whole
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use
-from common.processes import cores
+from common.processes import cores, wait_briefly
 from data.filelist import TextLine, read_texts
 from params import Interpolation
 from synthesis import interpolation_options, prosody_options
@@ -162,8 +162,7 @@ def _speak(
     asked: prosody_options.Asked,
     bad_lines: BadLines,
 ) -> None:
-    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     import torch
     from tqdm import tqdm
 

@@ -22,6 +22,7 @@ from statistics import median
 from common.arguments import Parser, folder, real, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use
+from common.processes import wait_briefly
 
 REFERENCE = Path("resources/held_out_reference.npz")
 LOADS = 3  # fresh processes that load the model
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=folder, default=Path("out/default_model"), help="default: %(default)s")
     parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"), help="default: %(default)s")
     args = parser.parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     with in_use(args.out):
         _measure(args)
     return 0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from pathlib import Path
 from common.arguments import Parser, folder, real, whole
 from common.errors import reports_input_errors
 from common.files import in_use, parse_json, read_lines
-from common.processes import MOST_THREADS
+from common.processes import MOST_THREADS, wait_briefly
 
 PARTS = ("frequency", "temporal", "linear")
 _TRIED = 5  # times as many pairs are drawn where some are too near each other
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=folder, default=Path("out/interpolation"))
     parser.add_argument("--cache", type=folder, default=Path("cache/evaluation"))
     args = parser.parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     with in_use(args.out):
         _run(args)
     return 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use, read_lines
+from common.processes import wait_briefly
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-o", "--out", type=folder, default=Path("out/prosody"), help="default: %(default)s")
     args = parser.parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     with in_use(args.out):
         _measure(args)
     return 0

@@ -22,7 +22,7 @@ from pathlib import Path
 from common.arguments import Parser, folder, whole
 from common.errors import InputError, reports_input_errors
 from common.files import in_use, replacing
-from common.processes import MOST_THREADS, cores
+from common.processes import MOST_THREADS, cores, wait_briefly
 from speed.outcome import Outcome, Settings
 
 # By name: the module that has a function of that name, settings -> Outcome.
@@ -56,8 +56,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
     parser.add_argument("--out", type=folder, default=Path("out/benchmarks"), help="default: %(default)s")
     args = parser.parse_args()
-    # Read when torch loads. Threads that spin while they wait make a busy machine several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     import torch
 
     args.threads = min(args.threads, cores())

@@ -10,12 +10,12 @@ Prints the tables and writes them to --out, with the wavs.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.arguments import Parser, whole
 from common.errors import InputError, reports_input_errors
+from common.processes import wait_briefly
 
 LEAST = 100  # held-out sentences, of which the voices speak some each
 PARTS = ("clone", "manner", "melody", "pairs")
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.person and len(args.person) < 4:
         raise InputError("--person takes a name, a reference and at least two further recordings")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     _run(args)
     return 0
 

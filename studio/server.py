@@ -16,7 +16,7 @@ from typing import Any
 
 from common.arguments import DEVICES, Parser, whole
 from common.errors import InputError, reports_input_errors
-from common.processes import MOST_THREADS, cores
+from common.processes import MOST_THREADS, cores, wait_briefly
 
 HOST = "127.0.0.1"
 MOST_UPLOAD = "20mb"
@@ -69,8 +69,8 @@ def _serve(args: argparse.Namespace, root: Path) -> None:
         "GRADIO_TEMP_DIR": str(root / "uploads"),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
+    wait_briefly()
     if find_spec("gradio") is None:
         raise InputError("the studio needs Gradio; make studio installs it, or: pip install -e .[studio]")
     loading = _Beside(lambda: _load(args))  # both take seconds, and one waits for files while the other computes
