@@ -90,7 +90,14 @@ class FourierGenerator(nn.Module):
             stage.run(x, between, out, stretches, rooms)
             x = out
         x = functional.leaky_relu_(torch.from_numpy(x), LAST_SLOPE)  # (T * hop_size, C / 2^stages)
-        return torch.tanh(self.generator.conv_post(x.T.unsqueeze(0)))
+        return torch.tanh(_to_samples(self.generator.conv_post, x))[None, None]
+
+
+def _to_samples(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    """The convolution to one channel, (T, C) -> (T,). What each tap makes of all rows is one small product."""
+    (radius,) = conv.padding
+    taps = functional.pad(conv.weight[0].T @ x.T, (radius, radius))  # (taps, T + 2 * radius)
+    return sum(row[tap : tap + len(x)] for tap, row in enumerate(taps)) + conv.bias
 
 
 def _transformed(blocks: Sequence[ResBlock1], channels: int) -> list[list[tuple[fourier.Convolution, ...]]]:
