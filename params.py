@@ -117,7 +117,7 @@ class Train:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    precision: str = "bf16"  # autocast of the networks: "bf16" or "fp32"
+    precision: str = "auto"  # autocast of the networks: "bf16", "fp32"; "auto": bf16 where the device multiplies in it
     seed: int = 1234
     workers: int = 0  # data-loader processes
     threads: int = 0  # 0: as torch chooses

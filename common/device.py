@@ -51,3 +51,9 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
     return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+
+
+def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
+    """What networks compute in, None: float32. precision: "bf16", "fp32", or "auto": as `has_bfloat16` says."""
+    lower = has_bfloat16(device) if precision == "auto" else precision == "bf16"
+    return torch.bfloat16 if lower else None

@@ -95,7 +95,7 @@ _RULES: dict[str, _Rule] = {
     "train.final_learning_rate": _NOT_NEGATIVE,
     "train.weight_decay": _NOT_NEGATIVE,
     "train.ema_decay": _BELOW_1,
-    "train.precision": _one_of("bf16", "fp32"),
+    "train.precision": _one_of("auto", "bf16", "fp32"),
     "train.seed": ((lambda value: 0 <= value < 2**63), "0 or more, and below 2^63"),
     "train.workers": _up_to(64, 0),
     "train.threads": _up_to(1024, 0),

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import train_multi_speaker
+from common.device import has_bfloat16
 from data.mel import mel_spectrogram
 from data.pitch import extract_f0
 from model.cond_grad_tts import CondGradTTS
@@ -124,7 +125,7 @@ OTHER = {
     "estimator.name": "unet",
     "estimator.heads": [2, 2, 2],
     "inference.sampler": "edm-2m-few",
-    "train.precision": "fp32",
+    "train.precision": "fp32" if has_bfloat16(torch.device("cpu")) else "bf16",
     "train.ema_decay": 0.1,
     "train.threads": 1,
     "train.workers": 1,

@@ -156,7 +156,7 @@ def test_the_defaults_can_be_used():
         ("train.steps", 0, "at least 1"),
         ("train.log_every", 0, "at least 1"),
         ("train.crop_frames", 30, "a multiple of 4"),
-        ("train.precision", "fp8", "bf16, fp32"),
+        ("train.precision", "fp8", "auto, bf16, fp32"),
         ("train.learning_rate", 0.0, "above 0"),
         ("train.learning_rate", math.nan, "finite"),
         ("train.clip_norm", math.inf, "finite"),

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import synthesis
-from common.device import choose_device
+from common import device
+from common.device import autocast_type, choose_device
 from common.errors import InputError
 from data.audio import write_wav
 from data.filelist import TextLine
 from model.checkpoint import unpack
 from model.contour import carry_by_position
 from model.style import StyleSource
+from params import Train
 from synthesis.options import Options, check_options
 from synthesis.pieces import MAX_CHARS, PAUSE_SECONDS, SILENCE, split_text
 from synthesis.plots import draw_result, plot_result
@@ -192,6 +194,15 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
     assert choose_device("auto").type == "cpu"
     with pytest.raises(InputError, match="no usable GPU"):
         choose_device("cuda")
+
+
+@pytest.mark.parametrize("multiplies", [True, False])
+def test_training_takes_bfloat16_where_it_is_multiplied_in(monkeypatch, multiplies):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(device, "has_bfloat16", lambda _: multiplies)
+    assert Train().precision == "auto"
+    assert autocast_type("auto", cpu) is (torch.bfloat16 if multiplies else None)
+    assert (autocast_type("bf16", cpu), autocast_type("fp32", cpu)) == (torch.bfloat16, None)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -25,7 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 from common.arguments import DEVICES, Parser
-from common.device import choose_device
+from common.device import autocast_type, choose_device
 from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors
 from common.files import in_use, replacing
 from common.processes import cores, stopping_on_signals
@@ -83,7 +83,7 @@ class OfficialTrainer:
             speaker=batch.speaker if self.model.config.n_speakers > 1 else None,
             crop_frames=train.crop_frames,
             train_decoder=self.step >= train.encoder_steps,
-            autocast=torch.bfloat16 if train.precision == "bf16" else None,
+            autocast=autocast_type(train.precision, self.device),
         )
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()

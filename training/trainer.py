@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.device import autocast_type
 from data.batching import Batch, LengthBuckets, collate, has_share
 from data.checkpoint_file import load_optimizer, restoring
 from data.dataset import UtteranceDataset
@@ -221,7 +222,7 @@ class Trainer:
             "token_spans": batch.token_spans,
             "crop_frames": train.crop_frames,
             **({} if self.is_taught else {"train_decoder": self._decoder_learns}),
-            "autocast": torch.bfloat16 if train.precision == "bf16" else None,
+            "autocast": autocast_type(train.precision, self.device),
             "generator": generator,
         }
 
