@@ -19,6 +19,7 @@ from common.device import has_bfloat16
 from common.errors import InputError
 from data.filelist import read_texts
 from data.model_file import load_checkpoint
+from data.splitting import read_sentences
 from hifigan import Vocoder, load_vocoder, quickest, vocode
 from speed.outcome import Outcome, Row, Settings, peak_gigabytes, seconds_in_turn
 from synthesis.backends.choice import choose_backend
@@ -184,9 +185,9 @@ def many_texts(settings: Settings) -> Outcome:
 
 def _held_out(settings: Settings, count: int) -> Path:
     """A file of so many held-out sentences; where there are fewer, from the first one again."""
-    sentences = [line.partition("|")[2] for line in Path(HELD_OUT).read_text(encoding="utf-8").splitlines()]
     texts = settings.out / "held_out.txt"
-    texts.write_text("".join(f"{sentence}\n" for sentence in islice(cycle(sentences), count)), encoding="utf-8")
+    sentences = islice(cycle(read_sentences(HELD_OUT)), count)
+    texts.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
     return texts
 
 
