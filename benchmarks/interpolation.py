@@ -223,28 +223,29 @@ def _tables(args: argparse.Namespace, tasks: Sequence, kept: _Kept) -> Iterator[
     rows = comparison_rows(args.bundled is not None)
     default = default_row(rows).name
     oracle = read_oracle(args.oracle, with_words=args.asr == "base")
-    names = [A, B, *(row.name for row in rows), ORACLE]
+    asked = [A, B, *(row.name for row in rows if _asked(row.name, args.rows))]
     clips = defaultdict(dict)  # by text and row
     for (part, number, name), values in kept.values.items():
         if part == "frequency":
             clips[number][name] = values
-    known = {name for values in clips.values() for name in values}  # rows; a table is of the texts that have all
+    kept_rows = {name for values in clips.values() for name in values}
+    known = [name for name in asked if name in kept_rows]  # a table is of the texts that have all of these
     for title, chosen in (
         ("All pairs", tasks),
         ("Same register", [task for task in tasks if task.pair.same_register]),
         ("Cross register", [task for task in tasks if not task.pair.same_register]),
     ):
         measured = defaultdict(list)
-        complete = [task for task in chosen if clips[task.number].keys() >= known]
+        complete = [task for task in chosen if known and clips[task.number].keys() >= set(known)]
         for task in complete:
-            for name, values in clips[task.number].items():
-                measured[name].append(values)
+            for name in known:
+                measured[name].append(clips[task.number][name])
             if task.number in oracle and A in clips[task.number]:
                 measured[ORACLE].append(oracle[task.number][ORACLE])
         if measured and len(measured[ORACLE]) < len(complete):  # it would be of other texts
             del measured[ORACLE]
         if measured:
-            yield f"{title} ({len(measured[A])} texts)\n\n{markdown({name: measured[name] for name in names}, default)}"
+            yield f"{title} ({len(measured[A])} texts)\n\n{markdown(measured, default)}"
     tuned = tuned_markdown([clips[task.number] for task in tasks], [MASK_NAMES[mask] for mask in MASKS])
     if tuned:
         yield tuned

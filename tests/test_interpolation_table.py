@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 
 import interpolation
 import numpy as np
@@ -216,3 +217,22 @@ def test_the_first_record_after_a_half_written_line_is_kept(tmp_path):
     assert resumed.values == kept.values
     resumed.put(("frequency", 0, "b"), {"wer": 0.5})
     assert interpolation._Kept(path).values == resumed.values and len(resumed.values) == 2
+
+
+def test_a_table_is_of_the_rows_asked_for_and_the_texts_that_have_them(tmp_path):
+    clip = {"movement": 0.5, "wer": 0.1, "words": 10.0, "f0_a": 0.9, "nearest_b": 1.0}
+    kept = interpolation._Kept(tmp_path / "kept.jsonl")
+    for number in range(3):
+        for name in (A, B, "same-time, no mask"):
+            kept.put(("frequency", number, name), clip)
+    kept.put(("frequency", 0, "staged, no mask"), clip)  # of a wider run that was stopped
+    write_oracle(tmp_path / "oracle.json", {})
+    given = {"bundled": None, "oracle": tmp_path / "oracle.json", "asr": "base", "pairs": 1}
+    tasks = [Task(number, PAIR, "A ship sails.") for number in range(3)]
+
+    def table(rows: list[str] | None) -> str:
+        return next(interpolation._tables(Namespace(rows=rows, **given), tasks, kept))
+
+    narrow, wide = table(["same-time"]), table(None)
+    assert narrow.startswith("All pairs (3 texts)") and "staged" not in narrow and "same-time, no mask" in narrow
+    assert wide.startswith("All pairs (1 texts)") and "staged, no mask" in wide

@@ -1,9 +1,9 @@
 """Utterances a second of training, against the official recipe: same data, same batches, same two-second crops.
 
 Ours is what `train_multi_speaker.py` does with the default model, in one process and, with torchrun, in as many as
-there are threads to use. The official recipe has one process; it computes each mel when it is asked for, takes utterances in
-random order, and trains in float32. It has the official model at its published size, which is about the default model's,
-and a third of it; both are trained in this project's way too.
+there are threads to use. The official recipe has one process; it computes each mel when it is asked for, takes
+utterances in random order, and trains in float32. It has the official model at its published size, which is about the
+default model's, and at a third of it; both are trained in this project's way too.
 """
 
 from __future__ import annotations
