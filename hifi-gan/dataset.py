@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
-from common.errors import InputError
+from common.errors import BadLines, InputError
 from data.array_file import read_array
 from data.audio import read_audio
 from data.filelist import read_filelist
@@ -20,20 +21,32 @@ from params import Audio
 MIN_FRAMES = 4  # the mel of anything shorter cannot be taken: its ends are reflected
 
 
-def read_pairs(filelist: str | os.PathLike, mels: str | os.PathLike) -> list[tuple[Path, Path]]:
+def read_pairs(
+    filelist: str | os.PathLike, mels: str | os.PathLike, audio: Audio, bad_lines: BadLines | None = None
+) -> list[tuple[Path, Path]]:
     """The audio of a filelist (`data.filelist`) with `MELS/NAME.npy` for each `NAME.wav`.
 
+    Every pair is read once, so that no training comes to one that cannot be used.
+
+    bad_lines: takes the lines of such; None: the first one raises.
+
     Raises:
-        InputError: from `read_filelist`; it is empty, two files share a name, or a mel is missing.
+        InputError: from `read_filelist`; it is empty or has no line that can be used, or two files share a name.
     """
-    pairs: dict[str, tuple[Path, Path]] = {}
-    for utterance in read_filelist(filelist):
-        name, mel = utterance.stem, Path(mels) / f"{utterance.stem}.npy"
+    bad_lines = BadLines(strict=True) if bad_lines is None else bad_lines
+    before, pairs = len(bad_lines.messages), {}
+    for utterance in tqdm(read_filelist(filelist, bad_lines), desc="check", unit="file", disable=None):
+        name = utterance.stem
         if name in pairs:
             raise InputError(f"{utterance.place}: two audio files are named {name}; rename one, and its mel")
-        if not os.path.isfile(mel):
-            raise InputError(f"{utterance.place}: {mel} is missing; predict mels for the whole filelist first")
-        pairs[name] = (Path(utterance.wav), mel)
+        pair = Path(utterance.wav), Path(mels) / f"{name}.npy"
+        with bad_lines.skipping(utterance.place):
+            if not os.path.isfile(pair[1]):
+                raise InputError(f"{pair[1]} is missing; predict mels for the whole filelist first")
+            load_pair(*pair, audio)
+            pairs[name] = pair
+    if not pairs and len(bad_lines.messages) > before:
+        raise bad_lines.none_left(str(filelist), before)
     if not pairs:
         raise InputError(f"{filelist} names no audio")
     return list(pairs.values())

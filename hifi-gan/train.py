@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 
 from common.arguments import DEVICES, Parser, folder, real, whole
 from common.device import choose_device
-from common.errors import InputError, reports_input_errors, shown
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from common.processes import stopping_on_signals
 from data.checkpoint_file import load_optimizer, read_checkpoint, restoring, write_checkpoint
@@ -196,6 +196,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--filelist", required=True, help="recordings, in lines of wav_path|text|speaker|emotion")
     parser.add_argument("--mels", required=True, help="folder of predicted mels, NAME.npy for NAME.wav")
     parser.add_argument("--valid-filelist", help="held-out recordings, their mels in the same folder")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad line of a filelist")
     parser.add_argument("--out", type=folder, default=Path("logs/vocoder"), help="folder for checkpoints and logs")
     parser.add_argument("--generator", help="weights to start from (default: the universal V1 generator)")
     parser.add_argument("--config", help="their config.json")
@@ -225,11 +226,14 @@ def main(argv: list[str] | None = None) -> int:
     device = choose_device(args.device)
     audio = Audio()
     torch.manual_seed(args.seed)
-    pairs = read_pairs(args.filelist, args.mels)
-    held_out = read_pairs(args.valid_filelist, args.mels) if args.valid_filelist else []
+    bad_lines = BadLines(args.strict)
+    pairs = read_pairs(args.filelist, args.mels, audio, bad_lines)
+    held_out = read_pairs(args.valid_filelist, args.mels, audio, bad_lines) if args.valid_filelist else []
+    for line in bad_lines.summary():
+        print(line, file=sys.stderr)
     with in_use(args.out):
         _train(args, args.out, pairs, held_out, audio, device)
-    return 0
+    return SOME_SKIPPED if bad_lines.messages else 0
 
 
 def _train(
@@ -261,7 +265,7 @@ def _train(
 
     with replacing(out / "config.json") as temporary:
         temporary.write_text(json.dumps(generator.config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    if held_out:  # before the first step, so that a pair that cannot be used is found now
+    if held_out:
         print(f"step {tuning.steps}  held-out mel error {validation_error(tuning, held_out, audio):.4f}")
     first = tuning.steps * args.batch_size
     loader = DataLoader(

@@ -664,7 +664,7 @@ def corpus(tmp_path) -> Path:
 
 
 def test_crops_are_aligned_seeded_and_cover_each_epoch(corpus):
-    pairs = read_pairs(corpus / "train.txt", corpus / "mels")
+    pairs = read_pairs(corpus / "train.txt", corpus / "mels", AUDIO)
     assert len(pairs) == 3
     stream = Segments(pairs, AUDIO, 32, seed=5)
     again = Segments(pairs, AUDIO, 32, seed=5)
@@ -687,7 +687,7 @@ def test_crops_are_aligned_seeded_and_cover_each_epoch(corpus):
 
 def test_pairs_are_read_as_every_filelist_is(corpus):
     (corpus / "train.txt").write_text("# two of the three\nwav/utterance_2.wav|x\n\nwav/utterance_0.wav|y|anna\n")
-    pairs = read_pairs(corpus / "train.txt", corpus / "mels")
+    pairs = read_pairs(corpus / "train.txt", corpus / "mels", AUDIO)
     assert pairs == [(corpus / f"wav/utterance_{n}.wav", corpus / f"mels/utterance_{n}.npy") for n in (2, 0)]
 
 
@@ -699,7 +699,7 @@ def test_unusable_training_data_is_refused(corpus):
             call(*arguments)
         assert "\n" not in str(caught.value)
 
-    wav, mel_path = read_pairs(filelist, mels)[0]
+    wav, mel_path = read_pairs(filelist, mels, AUDIO)[0]
     mel = np.load(mel_path)
     for broken, pattern in (
         (mel[:, :-2], "own alignment"),
@@ -709,6 +709,7 @@ def test_unusable_training_data_is_refused(corpus):
     ):
         np.save(mel_path, broken)
         refused(pattern, load_pair, wav, mel_path, AUDIO)
+        refused(f"train.txt:1: .*{pattern}", read_pairs, filelist, mels, AUDIO)
     np.save(mel_path, np.array([{"a": 1}]), allow_pickle=True)
     refused("NumPy array", load_pair, wav, mel_path, AUDIO)
     np.save(mel_path, mel[None, :, :-1])  # a frame less is trimmed, not refused
@@ -716,32 +717,32 @@ def test_unusable_training_data_is_refused(corpus):
     assert samples.shape == (trimmed.shape[1] * 256,)
 
     mel_path.unlink()
-    refused("train.txt:1: .*utterance_0.npy is missing", read_pairs, filelist, mels)
+    refused("train.txt:1: .*utterance_0.npy is missing", read_pairs, filelist, mels, AUDIO)
     twice = corpus / "other" / "utterance_1.wav"
     write_wav(twice, synthetic_speech(0.2), 22050)
     filelist.write_text("wav/utterance_1.wav|x\nother/utterance_1.wav|x\n")
-    refused("train.txt:2: two audio files are named utterance_1", read_pairs, filelist, mels)
+    refused("train.txt:2: two audio files are named utterance_1", read_pairs, filelist, mels, AUDIO)
     filelist.write_text("\n# nothing\n")
-    refused("names no audio", read_pairs, filelist, mels)
+    refused("names no audio", read_pairs, filelist, mels, AUDIO)
     filelist.write_text("wav/gone.wav|x\n")
-    refused("train.txt:1: no file 'wav/gone.wav'", read_pairs, filelist, mels)
-    refused("none.txt: No such file", read_pairs, corpus / "none.txt", mels)
+    refused("train.txt:1: no file 'wav/gone.wav'", read_pairs, filelist, mels, AUDIO)
+    refused("none.txt: No such file", read_pairs, corpus / "none.txt", mels, AUDIO)
 
 
 # ---------------------------------------------------------------- fine-tuning
 
 
-def fine_tune(corpus: Path, out: str, *more: str) -> Path:
+def fine_tune(corpus: Path, out: str, *more: str, code: int = 0) -> Path:
     arguments = ["--filelist", corpus / "train.txt", "--mels", corpus / "mels", "--out", corpus / out]
     arguments += ["--generator", corpus / "start" / "generator_v1", "--device", "cpu", "--discriminator-channels", 128]
     arguments += ["--batch-size", 2, "--segment-frames", 16, "--log-every", 1, "--warmup-steps", 1, *more]
-    assert training.main([str(argument) for argument in arguments]) == 0
+    assert training.main([str(argument) for argument in arguments]) == code
     return corpus / out
 
 
 def corpus_mel_error(corpus: Path, path: Path) -> float:
     generator = load_vocoder(path, expect=AUDIO)
-    pairs = read_pairs(corpus / "train.txt", corpus / "mels")
+    pairs = read_pairs(corpus / "train.txt", corpus / "mels", AUDIO)
     return float(np.mean([copy_synthesis_error(generator, read_audio(wav, 22050)) for wav, _ in pairs]))
 
 
@@ -814,20 +815,31 @@ def test_a_loader_process_that_dies_during_a_step_is_one_line(corpus, capsys, mo
         return step(self, *batch)
 
     monkeypatch.setattr(training.FineTuning, "step", killing)
-    with pytest.raises(AssertionError):  # its exit code is 2
-        fine_tune(corpus, "run", "--steps", "50", "--workers", "1")
+    fine_tune(corpus, "run", "--steps", "50", "--workers", "1", code=2)
     error = capsys.readouterr().err
     assert "a data-loader process was killed" in error and error.count("\n") == 1
 
 
-def test_a_held_out_pair_that_cannot_be_used_is_found_before_the_first_step(corpus, capsys, monkeypatch):
+def test_a_pair_that_cannot_be_used_costs_only_its_line(corpus, capsys, monkeypatch):
     write_vocoder(corpus / "start", randomised(TINY_2))
-    (_, mel), *_ = read_pairs(corpus / "train.txt", corpus / "mels")
-    np.save(mel, np.zeros((80, 3), dtype=np.float32))
+    np.save(corpus / "mels" / "utterance_1.npy", np.zeros((80, 3), dtype=np.float32))
+    wavs = [f"wav/utterance_{number}.wav|x" for number in (0, 1)]
+    (corpus / "train.txt").write_text("\n".join([*wavs, "a line of one column", "wav/utterance_2.wav|x"]))
+    (corpus / "valid.txt").write_text("\n".join(wavs))
+    lists = ("--valid-filelist", str(corpus / "valid.txt"))
+    out = fine_tune(corpus, "run", "--steps", "1", *lists, code=3)
+    printed = capsys.readouterr()
+    assert (out / "g_00000001").is_file() and "held-out mel error" in printed.out
+    assert [line.split(" ")[1] for line in printed.err.splitlines() if line.startswith("skipped")] == [
+        f"{corpus}/{place}:" for place in ("train.txt:3", "train.txt:2", "valid.txt:2")
+    ]
     monkeypatch.setattr(training.FineTuning, "step", lambda self, *batch: pytest.fail("it was trained"))
-    with pytest.raises(AssertionError):
-        fine_tune(corpus, "run", "--steps", "1", "--valid-filelist", str(corpus / "train.txt"))
-    assert str(mel) in capsys.readouterr().err
+    fine_tune(corpus, "strict", "--steps", "1", *lists, "--strict", code=2)
+    assert "train.txt:3" in capsys.readouterr().err
+    for number in (0, 2):
+        (corpus / "mels" / f"utterance_{number}.npy").unlink()
+    fine_tune(corpus, "nothing", "--steps", "1", code=2)
+    assert "train.txt has no line that can be used" in capsys.readouterr().err
 
 
 def test_fine_tuning_refuses_in_one_line(corpus, capsys, monkeypatch):

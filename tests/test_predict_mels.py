@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import BadLines
 from data.checkpoint_file import write_checkpoint
 from hifigan import train as vocoder_training
 from hifigan.dataset import load_pair, read_pairs
@@ -35,7 +36,7 @@ def predict(folder, out: str, *more: str) -> int:
 def test_a_vocoder_learns_from_what_a_model_predicts(corpus, capsys):
     assert predict(corpus, "mels") == 0
     assert "10 mels" in capsys.readouterr().out
-    pairs = read_pairs(corpus / "train.txt", corpus / "mels")
+    pairs = read_pairs(corpus / "train.txt", corpus / "mels", Audio())
     assert len(pairs) == 10
     for wav, mel in pairs:
         predicted, audio = load_pair(wav, mel, Audio())  # refuses what does not run in step
@@ -51,6 +52,25 @@ def test_the_same_seed_gives_the_same_mels(corpus):
         assert predict(corpus, out, "--seed", seed) == 0
     one, again, other = (np.load(corpus / out / "bert2.npy") for out in ("one", "again", "other"))
     assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_a_recording_that_cannot_be_used_costs_only_its_line(corpus, capsys):
+    lines = (corpus / "train.txt").read_text().splitlines()
+    broken = corpus / "broken.wav"
+    broken.write_bytes((corpus / "anna0.wav").read_bytes()[:60])
+    stranger = f"{lines[0].split('|')[0]}|One day.|nobody"
+    listed = [lines[0], f"{broken}|One day.|anna", stranger.replace("anna0", "anna1"), lines[-1]]
+    (corpus / "some.txt").write_text("\n".join(listed))
+    given = ("--filelist", str(corpus / "some.txt"))
+    assert predict(corpus, "some", *given) == 3
+    printed = capsys.readouterr()
+    assert "2 mels" in printed.out and len(list((corpus / "some").iterdir())) == 2
+    assert "some.txt:2" in printed.err and "some.txt:3" in printed.err and "2 bad lines" in printed.err
+    bad_lines = BadLines()
+    assert len(read_pairs(corpus / "some.txt", corpus / "some", Audio(), bad_lines)) == 2
+    assert len(bad_lines.messages) == 2
+    assert predict(corpus, "strict", *given, "--strict") == 2
+    assert not list((corpus / "strict").glob("*.npy"))
 
 
 def test_what_cannot_be_used_is_said(corpus, tmp_path, capsys):

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from common.arguments import DEVICES, Parser, folder, whole
-from common.errors import InputError, reports_input_errors, shown
+from common.errors import SOME_SKIPPED, BadLines, InputError, reports_input_errors, shown
 from common.files import in_use, replacing
 from params import Params
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--checkpoint", required=True, help="the model")
     parser.add_argument("--filelist", required=True, help="recordings that it was trained on")
     parser.add_argument("--out", type=folder, required=True, help="folder for the mels")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad line of the filelist")
     parser.add_argument("-t", "--timesteps", type=whole(1, 10_000), help="evaluations; default: the checkpoint's")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="seed of the noise; default: %(default)s")
     parser.add_argument("--cache", default=Params().train.cache_dir, help="feature cache; default: %(default)s")
@@ -47,7 +48,6 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     from common.device import choose_device
     from data.batching import collate
-    from data.filelist import read_filelist
     from data.model_file import load_checkpoint
     from model.cond_grad_tts import CondGradTTS, crop
     from model.text_to_mel import Sampling
@@ -60,17 +60,19 @@ def _predict(arguments: argparse.Namespace) -> int:
     if not isinstance(loaded.model, CondGradTTS):
         raise InputError(f"{arguments.checkpoint} is an official checkpoint; give one of this project")
     model = loaded.model.to(device)
-    params = replace(loaded.params, train=replace(Params().train, cache_dir=arguments.cache))
+    files = {"train_filelist": arguments.filelist, "cache_dir": arguments.cache}
+    params = replace(loaded.params, train=replace(Params().train, **files))
     reader = front_end(params.text.front_end, loaded.symbols, params.text.add_blank)
-    utterances = read_filelist(arguments.filelist)
-    names = [Path(utterance.wav).stem for utterance in utterances]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    bad_lines = BadLines(arguments.strict)
+    utterances = corpus.read_training_list(params, bad_lines)
+    twice, times = Counter(utterance.stem for utterance in utterances).most_common(1)[0]
+    if times > 1:
         raise InputError(f"{arguments.filelist}: two recordings are named {twice}; rename one")
     cache = corpus.build_cache(params, utterances)
     dataset = corpus.make_dataset(
-        arguments.filelist, utterances, cache, reader, loaded.speakers, loaded.emotions, params
+        arguments.filelist, utterances, cache, reader, loaded.speakers, loaded.emotions, params, bad_lines
     )
+    names = [utterance.stem for utterance in dataset.utterances]
     steps = arguments.timesteps or params.inference.steps
     for index, name in enumerate(tqdm(names, desc="mels", unit="file", disable=None)):
         batch = collate([dataset[index]]).to(device)
@@ -86,7 +88,9 @@ def _predict(arguments: argparse.Namespace) -> int:
         with replacing(arguments.out / f"{name}.npy") as temporary, open(temporary, "wb") as file:
             np.save(file, predicted[:, : int(batch.mel_lengths[0])].float().cpu().numpy())
     print(shown(f"{len(names)} mels in {arguments.out}"))
-    return 0
+    for line in bad_lines.summary():
+        print(line, file=sys.stderr)
+    return SOME_SKIPPED if bad_lines.messages else 0
 
 
 if __name__ == "__main__":
