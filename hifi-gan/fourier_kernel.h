@@ -16,7 +16,7 @@
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 enum { TILE = 32, PRODUCTS = 47, LANES = 8, PANEL = 2 * LANES }; /* PANEL: output channels in a product's inner loop */
-enum { ROWS = 6, AT_ONCE = 8 * ROWS }; /* tiles in a product's inner loop, and those transformed at once */
+enum { ROWS = 6, AT_ONCE = 8 * ROWS }; /* rows in a product's inner loop, and those that share a reading of weights */
 enum { PAIRS = 8, BLOCKS = 8 };        /* the most pairs of a block, and blocks of a stage */
 
 /* Output row r reads the input rows r + (tap - taps / 2) * dilation. */
@@ -53,14 +53,19 @@ typedef struct {
     ptrdiff_t low, high, begin, end;
 } Task;
 
-static inline ptrdiff_t spectra_stride(ptrdiff_t channels) {
-    return AT_ONCE * channels + PANEL; /* not a multiple of the cache's period */
+/* Tiles transformed at once, a multiple of ROWS: more where the weights of a convolution do not stay in the cache. */
+static inline ptrdiff_t most_tiles(ptrdiff_t channels) {
+    return channels < 256 ? AT_ONCE : 2 * AT_ONCE;
 }
 
-/* Values of working space of a thread for so many output rows: spectra in and out, what is within a pair, a block's
-   sum, the blocks' sum, a row of zeros. */
+static inline ptrdiff_t spectra_stride(ptrdiff_t channels) {
+    return most_tiles(channels) * channels + PANEL; /* not a multiple of the cache's period */
+}
+
+/* Values of working space of a thread for so many output rows: spectra, and once more those of one frequency; what is
+   within a pair, a block's sum, the blocks' sum, a row of zeros. */
 static inline ptrdiff_t stage_room(const Stage *s, ptrdiff_t rows) {
-    return 2 * PRODUCTS * spectra_stride(s->channels) + (3 * (rows + 2 * s->halo) + 1) * s->channels;
+    return (PRODUCTS + 1) * spectra_stride(s->channels) + (3 * (rows + 2 * s->halo) + 1) * s->channels;
 }
 
 /* The same, to upsample. */
@@ -242,16 +247,15 @@ AVX2 static INLINE void product(const float *in, ptrdiff_t in_stride, ptrdiff_t 
     }
 }
 
-/* Of `size` values the share of place `place` of AT_ONCE, into the second cache: what is wanted next. */
-static INLINE void fetch_share(const float *next, ptrdiff_t size, ptrdiff_t place) {
-    for (ptrdiff_t i = size * place / AT_ONCE; i < size * (place + ROWS) / AT_ONCE; i += PANEL)
-        __builtin_prefetch(next + i, 0, 2);
+/* So many values into the second cache: a share of what is wanted next. */
+static INLINE void fetch(const float *next, ptrdiff_t values) {
+    for (ptrdiff_t i = 0; i < values; i += PANEL) __builtin_prefetch(next + i, 0, 2);
 }
 
 /* The input rows from `begin` to `end` of `rows`, at most AT_ONCE; room: upsampling_room values. */
 AVX2 static void upsample_rows(const Upsampling *u, const float *in, float *out, ptrdiff_t rows, ptrdiff_t begin,
                                ptrdiff_t end, float slope, float *room) {
-    const ptrdiff_t depth = 2 * u->inputs, out_stride = u->rate * u->outputs;
+    const ptrdiff_t depth = 2 * u->inputs, out_stride = u->rate * u->outputs, share = depth * PANEL / AT_ONCE;
     for (ptrdiff_t row = begin - 1; row <= end; row++) { /* after the leaky ReLU, from the row before the first on */
         float *const to = room + (row - begin + 1) * u->inputs;
         for (ptrdiff_t channel = 0; channel < u->inputs; channel += LANES) {
@@ -266,7 +270,7 @@ AVX2 static void upsample_rows(const Upsampling *u, const float *in, float *out,
             for (ptrdiff_t row = begin; row < end; row += ROWS) {
                 float *const to = out + (row * u->rate + phase) * u->outputs + channel, last[ROWS * PANEL];
                 const float *const x = from + (row - begin) * u->inputs;
-                fetch_share(panel + depth * PANEL, depth * PANEL, row - begin);
+                fetch(panel + depth * PANEL + (row - begin) * share, ROWS * share);
                 if (row + ROWS <= end) {
                     product(x, u->inputs, depth, panel, u->bias + channel, to, out_stride);
                 } else {
@@ -293,13 +297,13 @@ static INLINE void fetch_tile(const Task *task, ptrdiff_t begin, ptrdiff_t chann
         for (ptrdiff_t i = 0; i < count; i++) __builtin_prefetch(task->residual + at + i * step);
 }
 
-/* The tiles from `first` to `last`, at most AT_ONCE. Tile t begins 33 - taps rows of its phase, t % dilation, after the
-   one before; rows of a phase are `dilation` apart, counted from where the task begins. */
+/* The tiles from `first` to `last`, at most `most_tiles`. Tile t begins 33 - taps rows of its phase, t % dilation,
+   after the one before; rows of a phase are `dilation` apart, counted from where the task begins. */
 AVX2 static void convolve_tiles(const Convolution *c, const Task *task, ptrdiff_t channels, ptrdiff_t first,
                                 ptrdiff_t last, const float *zeros, float *room) {
     const ptrdiff_t fresh = TILE + 1 - c->taps, stride = spectra_stride(channels);
     static const float nothing[PANEL];
-    float *const spectra = room, *const results = room + PRODUCTS * stride;
+    float *const spectra = room, *const given = room + PRODUCTS * stride;
     for (ptrdiff_t t = 0; t < last - first; t++) {
         const float *row[TILE];
         const ptrdiff_t begin = task->begin + first_row(c, first + t);
@@ -310,13 +314,16 @@ AVX2 static void convolve_tiles(const Convolution *c, const Task *task, ptrdiff_
         for (ptrdiff_t channel = 0; channel < channels; channel += LANES)
             forward(row, channel, task->slope, spectra + t * channels + channel, stride);
     }
-    for (ptrdiff_t p = 0; p < PRODUCTS; p++) {
+    const ptrdiff_t count = (last - first + ROWS - 1) / ROWS * ROWS; /* beyond the tiles, not their space */
+    const ptrdiff_t share = channels * PANEL / most_tiles(channels);
+    for (ptrdiff_t p = 0; p < PRODUCTS; p++) { /* in place, so that more of it stays in the cache */
+        memcpy(given, spectra + p * stride, (size_t)(count * channels) * sizeof *given);
         for (ptrdiff_t channel = 0; channel < channels; channel += PANEL) {
             const float *const panel = c->weight + (p * channels + channel) * channels;
-            for (ptrdiff_t t = 0; t < last - first; t += ROWS) { /* the last goes beyond the tiles, not their space */
-                const ptrdiff_t at = p * stride + t * channels;
-                fetch_share(panel + channels * PANEL, channels * PANEL, t);
-                product(spectra + at, channels, channels, panel, nothing, results + at + channel, channels);
+            float *const to = spectra + p * stride + channel;
+            for (ptrdiff_t t = 0; t < count; t += ROWS) {
+                fetch(panel + channels * PANEL + t * share, ROWS * share);
+                product(given + t * channels, channels, channels, panel, nothing, to + t * channels, channels);
             }
         }
     }
@@ -327,16 +334,15 @@ AVX2 static void convolve_tiles(const Convolution *c, const Task *task, ptrdiff_
         for (ptrdiff_t channel = 0; channel < channels; channel += LANES) {
             Lanes rows[TILE];
             if (channel % PANEL == 0 && t + 1 < last - first) fetch_tile(task, next, channels, channel, step, fresh);
-            inverse(results + t * channels + channel, stride, rows);
+            inverse(spectra + t * channels + channel, stride, rows);
             const Lanes bias = *(const Loose *)(c->bias + channel);
             const ptrdiff_t at = begin * channels + channel;
-            for (ptrdiff_t i = 0; i < wanted; i++) rows[i] += bias;
-            if (task->residual)
-                for (ptrdiff_t i = 0; i < wanted; i++) rows[i] += *(const Loose *)(task->residual + at + i * step);
-            if (task->sum)
-                for (ptrdiff_t i = 0; i < wanted; i++)
-                    rows[i] = (rows[i] + *(const Loose *)(task->sum + at + i * step)) * task->scale;
-            for (ptrdiff_t i = 0; i < wanted; i++) *(Loose *)(task->out + at + i * step) = rows[i];
+            for (ptrdiff_t i = 0; i < wanted; i++) {
+                Lanes x = rows[i] + bias;
+                if (task->residual) x += *(const Loose *)(task->residual + at + i * step);
+                if (task->sum) x = (x + *(const Loose *)(task->sum + at + i * step)) * task->scale;
+                *(Loose *)(task->out + at + i * step) = x;
+            }
         }
     }
 }
@@ -344,9 +350,11 @@ AVX2 static void convolve_tiles(const Convolution *c, const Task *task, ptrdiff_
 static void convolve(const Convolution *c, const Task *task, ptrdiff_t channels, const float *zeros, float *room) {
     const ptrdiff_t fresh = TILE + 1 - c->taps, phase_rows = (task->end - task->begin + c->dilation - 1) / c->dilation;
     const ptrdiff_t tiles = (phase_rows + fresh - 1) / fresh * c->dilation;
-    const ptrdiff_t parts = (tiles + AT_ONCE - 1) / AT_ONCE;
+    const ptrdiff_t groups = (tiles + ROWS - 1) / ROWS, most = most_tiles(channels) / ROWS; /* the last is not full */
+    const ptrdiff_t parts = (groups + most - 1) / most;
     for (ptrdiff_t part = 0; part < parts; part++)
-        convolve_tiles(c, task, channels, tiles * part / parts, tiles * (part + 1) / parts, zeros, room);
+        convolve_tiles(c, task, channels, groups * part / parts * ROWS,
+                       LEAST(groups * (part + 1) / parts * ROWS, tiles), zeros, room);
 }
 
 /* Rows of `out` from `begin` to `end`, of `rows`. room: stage_room(s, end - begin) values. */
@@ -355,7 +363,7 @@ static void run_stretch(const Stage *s, const float *in, float *out, ptrdiff_t r
     /* As far to either side as the blocks read, from row `low` on. Each convolution computes what the following ones
        still read; where zeros are taken for what it does not have, these are right, or are not asked for. */
     const ptrdiff_t low = MOST(begin - s->halo, 0), count = LEAST(end + s->halo, rows) - low;
-    float *const within = room + 2 * PRODUCTS * spectra_stride(s->channels), *const y = within + count * s->channels;
+    float *const within = room + (PRODUCTS + 1) * spectra_stride(s->channels), *const y = within + count * s->channels;
     float *const sum = y + count * s->channels, *const zeros = sum + count * s->channels;
     memset(zeros, 0, (size_t)s->channels * sizeof *zeros);
     for (ptrdiff_t block = 0; block < s->blocks; block++) {
