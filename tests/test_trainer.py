@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -405,6 +406,7 @@ def test_curves_that_a_run_lost_are_hidden(tmp_path, first):
         for step in steps:
             curves.scalars("train", {"prior": 0.1}, step)
         curves.close()
+        time.sleep(1)  # files are read in the order of their names, which hold the second and a number of any length
     shown = EventAccumulator(str(tmp_path))
     shown.Reload()
     kept = [step for step in range(1, 60, 10) if step <= first]
